@@ -1,0 +1,151 @@
+"""The closed vocabularies of the log: kinds, sides, order states and the reasons for things.
+
+Owns the numbers that stand in the columns and their names. A number keeps its meaning for ever: a
+new word takes a new number. ``data.events`` re-exports all of it; import it from there.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Kind(IntEnum):
+    """Event kinds. The value is the stream rank: the tie order of events of equal time.
+
+    A bar closes before the trades of the next interval; a trade comes before the depth and the
+    quote of the same instant, because those already show what the trade did.
+    """
+
+    GAP = 0
+    CONTROL = 1
+    BROKER = 2
+    BAR = 3
+    TRADE = 4
+    LIQUIDATION = 5
+    DEPTH = 6
+    QUOTE = 7
+    MARK = 8
+    CLOCK = 9
+
+
+class Side(IntEnum):
+    """Aggressor side of a trade, or side of an order or position."""
+
+    SELL = -1
+    UNKNOWN = 0
+    BUY = 1
+
+
+class GapReason(IntEnum):
+    """Why events are missing."""
+
+    UNKNOWN = 0
+    ID_HOLE = 1
+    DISCONNECT = 2
+    SEQUENCE_BREAK = 3
+    OVERRUN = 4
+    DISK = 5
+    NO_SNAPSHOT = 6
+
+
+class OrderType(IntEnum):
+    """How an order asks to be filled."""
+
+    MARKET = 0
+    LIMIT = 1
+    STOP = 2
+    TARGET = 3
+
+
+class OrderState(IntEnum):
+    """Life cycle of an order; the transitions stand in ``engine.kernel.orders``."""
+
+    EMPTY = 0
+    PENDING = 1
+    WORKING = 2
+    PARTIAL = 3
+    FILLED = 4
+    CANCELLED = 5
+    REJECTED = 6
+
+
+class OrderReason(IntEnum):
+    """Why an order ended as it did, or why it was sent."""
+
+    NONE = 0
+    NO_PRICE = 1
+    NO_LIQUIDITY = 2
+    MARGIN = 3
+    BAD_QTY = 4
+    BAD_PRICE = 5
+    NO_SLOT = 6
+    WOULD_TAKE = 7
+    BY_STRATEGY = 8
+    POSITION_CLOSED = 9
+    OVERFLOW = 10
+    STOP_OUT = 11
+    NOTHING_TO_REDUCE = 12
+
+
+class FillReason(IntEnum):
+    """The rule of the fill model that produced a fill."""
+
+    BOOK_WALK = 0
+    QUOTE_TOUCH = 1
+    LAST_PRICE = 2
+    TRADE_THROUGH = 3
+    QUEUE = 4
+    BOOK_CROSS = 5
+    STOP_TRADE = 6
+    STOP_BOOK = 7
+    TARGET_TRADE = 8
+    TARGET_BOOK = 9
+    STOP_BAR = 10
+    TARGET_BAR = 11
+    LIMIT_BAR = 12
+    STOP_OUT = 13
+
+
+class Liquidity(IntEnum):
+    """Whether a fill took or made liquidity."""
+
+    TAKER = 0
+    MAKER = 1
+
+
+class Action(IntEnum):
+    """What a decision decided."""
+
+    NONE = 0
+    ENTER_LONG = 1
+    ENTER_SHORT = 2
+    EXIT = 3
+    CANCEL = 4
+    MOVE_STOP = 5
+
+
+class ExitReason(IntEnum):
+    """Why a position ended."""
+
+    OPEN = 0
+    FLIP = 1
+    STOP = 2
+    TARGET = 3
+    TIME = 4
+    STOP_OUT = 5
+    REVERSE = 6
+    STRATEGY = 7
+
+
+ENUMS: dict[str, type[IntEnum]] = {
+    "kind": Kind,
+    "side": Side,
+    "gap_reason": GapReason,
+    "order_type": OrderType,
+    "order_state": OrderState,
+    "order_reason": OrderReason,
+    "fill_reason": FillReason,
+    "liquidity": Liquidity,
+    "action": Action,
+    "exit_reason": ExitReason,
+}
