@@ -1,0 +1,209 @@
+"""What every command shares: its options, where the log and the runs lie, and how it speaks.
+
+Owns the options ``--log --runs --json --debug --no-progress --no-color`` and their precedence
+(flag of the command, flag before the command, environment, default), the shape of a command's help
+(purpose, options, examples, exit codes), and :class:`App`, the object through which a command
+prints. What must hold: stdout is data, stderr is talk; nothing heavy is imported here.
+
+It refuses to know what any command computes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli import output
+from cli.progress import Progress
+from data import errors
+from data.times import parse_utc
+
+if TYPE_CHECKING:
+    from data.log import LogStore
+
+EXIT_MEANING: dict[int, str] = {
+    errors.EXIT_OK: "ok",
+    errors.EXIT_FINDING: "a check found something",
+    errors.EXIT_USAGE: "the command line is wrong",
+    errors.EXIT_CONFIG: "a setting or a parameter is wrong",
+    errors.EXIT_DATA: "data are missing or damaged",
+    errors.EXIT_NETWORK: "a broker or the network failed",
+    errors.EXIT_RISK: "a risk rule halted trading",
+    errors.EXIT_BUG: "a bug in ofs",
+    errors.EXIT_INTERRUPT: "interrupted",
+}
+"""Every exit code and what it means, as ``ofs --help`` prints it."""
+
+_SHARED = ("log", "runs", "json", "debug", "no_progress", "no_color")
+
+
+class TimeType(click.ParamType):
+    """An ISO 8601 date or time on the command line, as nanoseconds UTC."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Nanoseconds UTC; a usage error that shows the accepted forms."""
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_utc(value)
+        except errors.UsageError as error:
+            self.fail(f"{error.what}: {error.why}; {error.do}", param, ctx)
+
+
+TIME = TimeType()
+"""Type of ``--from`` (inclusive) and ``--to`` (exclusive)."""
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The settings of one invocation and the ways in which a command speaks.
+
+    ``log`` is a path or a URI, ``runs`` a folder; ``json`` asks for JSON on stdout.
+    """
+
+    log: str
+    runs: Path
+    json: bool
+    debug: bool
+    show_progress: bool
+    color: bool
+
+    def open_log(self, *, create: bool = False) -> LogStore:
+        """The log store at ``--log``; DataError where there is none and ``create`` is False."""
+        from data.log import LogStore
+
+        return LogStore(self.log, create=create)
+
+    def emit(self, value: Any) -> None:
+        """Write one JSON value to stdout."""
+        sys.stdout.write(output.to_json(value, indent=2) + "\n")
+
+    def emit_line(self, value: Any) -> None:
+        """Write one JSON value to stdout on a line of its own (a stream of them is JSON Lines)."""
+        sys.stdout.write(output.to_json(value) + "\n")
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Write a table to stdout: drawn on a terminal, plain aligned text anywhere else."""
+        output.write_table(columns, rows, color=self.color)
+
+    def print(self, text: str = "") -> None:
+        """Write a line of data to stdout."""
+        sys.stdout.write(text + "\n")
+
+    def say(self, text: str) -> None:
+        """Write a line of talk to stderr."""
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+    def progress(
+        self,
+        label: str,
+        *,
+        total: int = 0,
+        from_ns: int = 0,
+        to_ns: int = 0,
+        unit: str = "events",
+    ) -> Progress:
+        """A progress line on stderr; silent with ``--no-progress``. See :class:`Progress`."""
+        return Progress(
+            label,
+            total=total,
+            from_ns=from_ns,
+            to_ns=to_ns,
+            unit=unit,
+            enabled=self.show_progress,
+        )
+
+
+class Command(click.Command):
+    """A click command whose help ends with examples that run and with its exit codes."""
+
+    def __init__(
+        self, *args: Any, examples: Sequence[str], exits: Sequence[int], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+        self.exits = tuple(sorted({errors.EXIT_OK, errors.EXIT_USAGE, *exits}))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples and the exit codes as they stand."""
+        formatter.write("\nExamples:\n")
+        formatter.write("".join(f"  {line}\n" for line in self.examples))
+        formatter.write("\nExit codes:\n")
+        formatter.write(exit_code_lines(self.exits))
+
+
+def exit_code_lines(codes: Iterable[int]) -> str:
+    """The lines of help that explain ``codes``."""
+    return "".join(f"  {code:>3}  {EXIT_MEANING[code]}\n" for code in codes)
+
+
+def shared_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that every command takes, and that may stand before the command too."""
+    options = (
+        click.option("--log", metavar="DIR", help="Event log: a folder or a URI. [env: OFS_LOG]"),
+        click.option("--runs", metavar="DIR", help="Folder of all runs. [env: OFS_RUNS]"),
+        click.option("--json", is_flag=True, help="Print JSON instead of text."),
+        click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+        click.option("--no-progress", is_flag=True, help="Print no progress."),
+        click.option("--no-color", is_flag=True, help="Print no colour. [env: NO_COLOR]"),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def command(
+    name: str, *, examples: Sequence[str], exits: Sequence[int] = (errors.EXIT_DATA,)
+) -> Callable[[Callable[..., Any]], Command]:
+    """Make a command that takes the shared options and receives an :class:`App` first.
+
+    The function's docstring is the help: its first line is the purpose. ``examples`` are whole
+    command lines (at least two), ``exits`` the exit codes beside 0 and 2. The function may return
+    an exit code; None is 0.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Command:
+        @wraps(function)
+        def run(**params: Any) -> Any:
+            shared = {key: params.pop(key) for key in _SHARED}
+            return function(make_app(shared), **params)
+
+        # wraps() hands on the click options that were declared on the function.
+        return click.command(name, cls=Command, examples=examples, exits=exits)(shared_options(run))
+
+    return decorate
+
+
+def make_app(own: dict[str, Any]) -> App:
+    """The settings of this invocation from the command's ``own`` flags, those before it, the
+    environment and the defaults, in this order.
+    """
+    outer = click.get_current_context().find_root().params
+    log = own["log"] or outer.get("log") or os.environ.get("OFS_LOG") or ""
+    runs = own["runs"] or outer.get("runs") or os.environ.get("OFS_RUNS") or ""
+    no_color = own["no_color"] or outer.get("no_color") or bool(os.environ.get("NO_COLOR"))
+    return App(
+        log=log or str(data_folder() / "log"),
+        runs=Path(runs) if runs else data_folder() / "runs",
+        json=bool(own["json"] or outer.get("json")),
+        debug=bool(own["debug"] or outer.get("debug")),
+        show_progress=not (own["no_progress"] or outer.get("no_progress")),
+        color=not no_color,
+    )
+
+
+def data_folder() -> Path:
+    """The user's data folder of ofs, where the log and the runs lie by default."""
+    from platformdirs import user_data_path
+
+    return Path(user_data_path("ofs", appauthor=False))

@@ -1,0 +1,20 @@
+"""The group ``ofs log``: what the log holds and whether it is whole.
+
+Owns the table of its commands and nothing else.
+"""
+
+from __future__ import annotations
+
+from cli.lazy import LazyGroup
+
+command = LazyGroup(
+    name="log",
+    help="Look into the event log.",
+    lazy={
+        "ls": ("cli.log_ls", "List what the log holds."),
+        "check": ("cli.log_check", "Look for damage, holes and impossible values."),
+        "gaps": ("cli.log_gaps", "List the holes, by id and by time."),
+        "cat": ("cli.log_cat", "Print events in their total order."),
+        "sides": ("cli.log_sides", "Hide the exchange's side and see which rule finds it."),
+    },
+)

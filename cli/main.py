@@ -1,0 +1,186 @@
+"""The command ``ofs``: which commands there are, and what happens when one fails.
+
+Owns the table of commands and the one outer handler that turns every failure into a message on
+stderr and an exit code. What must hold: no traceback without ``--debug``; a failure that nobody
+foresaw says that it is a bug; stopping by Ctrl-C or SIGTERM ends with one line and 130.
+
+It refuses to know what a command does, and imports none before it is run.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from cli.common import EXIT_MEANING, exit_code_lines, shared_options
+from cli.lazy import LazyGroup
+from data.errors import (
+    EXIT_BUG,
+    EXIT_DATA,
+    EXIT_INTERRUPT,
+    EXIT_OK,
+    EXIT_USAGE,
+    OfsError,
+)
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "backtest": ("cli.backtest", "Run a strategy over a replay or a range of the log."),
+    "verify": ("cli.verify", "Fold a run's log again and compare every decision."),
+    "runs": ("cli.runs", "List the runs."),
+    "query": ("cli.query", "Ask the log and the runs in SQL."),
+    "import": ("cli.import_", "Bring recordings and archive files into the log."),
+    "log": ("cli.log", "Look into the event log: ls, check, gaps, cat, sides."),
+    "synth": ("cli.synth", "Write a synthetic market with known patterns."),
+    "bench": ("cli.bench", "Measure this machine: decode, fold and step."),
+}
+"""Every command: its module and its one line of help."""
+
+_HELP = {"help_option_names": ["-h", "--help"]}
+
+COMPLETION = "_OFS_COMPLETE"
+"""Set by click's shell completion, e.g. ``_OFS_COMPLETE=bash_source ofs``."""
+
+NOTES = (
+    "Start with:\n  ofs backtest        run the replay that comes with ofs; no data needed",
+    "Exit codes:\n" + exit_code_lines(EXIT_MEANING).rstrip("\n"),
+)
+
+
+def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"ofs {version('ofs')}")
+        ctx.exit()
+
+
+@shared_options
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Print the version.",
+)
+def _group(**_shared: Any) -> None:
+    """An event-sourced engine for order-flow scalping: one log, one fold, backtest equals live."""
+
+
+ofs = click.command("ofs", cls=LazyGroup, lazy=COMMANDS, notes=NOTES, context_settings=_HELP)(
+    _group
+)
+"""The group of all commands."""
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Entry point of ``ofs``: run one command and leave with its exit code."""
+    words = list(sys.argv[1:] if args is None else args)
+    _prepare_streams()
+    signal.signal(signal.SIGTERM, _terminate)
+    code = run(words)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _close_pipe()
+    sys.exit(code)
+
+
+def run(words: list[str]) -> int:
+    """Run the command line ``words`` and return its exit code; only SystemExit escapes."""
+    try:
+        return _invoke(words)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except BrokenPipeError:
+        return _close_pipe()
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  reason: the outermost handler
+        code, text = _explain(error)
+        sys.stderr.write(text + "\n")
+        if "--debug" in words or os.environ.get("OFS_DEBUG"):
+            traceback.print_exception(error)
+        return code
+
+
+def _explain(error: BaseException) -> tuple[int, str]:
+    """The exit code of a failure and what is printed for it."""
+    if isinstance(error, KeyboardInterrupt):
+        return EXIT_INTERRUPT, "interrupted; nothing half-written was kept"
+    if isinstance(error, click.ClickException):
+        return EXIT_USAGE, _head() + _usage(error)
+    if isinstance(error, OfsError):
+        return error.exit_code, _head() + str(error)
+    if isinstance(error, OSError):
+        return EXIT_DATA, _head() + _os_error(error)
+    return EXIT_BUG, _bug(error)
+
+
+def _invoke(words: list[str]) -> int:
+    """What ``click.Group.main`` does without its own ideas of exit codes (a closed pipe would be 1,
+    the end of a damaged file an interrupt)."""
+    completion = os.environ.get(COMPLETION)
+    if completion:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(ofs, {}, "ofs", COMPLETION, completion)
+    with ofs.make_context("ofs", words) as ctx:
+        result = ofs.invoke(ctx)
+    return result if isinstance(result, int) else EXIT_OK
+
+
+def _usage(error: click.ClickException) -> str:
+    ctx = getattr(error, "ctx", None)
+    path = ctx.command_path if ctx is not None else "ofs"
+    text = error.format_message().rstrip(".")
+    return f"{text}\n  where: {path}\n  do: see '{path} --help'"
+
+
+def _os_error(error: OSError) -> str:
+    """A refusal of the operating system: no space, no permission, no such folder."""
+    reason = error.strerror or str(error) or type(error).__name__
+    where = f"\n  where: {error.filename}" if error.filename else ""
+    return f"the operating system refused: {reason}{where}\n  do: mend that and run it again"
+
+
+def _bug(error: BaseException) -> str:
+    trace = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(trace[-1].filename).name}:{trace[-1].lineno}" if trace else ""
+    first = (str(error).splitlines() or [""])[0]
+    return f"bug: {type(error).__name__}: {first}{place}; run again with --debug and report it"
+
+
+def _head() -> str:
+    plain = bool(os.environ.get("NO_COLOR")) or "--no-color" in sys.argv
+    return "error: " if plain or not sys.stderr.isatty() else click.style("error: ", fg="red")
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM stops the work as Ctrl-C does: by unwinding, so that nothing is left torn."""
+    raise KeyboardInterrupt
+
+
+def _prepare_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character must not turn an answer into a failure.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _close_pipe() -> int:
+    """The reader went away (``| head``): it has what it asked for, which is no failure."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+    return EXIT_OK
+
+
+if __name__ == "__main__":
+    main()
