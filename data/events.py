@@ -443,8 +443,12 @@ def _duckdb_column(f: Field, scales: Scales) -> tuple[str, str]:
     if f.unit in divisor:
         return name, f"{name} / {float(divisor[f.unit])!r}"
     if f.is_list:
-        return name, f"list_transform({name}, x -> x / {float(divisor[f.unit[:-2]])!r})"
+        return name, f"list_transform({name}, lambda x: x / {float(divisor[f.unit[:-2]])!r})"
     if f.unit.startswith("enum:"):
         whens = " ".join(f"WHEN {int(m)} THEN '{m.name}'" for m in ENUMS[f.unit[5:]])
         return name, f"CASE {name} {whens} END"
     return name, name
+
+
+DECISION_DTYPE = numpy_dtype(RECORDS["decision"])
+"""Layout of a decision, which the fold also keeps as the one being made."""
