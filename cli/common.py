@@ -67,11 +67,14 @@ TIME = TimeType()
 class App:
     """The settings of one invocation and the ways in which a command speaks.
 
-    ``log`` is a path or a URI, ``runs`` a folder; ``json`` asks for JSON on stdout.
+    ``log`` is a path or a URI, ``runs`` a folder, ``*_named`` says that a flag or the environment
+    named it; ``json`` asks for JSON on stdout.
     """
 
     log: str
+    log_named: bool
     runs: Path
+    runs_named: bool
     json: bool
     debug: bool
     show_progress: bool
@@ -82,6 +85,22 @@ class App:
         from data.log import LogStore
 
         return LogStore(self.log, create=create)
+
+    def open_log_if_any(self) -> LogStore | None:
+        """The log store; None where nobody named one and the default does not exist yet."""
+        if not self.log_named and not Path(self.log).exists():
+            return None
+        return self.open_log()
+
+    def open_runs(self) -> Path:
+        """The folder of runs; DataError where somebody named one that does not exist."""
+        if self.runs_named and not self.runs.is_dir():
+            raise errors.DataError(
+                "there is no folder of runs",
+                where=str(self.runs),
+                do="check --runs or OFS_RUNS; 'ofs backtest --runs DIR' makes the folder",
+            )
+        return self.runs
 
     def emit(self, value: Any) -> None:
         """Write one JSON value to stdout."""
@@ -194,6 +213,8 @@ def make_app(own: dict[str, Any]) -> App:
     no_color = own["no_color"] or outer.get("no_color") or bool(os.environ.get("NO_COLOR"))
     return App(
         log=log or str(data_folder() / "log"),
+        log_named=bool(log),
+        runs_named=bool(runs),
         runs=Path(runs) if runs else data_folder() / "runs",
         json=bool(own["json"] or outer.get("json")),
         debug=bool(own["debug"] or outer.get("debug")),

@@ -23,6 +23,22 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(_plain(value), indent=indent, allow_nan=False)
 
 
+def write_json_list(values: Iterable[Any]) -> None:
+    """Write one JSON list to stdout, one value a line, without holding all of them."""
+    sys.stdout.write("[")
+    separator = "\n  "
+    for value in values:
+        sys.stdout.write(separator + to_json(value))
+        separator = ",\n  "
+    sys.stdout.write("]\n" if separator == "\n  " else "\n]\n")
+
+
+def csv_cell(value: Any) -> Any:
+    """A value as CSV writes it: lists and structures as JSON, nothing for null."""
+    plain = _plain(value)
+    return json.dumps(plain) if isinstance(plain, (list, dict)) else plain
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None

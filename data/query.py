@@ -1,0 +1,286 @@
+"""DuckDB views over the log and over every run: the one place that questions are asked of.
+
+Owns the views, their columns and the rules of asking: one statement that reads, prices scaled,
+``time`` a UTC timestamp in every view, ``venue`` and ``symbol`` wherever they make sense. Column
+lists come from :mod:`data.events`; files of different scales are scaled apart and joined by
+UNION ALL BY NAME; predicates on venue, symbol, date and run leave whole files unread.
+
+What must hold: a question cannot write anything and cannot read outside the log and the runs; a
+view exists, with its columns and types, before there is a single file for it.
+
+It refuses to know how answers are printed.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+
+from data.errors import OfsError
+from data.events import EVENTS, RECORDS, Kind, Scales, Table, duckdb_columns
+from data.query_errors import check_reads_only, explain
+from data.query_stream import Stream
+from data.runs import RUN_COLUMNS, Run, RunColumn, flat, list_runs
+
+if TYPE_CHECKING:
+    from data.log import LogStore
+
+LOG_KINDS = (
+    Kind.TRADE,
+    Kind.DEPTH,
+    Kind.BAR,
+    Kind.QUOTE,
+    Kind.GAP,
+    Kind.LIQUIDATION,
+    Kind.MARK,
+    Kind.CLOCK,
+    Kind.BROKER,
+    Kind.CONTROL,
+)
+"""Kinds that have a view, in the order in which the views are listed."""
+
+_HIVE = {"kind": "VARCHAR", "venue": "VARCHAR", "symbol": "VARCHAR", "date": "DATE"}
+_RAW_TYPES = {"i8": "BIGINT", "i4": "INTEGER", "i1": "TINYINT"}
+_HIVE_DOCS = {
+    "venue": "venue, e.g. binance-um",
+    "symbol": "symbol, e.g. BTCUSDT",
+    "date": "UTC date of the file; a predicate on it leaves other files unread",
+}
+_RUN_DOCS = {
+    "run": "id of the run",
+    "strategy": "strategy of the run",
+    "venue": "venue of the run",
+    "symbol": "symbol of the run",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a view as DuckDB sees it: name, type and meaning."""
+
+    name: str
+    type: str
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view: its name, what one row is, and its columns."""
+
+    name: str
+    doc: str
+    columns: tuple[Column, ...]
+
+
+class Database:
+    """An in-memory DuckDB whose views read the log and the runs; use it as a context manager.
+
+    ``log`` may be None (no log yet) and ``runs`` may not exist: the views are then empty.
+    ``broken`` names the manifests that could not be read.
+    """
+
+    def __init__(self, log: LogStore | None, runs: Path) -> None:
+        self._connection = duckdb.connect(":memory:")
+        found, self.broken = list_runs(runs)
+        self._docs: dict[str, tuple[str, dict[str, str]]] = {}
+        try:
+            self._settings()
+            self._log_views(log)
+            self._run_table(found)
+            self._run_views(found)
+            self._close_doors(log, runs)
+        except duckdb.Error as error:
+            self.close()
+            raise explain(error, list(self._docs)) from error
+
+    def __enter__(self) -> Database:
+        """Nothing more to open."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; harmless when called twice."""
+        self._connection.close()
+
+    def views(self) -> list[View]:
+        """All views with their columns, log first."""
+        return [self._describe(name) for name in self._docs]
+
+    def ask(self, sql: str, *, batch_rows: int = 16_384) -> Stream:
+        """Run one statement that reads and stream its answer in Arrow batches.
+
+        Raises :class:`data.errors.UsageError` for SQL that is wrong or would write, and
+        :class:`data.errors.DataError` for a file that cannot be read; KeyboardInterrupt stops the
+        statement inside DuckDB.
+        """
+        names = list(self._docs)
+        check_reads_only(sql, names)
+        return Stream(self._connection, sql, batch_rows, names)
+
+    def _settings(self) -> None:
+        spill = Path(tempfile.gettempdir()) / f"ofs-query-{os.getpid()}"
+        for setting in (
+            f"temp_directory = {_text(str(spill))}",
+            "enable_progress_bar = false",
+            "autoinstall_known_extensions = false",
+            "TimeZone = 'UTC'",
+        ):
+            self._connection.execute(f"SET {setting}")
+
+    def _close_doors(self, log: LogStore | None, runs: Path) -> None:
+        """From here on no file outside the log and the runs can be opened, by any SQL."""
+        if log is not None and not log.local:
+            return  # a remote log is read through an extension, which needs the door open
+        folders = [str(runs)] if log is None else [str(runs), str(log.local_root)]
+        self._connection.execute(f"SET allowed_directories = {_list(folders)}")
+        self._connection.execute("SET enable_external_access = false")
+        self._connection.execute("SET lock_configuration = true")
+
+    def _log_views(self, log: LogStore | None) -> None:
+        groups: dict[Kind, dict[Scales, list[str]]] = {kind: {} for kind in LOG_KINDS}
+        for entry in log.catalogue().entries if log is not None else ():
+            if log is not None and entry.kind in groups:
+                groups[entry.kind].setdefault(entry.scales, []).append(log.full_path(entry))
+        for kind, by_scales in groups.items():
+            table = EVENTS[kind]
+            parts = [log_select(table, scales, files) for scales, files in by_scales.items()]
+            self._create(table.view, parts or [log_select(table, Scales(0, 0), [])])
+            self._docs[table.view] = (table.doc, _docs(table, _HIVE_DOCS))
+
+    def _run_table(self, runs: Sequence[Run]) -> None:
+        rows = [flat(run) for run in runs]
+        columns = [pa.array([_fit(r[c.name], c) for r in rows], _arrow(c)) for c in RUN_COLUMNS]
+        stage = pa.table(columns, names=[c.name for c in RUN_COLUMNS])
+        self._connection.register("run_stage", stage)
+        self._connection.execute("CREATE TABLE run_table AS SELECT * FROM run_stage")
+        self._connection.unregister("run_stage")
+        self._create("runs", ["SELECT * FROM run_table"])
+        self._docs["runs"] = ("one row a run", {c.name: c.doc for c in RUN_COLUMNS})
+
+    def _run_views(self, runs: Sequence[Run]) -> None:
+        for table in RECORDS.values():
+            by_scales: dict[Scales, list[str]] = {}
+            for run in runs:
+                file = run.file(table.view)
+                if file.is_file():
+                    by_scales.setdefault(_scales(run), []).append(str(file))
+            parts = [run_select(table, scales, files) for scales, files in by_scales.items()]
+            self._create(table.view, parts or [run_select(table, Scales(0, 0), [])])
+            self._docs[table.view] = (table.doc, _docs(table, _RUN_DOCS))
+
+    def _create(self, name: str, selects: Sequence[str]) -> None:
+        body = " UNION ALL BY NAME ".join(selects)
+        self._connection.execute(f"CREATE VIEW {name} AS {body}")
+
+    def _describe(self, name: str) -> View:
+        doc, docs = self._docs[name]
+        rows = self._connection.execute(f"DESCRIBE {name}").fetchall()
+        return View(name, doc, tuple(Column(r[0], r[1], docs.get(r[0], "")) for r in rows))
+
+
+def log_select(table: Table, scales: Scales, files: Sequence[str]) -> str:
+    """SELECT of a log view over files of one pair of scales; typed and empty without files."""
+    time, *rest = [f'{sql} AS "{name}"' for name, sql in duckdb_columns(table, scales)]
+    columns = ", ".join([time, "venue", "symbol", *rest, "date"])
+    return f"SELECT {columns} FROM {_source(table, files, _HIVE)}"
+
+
+def run_select(table: Table, scales: Scales, files: Sequence[str]) -> str:
+    """SELECT of a record view over the files of runs of one pair of scales."""
+    time, *rest = [f'f."{name}"' for name, _ in duckdb_columns(table, scales)]
+    inner = ", ".join(f'{sql} AS "{name}"' for name, sql in duckdb_columns(table, scales))
+    # The run's id is its folder's name, so that a predicate on it leaves other files unread.
+    run = "split_part(replace(filename, chr(92), '/'), '/', -2) AS run_id"
+    columns = ", ".join([time, "f.run_id AS run", "r.strategy", "r.venue", "r.symbol", *rest])
+    source = _source(table, files, {"filename": "VARCHAR"})
+    return (
+        f"SELECT {columns} FROM (SELECT {inner}, {run} FROM {source}) f "
+        "LEFT JOIN run_table r ON r.run = f.run_id"
+    )
+
+
+def _source(table: Table, files: Sequence[str], extra: dict[str, str]) -> str:
+    """FROM clause: the files, or an empty relation of the same raw columns and ``extra``."""
+    if not files:
+        raw = {f.name: _RAW_TYPES[f.dtype] + ("[]" if f.is_list else "") for f in table.fields}
+        columns = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in {**raw, **extra}.items())
+        return f"(SELECT {columns} WHERE false)"
+    if "filename" in extra:
+        return f"read_parquet({_list(files)}, filename = true, hive_partitioning = false)"
+    types = ", ".join(f"{name}: {kind}" for name, kind in extra.items())
+    return (
+        f"read_parquet({_list(_readable_first(files))}, hive_partitioning = true, "
+        f"hive_types_autocast = false, hive_types = {{{types}}})"
+    )
+
+
+def _readable_first(files: Sequence[str]) -> list[str]:
+    """The files, one that opens first: DuckDB takes a view's columns from the first file, and one
+    damaged file must not hide the others."""
+    import pyarrow.parquet as pq
+
+    for i, file in enumerate(files):
+        try:
+            if "://" not in file:
+                pq.read_metadata(file)
+        except (OSError, pa.ArrowException):
+            continue  # reason: the damage is reported when a question reads that file
+        return [file, *files[:i], *files[i + 1 :]]
+    return list(files)
+
+
+def _docs(table: Table, keys: dict[str, str]) -> dict[str, str]:
+    shown = [name for name, _ in duckdb_columns(table, Scales(0, 0))]
+    return {**keys, **dict(zip(shown, (f.doc for f in table.fields), strict=True))}
+
+
+def _scales(run: Run) -> Scales:
+    try:
+        return Scales(int(run.manifest["price_scale"]), int(run.manifest["qty_scale"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise OfsError(
+            f"the manifest of run {run.id} names no scales", where=str(run.folder), why=str(error)
+        ) from None
+
+
+def _arrow(column: RunColumn) -> pa.DataType:
+    types = {
+        "BIGINT": pa.int64(),
+        "DOUBLE": pa.float64(),
+        "VARCHAR": pa.string(),
+        "TIMESTAMP_NS": pa.timestamp("ns"),
+    }
+    return types[column.type]
+
+
+def _fit(value: Any, column: RunColumn) -> Any:
+    """``value`` in the type of ``column``; None where a manifest says something else there."""
+    if column.type == "VARCHAR":
+        return value if value is None or isinstance(value, str) else str(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if column.type == "DOUBLE" else int(value)
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _list(values: Iterable[str]) -> str:
+    return "[" + ", ".join(_text(value) for value in values) + "]"

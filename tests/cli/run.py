@@ -1,0 +1,55 @@
+"""Runs ``ofs`` as a user does: a process of its own, its streams and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """stdout as one JSON value; fails the test where it is not."""
+        return json.loads(self.out)
+
+
+def environment(home: Path, **extra: str) -> dict[str, str]:
+    """The caller's environment with a home of its own, so that no user's data is touched."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("OFS_", "_OFS_"))}
+    paths = {"HOME": str(home), "XDG_DATA_HOME": str(home / "data"), "LOCALAPPDATA": str(home)}
+    cache = {k: v for k, v in os.environ.items() if k == "OFS_CACHE"}
+    return {**clean, **paths, **cache, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **extra}
+
+
+def command(*words: str) -> list[str]:
+    """The command line that starts ``ofs`` with this interpreter."""
+    return [sys.executable, "-m", "cli.main", *words]
+
+
+def ofs(*words: str, home: Path, stdin: str | None = None, **env: str) -> Result:
+    """Run ``ofs`` with ``words`` to its end."""
+    done = subprocess.run(
+        command(*words),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=environment(home, **env),
+        cwd=home,
+        input=stdin,
+        timeout=120,
+        check=False,
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
