@@ -5,8 +5,8 @@ readable at a glance. Refuses to know any engine; `agreement` compares what engi
 
 The job. Delta (signed quantity) is summed per trade. At every whole multiple of 5 s UTC, before any
 trade at or after it, one decision is made on the delta of the step that just ended:
-flat and delta > threshold: buy at market; flat and delta < -threshold: sell at market; in a position:
-leave at market once the delta runs against the side by at least 80 % of the entry delta.
+flat and delta > threshold: buy at market; flat and delta < -threshold: sell at market; in a
+position: leave at market once the delta runs against the side by at least 80 % of the entry delta.
 One boundary is one decision, empty steps included; the last boundary is the last one that a trade
 reached. Latency is constant both ways and shorter than a step, so no order is ever in flight at a
 decision. Fee: a constant share of the value traded.

@@ -1,7 +1,7 @@
 """What the job's strategy is in both generations of NautilusTrader.
 
-Owns the decisions, the counting and the constants of the simulated market. Must hold: the handler of
-a trade only adds to `Flow.signed`. Imports nothing of NautilusTrader.
+Owns the decisions, the counting and the constants of the simulated market. Must hold: the handler
+of a trade only adds to `Flow.signed`. Imports nothing of NautilusTrader.
 """
 
 from __future__ import annotations

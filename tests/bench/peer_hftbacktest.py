@@ -5,9 +5,9 @@ sum `last_trades`, submit a market order. Must hold: everything that the engine 
 spared it (no recorder, zero feed latency, the coarsest step that the job allows, loading in
 parallel off, arrays already in memory). Refuses to know ofs.
 
-What it is given: one 64-byte row a trade (exchange and local event at the same time), and the touch:
-one bid and one ask row at the tape's start and, before every boundary, rows that delete the levels
-that moved and set the new ones. Its market orders need that book: trades do not make a price there.
+What it is given: one 64-byte row a trade (exchange and local event at the same time), and the
+touch: one bid and one ask row at the tape's start and, before every boundary, rows that delete the
+levels that moved and set the new ones. Its market orders need that book: no trade moves it.
 The first touch row stands on a whole multiple of 5 s, because its decision grid begins at its first
 event.
 """
@@ -15,6 +15,7 @@ event.
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ from tests.bench.tape import LOT, STEP_NS, TICK, Tape, load_tape
 
 BOTH = EXCH_EVENT | LOCAL_EVENT
 TOUCH_LOTS = 1_000_000
+ROWS_FILE = "hftbacktest.npy"
 
 
 def depth_rows(tape: Tape) -> np.ndarray:
@@ -103,7 +105,7 @@ def run_job(hbt, step_ns, threshold, flip_num, flip_den, order_qty, lot, buy):
     cvd, decisions, orders, checksum, entry_delta = 0, 0, 0, 0, 0
     while hbt.elapse(step_ns) == 0:
         decisions += 1
-        delta = int(round(drain(hbt, buy) / lot))
+        delta = round(drain(hbt, buy) / lot)
         cvd += delta
         hbt.clear_inactive_orders(0)
         position = hbt.position(0)
@@ -127,12 +129,12 @@ def run_job(hbt, step_ns, threshold, flip_num, flip_den, order_qty, lot, buy):
             hbt.submit_buy_order(0, orders, 0.0, order_qty, GTC, MARKET, False)
         else:
             hbt.submit_sell_order(0, orders, 0.0, order_qty, GTC, MARKET, False)
-    cvd += int(round(drain(hbt, buy) / lot))
+    cvd += round(drain(hbt, buy) / lot)
     return cvd, decisions, orders, checksum
 
 
 def build(rows: np.ndarray, book: str, low: float, high: float) -> Any:
-    """A fresh backtest over `rows`, which the caller must keep alive: the engine keeps a pointer."""
+    """A fresh backtest over `rows`, kept alive by the caller: the engine has a pointer only."""
     asset = (
         BacktestAsset()
         .data(rows)
@@ -151,12 +153,25 @@ def build(rows: np.ndarray, book: str, low: float, high: float) -> Any:
     return ROIVectorMarketDepthBacktest([asset.roi_lb(low).roi_ub(high)])
 
 
-def run(tape: Tape, book: str) -> dict[str, Any]:
-    """Do the job twice in one process and report the second."""
-    rows = event_rows(tape)
-    low = float(min(tape.price.min(), tape.touch_bid.min()) - 10) * TICK
-    high = float(max(tape.price.max(), tape.touch_ask.max()) + 10) * TICK
-    rest = (STEP_NS, tape.threshold_lots, FLIP_NUM, FLIP_DEN, ORDER_LOTS * LOT, LOT, BUY_EVENT)
+def convert(folder: Path) -> None:
+    """Write the event rows of a tape beside it, once; a process of its own does this.
+
+    The conversion needs several times the memory of the rows, which is none of the engine's.
+    """
+    path = folder / ROWS_FILE
+    if not path.exists():
+        part = path.with_suffix(".part.npy")
+        np.save(part, event_rows(load_tape(folder)))
+        part.replace(path)
+
+
+def run(folder: Path, book: str) -> dict[str, Any]:
+    """Do the job twice in one process over the converted rows and report the second."""
+    rows = np.load(folder / ROWS_FILE)
+    threshold = json.loads((folder / "tape.json").read_text(encoding="utf-8"))["threshold_lots"]
+    trades = int(np.count_nonzero(rows["ev"] & np.uint64(0xFF) == TRADE_EVENT))
+    low, high = float(rows["px"].min()) - 1.0, float(rows["px"].max()) + 1.0
+    rest = (STEP_NS, threshold, FLIP_NUM, FLIP_DEN, ORDER_LOTS * LOT, LOT, BUY_EVENT)
     for _ in range(2):  # the first run compiles
         backtest = build(rows, book, low, high)
         measured = timed(lambda b=backtest: run_job(b, *rest))
@@ -168,9 +183,8 @@ def run(tape: Tape, book: str) -> dict[str, Any]:
         }
         backtest.close()
     names = ("cvd_total", "decisions", "orders", "order_checksum")
-    answer = {"trades": len(tape)} | dict(zip(names, map(int, measured.value), strict=True)) | last
-    extra = len(rows) - len(tape)
-    given = f"{len(tape)} trade rows + {extra} touch rows, 64 B each, {book} book, elapse(5 s)"
+    answer = {"trades": trades} | dict(zip(names, map(int, measured.value), strict=True)) | last
+    given = f"{trades} trade + {len(rows) - trades} touch rows of 64 B, {book} book, elapse(5 s)"
     version = hftbacktest.__version__
     return report(answer, measured, peer=f"hftbacktest {book}", version=version, given=given)
 
@@ -179,12 +193,15 @@ def main() -> None:
     """Command line of the peer; prints one JSON object."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--tape", type=Path, required=True)
-    parser.add_argument("--trades", type=int, required=True)
     parser.add_argument("--core", type=int)
-    parser.add_argument("--variant", choices=("hashmap", "roivec"), default="hashmap")
+    parser.add_argument("--variant", choices=("convert", "hashmap", "roivec"), default="hashmap")
     options = parser.parse_args()
     pinned = pin(options.core)
-    emit({**run(load_tape(options.tape).prefix(options.trades), options.variant), "pinned": pinned})
+    if options.variant == "convert":
+        convert(options.tape)
+        emit({"converted": str(options.tape / ROWS_FILE)})
+        return
+    emit({**run(options.tape, options.variant), "pinned": pinned})
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@ Owns the command line; the decisions stand in `nautilus_flow`, what differs betw
 everything that the engine can be spared is spared it (no logging, no analysis, no risk checks, no
 hyphens in ids); the strategy's handler does nothing but sum. Refuses to know ofs.
 
-What it is given: one TradeTick object a trade and one QuoteTick object a touch, built and handed over
-before the timer starts. Decisions come from the engine's own timer, set on whole multiples of 5 s.
-Its market orders fill on an L1 book that trades and quotes both move; its latency model has the way
-to the exchange only, the answer comes back at once.
+What it is given: one TradeTick object a trade and one QuoteTick object a touch, built and handed
+over before the timer starts. Decisions come from the engine's own timer, set on whole multiples of
+5 s. Its market orders fill on an L1 book that trades and quotes both move, a trade with its own size,
+so that many orders fill in two parts; its latency model has the way to the exchange only, the answer
+comes back at once.
 """
 
 from __future__ import annotations
@@ -48,11 +49,10 @@ def main() -> None:
     """Command line of the peer; prints one JSON object as its last line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--tape", type=Path, required=True)
-    parser.add_argument("--trades", type=int, required=True)
     parser.add_argument("--core", type=int)
     options = parser.parse_args()
     pinned = pin(options.core)
-    emit({**run(load_tape(options.tape).prefix(options.trades)), "pinned": pinned})
+    emit({**run(load_tape(options.tape)), "pinned": pinned})
 
 
 if __name__ == "__main__":

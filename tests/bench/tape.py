@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,14 +171,32 @@ def load_tape(folder: Path) -> Tape:
     return tape
 
 
+def _kept(folder: Path) -> Tape | None:
+    """The tape in `folder`, or None where there is none or a damaged one."""
+    try:
+        return load_tape(folder)
+    except (ValueError, KeyError, OSError):
+        return None
+
+
 def ensure_tape(root: Path, trades: int, seed: int) -> tuple[Path, Tape]:
     """The tape of `trades` and `seed` below `root`, made when it is not there yet."""
     folder = root / f"tape-v{FORMAT}-{trades}-{seed}"
-    if (folder / "tape.json").exists():
-        try:
-            return folder, load_tape(folder)
-        except (ValueError, KeyError, OSError):
-            pass  # half written or of another version: made again below
-    tape = make_tape(trades, seed)
-    save_tape(tape, folder)
+    tape = _kept(folder)
+    if tape is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        tape = make_tape(trades, seed)
+        save_tape(tape, folder)
     return folder, tape
+
+
+def ensure_prefix(folder: Path, tape: Tape, trades: int) -> tuple[Path, Tape]:
+    """A folder that holds the first `trades` trades only, for the slow peers."""
+    if trades >= len(tape):
+        return folder, tape
+    short = folder.with_name(f"{folder.name}-first-{trades}")
+    kept, prefix = _kept(short), tape.prefix(trades)
+    if kept is None or kept.sha256() != prefix.sha256():
+        shutil.rmtree(short, ignore_errors=True)
+        save_tape(prefix, short)
+    return short, prefix
