@@ -149,7 +149,9 @@ _EVENTS: dict[Kind, Table] = {
             Field("price", "price", "trade price"),
             Field("qty", "qty", "base quantity"),
             Field("side", "enum:side", "aggressor as the venue flags it", "i1"),
-            Field("tick", "flag", "venue's tick direction: 2 plus, 1 zero plus, -1, -2; 0 none", "i1"),
+            Field(
+                "tick", "flag", "venue's tick direction: 2 plus, 1 zero plus, -1, -2; 0 none", "i1"
+            ),
         ),
     ),
     Kind.DEPTH: Table(
@@ -294,7 +296,9 @@ _RECORDS: tuple[Table, ...] = (
             Field("position", "qty", "signed position as the strategy knows it"),
             Field("gates", "bits", "gates that passed, by bit; the manifest names them"),
             Field("blocked", "bits", "gates that were asked and did not pass"),
-            Field("quality", "bits", "1 gap in window, 2 CVD approximate, 4 book stale, 8 warming up"),
+            Field(
+                "quality", "bits", "1 gap in window, 2 CVD approximate, 4 book stale, 8 warming up"
+            ),
             Field("events", "count", "events folded before it"),
         ),
     ),

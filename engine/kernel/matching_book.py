@@ -1,0 +1,183 @@
+"""What the market shows to an order: the last snapshot, the last quote, the last price.
+
+Owns the copies of market data that simulated matching keeps, the rule that says which of them may
+be used, and how much of a snapshot our own orders have already taken. It refuses to know orders.
+
+The rule: a snapshot not older than ``stale_ns`` is used; where there is none, a quote not older
+than ``stale_ns``; where there is none, the last price with half the configured spread around it. A
+quote that is newer than the snapshot in use bounds its prices from the unfavourable side.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from data.events import Kind
+from engine.kernel.matching_state import (
+    FROM_BOOK,
+    FROM_LAST,
+    FROM_NOTHING,
+    FROM_QUOTE,
+    LEVELS,
+    V_CROSSED,
+    V_LEVELS,
+    worse,
+)
+
+_DEPTH = int(Kind.DEPTH)
+_QUOTE = int(Kind.QUOTE)
+
+
+@njit(cache=True, nogil=True)
+def book_is_fresh(s, p):
+    """True when the last snapshot may be traded against at ``s.now_ns``."""
+    return s.book_ns > 0 and s.now_ns - s.book_ns <= p.stale_ns
+
+
+@njit(cache=True, nogil=True)
+def quote_is_fresh(s, p):
+    """True when the last quote may be traded against at ``s.now_ns``."""
+    return s.quote_ns > 0 and s.now_ns - s.quote_ns <= p.stale_ns
+
+
+@njit(cache=True, nogil=True)
+def quote_bound(s, p, t):
+    """Price that a taker of side ``t`` cannot beat while a quote is newer than the book; 0 = none."""
+    if s.quote_ns > s.book_ns and quote_is_fresh(s, p):
+        return s.quote_price[(t + 1) // 2]
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def touch(s, p, t):
+    """(price, source): what a taker of side ``t`` meets first; price 0 where there is nothing.
+
+    Price units, before slippage. A fresh snapshot with an empty side gives (0, FROM_BOOK).
+    """
+    k = (t + 1) // 2
+    if book_is_fresh(s, p):
+        if s.n_levels[k] == 0:
+            return 0, FROM_BOOK
+        price = s.book_price[k, 0]
+        bound = quote_bound(s, p, t)
+        if bound > 0:
+            price = worse(t, price, bound)
+        return price, FROM_BOOK
+    if quote_is_fresh(s, p):
+        return s.quote_price[k], FROM_QUOTE
+    recent = p.price_stale_ns == 0 or s.now_ns - s.last_ns <= p.price_stale_ns
+    if s.last_price > 0 and recent:
+        return max(1, s.last_price + t * p.half_spread), FROM_LAST
+    return 0, FROM_NOTHING
+
+
+@njit(cache=True, nogil=True)
+def flat_price(s, p, t, source, bound):
+    """Price of a whole fill with no book: touch, never better than ``bound`` (0 = none), slippage."""
+    price = s.quote_price[(t + 1) // 2]
+    if source == FROM_LAST:
+        price = s.last_price + t * p.half_spread
+    if bound > 0:
+        price = worse(t, price, bound)
+    return max(1, price + t * p.slippage)
+
+
+@njit(cache=True, nogil=True)
+def free_in_book(s, t, limit):
+    """Quantity of the snapshot that a taker of side ``t`` may still take up to ``limit`` (0 = any)."""
+    k = (t + 1) // 2
+    total = 0
+    for i in range(s.n_levels[k]):
+        if limit > 0 and t * s.book_price[k, i] > t * limit:
+            break
+        total += max(0, s.book_qty[k, i] - s.book_used[k, i])
+    return total
+
+
+@njit(cache=True, nogil=True)
+def use_book(s, t, limit, qty):
+    """Remember that ``qty`` was taken by side ``t`` from the levels up to ``limit``, best first."""
+    k = (t + 1) // 2
+    for i in range(s.n_levels[k]):
+        if qty == 0 or t * s.book_price[k, i] > t * limit:
+            break
+        q = min(qty, max(0, s.book_qty[k, i] - s.book_used[k, i]))
+        s.book_used[k, i] += q
+        qty -= q
+    s.book_taken = 1
+
+
+@njit(cache=True, nogil=True)
+def blame(s, source):
+    """Make the market data named by ``source`` the cause of the fills to come."""
+    if source == FROM_BOOK:
+        s.cause_kind = _DEPTH
+        s.cause_ns = s.book_ns
+        s.cause_id = s.book_id
+    elif source == FROM_QUOTE:
+        s.cause_kind = _QUOTE
+        s.cause_ns = s.quote_ns
+        s.cause_id = s.quote_id
+    else:
+        s.cause_kind = s.last_kind
+        s.cause_ns = s.last_ns
+        s.cause_id = s.last_id
+
+
+@njit(cache=True, nogil=True)
+def keep_book(s, ts, id_, bid_price, bid_qty, b0, b1, ask_price, ask_qty, a0, a1):
+    """Copy a snapshot; False (and no book) when it is crossed. Forgets what was taken before."""
+    bids = min(b1 - b0, LEVELS)
+    asks = min(a1 - a0, LEVELS)
+    if bids < b1 - b0 or asks < a1 - a0:
+        s.violations[V_LEVELS] += 1
+    if s.book_taken:
+        s.book_used[:, :] = 0
+        s.book_taken = 0
+    s.n_levels[0] = bids
+    s.n_levels[1] = asks
+    s.book_ns = ts
+    s.book_id = id_
+    price = s.book_price
+    qty = s.book_qty
+    for i in range(bids):
+        price[0, i] = bid_price[b0 + i]
+        qty[0, i] = bid_qty[b0 + i]
+    for i in range(asks):
+        price[1, i] = ask_price[a0 + i]
+        qty[1, i] = ask_qty[a0 + i]
+    crossed = bids > 0 and asks > 0 and price[0, 0] >= price[1, 0]
+    unpriced = (bids > 0 and price[0, bids - 1] <= 0) or (asks > 0 and price[1, 0] <= 0)
+    if crossed or unpriced:
+        s.violations[V_CROSSED] += 1
+        s.book_ns = 0
+        return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def keep_quote(s, ts, id_, bid, bid_qty, ask, ask_qty):
+    """Remember a quote; False (and no quote) when it is crossed or has a price of 0 or less."""
+    s.quote_id = id_
+    s.quote_price[0] = bid
+    s.quote_price[1] = ask
+    s.quote_qty[0] = bid_qty
+    s.quote_qty[1] = ask_qty
+    s.quote_used[0] = 0
+    s.quote_used[1] = 0
+    if bid <= 0 or ask <= 0 or bid > ask:
+        s.violations[V_CROSSED] += 1
+        s.quote_ns = 0
+        return False
+    s.quote_ns = ts
+    return True
+
+
+@njit(cache=True, nogil=True)
+def keep_last(s, kind, ts, id_, price, side):
+    """Remember the last price and the event that gave it."""
+    s.last_kind = kind
+    s.last_ns = ts
+    s.last_id = id_
+    s.last_price = price
+    s.last_side = side

@@ -1,0 +1,428 @@
+"""The way of an order: sent, under way, arrived, and executed against what is shown.
+
+Owns the line of requests (new, cancel, move a stop), the checks before an order is sent, and what
+happens on arrival: market orders and marketable limits take from the book, the quote or the last
+price; the rest of a limit order joins its queue. Requests travel for the order latency, first in,
+first out. It refuses to know what later events do to a resting order.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from data.events import FillReason, Liquidity, OrderReason, OrderType
+from engine.kernel.account import (
+    cancel_order,
+    closable_qty,
+    execute,
+    margin_bears,
+    money_fits,
+    order_step,
+    refuse_order,
+)
+from engine.kernel.matching_book import blame, flat_price, free_in_book, quote_bound, touch
+from engine.kernel.matching_reports import settle
+from engine.kernel.matching_state import (
+    FROM_BOOK,
+    FROM_NOTHING,
+    FROM_QUOTE,
+    NEVER,
+    ORDERS,
+    REQUEST_CANCEL,
+    REQUEST_MOVE_STOP,
+    REQUEST_NEW,
+    REQUESTS,
+    TIF_IOC,
+    TIF_POST_ONLY,
+    V_REQUESTS,
+    worse,
+)
+from engine.kernel.orders import ACCEPT, SUBMIT, is_live
+from engine.kernel.queue_position import queue_join
+
+_MARKET = int(OrderType.MARKET)
+_LIMIT = int(OrderType.LIMIT)
+_TAKER = int(Liquidity.TAKER)
+_BOOK_WALK = int(FillReason.BOOK_WALK)
+_QUOTE_TOUCH = int(FillReason.QUOTE_TOUCH)
+_LAST_PRICE = int(FillReason.LAST_PRICE)
+_NONE = int(OrderReason.NONE)
+_NO_PRICE = int(OrderReason.NO_PRICE)
+_NO_LIQUIDITY = int(OrderReason.NO_LIQUIDITY)
+_MARGIN = int(OrderReason.MARGIN)
+_BAD_QTY = int(OrderReason.BAD_QTY)
+_BAD_PRICE = int(OrderReason.BAD_PRICE)
+_BAD_ORDER = int(OrderReason.BAD_ORDER)
+_NO_SLOT = int(OrderReason.NO_SLOT)
+_WOULD_TAKE = int(OrderReason.WOULD_TAKE)
+_OVERFLOW = int(OrderReason.OVERFLOW)
+_NOTHING_TO_REDUCE = int(OrderReason.NOTHING_TO_REDUCE)
+
+
+# --- taking ----------------------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def can_take(s, p, t):
+    """(price, source, reason): touch of a taker of side ``t``, and why it cannot take (0 = it can)."""
+    price, source = touch(s, p, t)
+    if source == FROM_NOTHING:
+        return price, source, _NO_PRICE
+    if source == FROM_BOOK and free_in_book(s, t, 0) == 0:
+        return price, source, _NO_LIQUIDITY
+    return price, source, _NONE
+
+
+@njit(cache=True, nogil=True)
+def _walk(s, p, out, o, want, limit, bound):
+    """Take up to ``want`` from the snapshot, level by level; one fill a level."""
+    t = o.side
+    k = (t + 1) // 2
+    left = want
+    for i in range(s.n_levels[k]):
+        free = s.book_qty[k, i] - s.book_used[k, i]
+        if left == 0:
+            break
+        if free <= 0:
+            continue
+        price = s.book_price[k, i]
+        if bound > 0:
+            price = worse(t, price, bound)
+        if limit > 0 and t * price > t * limit:
+            break
+        part = min(left, free)
+        done = execute(s, p, out, o, part, price)
+        s.book_used[k, i] += done
+        s.book_taken = 1
+        left -= done
+        if done < part:
+            break
+    return want - left
+
+
+@njit(cache=True, nogil=True)
+def take(s, p, out, o, want, source, limit, bound):
+    """Take up to ``want`` as ``o`` from ``source``, no worse than ``limit``, no better than ``bound``.
+
+    Prices of 0 do not bind. Cause, reason and liquidity stand in ``s``. Returns what was filled.
+    """
+    if source == FROM_BOOK:
+        newer = quote_bound(s, p, o.side)
+        if newer > 0:
+            bound = newer if bound == 0 else worse(o.side, bound, newer)
+        return _walk(s, p, out, o, want, limit, bound)
+    price = flat_price(s, p, o.side, source, bound)
+    if limit > 0 and o.side * price > o.side * limit:
+        price = limit
+    return execute(s, p, out, o, want, price)
+
+
+# --- arrival ---------------------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def _margin_allows(s, p, o, price):
+    """True when the account can bear what ``o`` would open at ``price``."""
+    if o.reduce_only:
+        return True
+    closes = min(o.qty, closable_qty(s, p, o))
+    released = s.margin if closes > 0 else 0
+    return margin_bears(s, p, price, o.qty - closes, released)
+
+
+@njit(cache=True, nogil=True)
+def _take_on_arrival(s, p, out, o, source, limit):
+    """Fill what the market shows now; the reduce-only part never exceeds what there is to reduce."""
+    s.liquidity = _TAKER
+    s.queue_ahead = 0
+    s.why = _LAST_PRICE
+    if source == FROM_BOOK:
+        s.why = _BOOK_WALK
+    elif source == FROM_QUOTE:
+        s.why = _QUOTE_TOUCH
+    blame(s, source)
+    want = min(o.left, closable_qty(s, p, o)) if o.reduce_only else o.left
+    done = take(s, p, out, o, want, source, limit, 0)
+    if o.left == 0:
+        return
+    if s.refusal > 0:
+        cancel_order(s, out, o, s.refusal)
+    elif o.reduce_only and done == want:
+        cancel_order(s, out, o, _NOTHING_TO_REDUCE)
+
+
+@njit(cache=True, nogil=True)
+def _arrive_market(s, p, out, o, price, source, reason):
+    """A market order takes what it can; what nothing can serve is cancelled, not invented."""
+    if reason > 0:
+        refuse_order(s, out, o, reason)
+    elif not _margin_allows(s, p, o, price):
+        refuse_order(s, out, o, _MARGIN)
+    else:
+        order_step(s, o, ACCEPT)
+        _take_on_arrival(s, p, out, o, source, 0)
+        if is_live(o.state):
+            cancel_order(s, out, o, _NO_LIQUIDITY)
+
+
+@njit(cache=True, nogil=True)
+def _arrive_limit(s, p, out, o, price, source, reason):
+    """A limit order takes what is better than its price, then rests, or ends if it may not rest."""
+    takes = price > 0 and o.side * price <= o.side * o.price
+    if takes and o.tif == TIF_POST_ONLY:
+        refuse_order(s, out, o, _WOULD_TAKE)
+        return
+    if not _margin_allows(s, p, o, o.price):
+        refuse_order(s, out, o, _MARGIN)
+        return
+    order_step(s, o, ACCEPT)
+    if takes and reason == 0:
+        _take_on_arrival(s, p, out, o, source, o.price)
+    if is_live(o.state):
+        if o.tif == TIF_IOC:
+            cancel_order(s, out, o, _NO_PRICE if source == FROM_NOTHING else _NO_LIQUIDITY)
+        else:
+            queue_join(s, p, o)
+
+
+@njit(cache=True, nogil=True)
+def _arrive(s, p, out, o):
+    """The order reaches the matching engine at ``s.now_ns``."""
+    o.active_ns = s.now_ns
+    s.changed = 1
+    if o.reduce_only and closable_qty(s, p, o) == 0:
+        refuse_order(s, out, o, _NOTHING_TO_REDUCE)
+        return
+    price, source, reason = can_take(s, p, o.side)
+    if o.type == _MARKET:
+        _arrive_market(s, p, out, o, price, source, reason)
+    else:
+        _arrive_limit(s, p, out, o, price, source, reason)
+
+
+# --- requests --------------------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def _find_order(s, order_id):
+    """Slot of the order ``order_id``, -1 where it is not open."""
+    for k in range(s.n_orders):
+        if s.orders[s.order_at[k]].id == order_id:
+            return s.order_at[k]
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _find_position(s, position_id):
+    """Slot of the position ``position_id``, -1 where it is not open."""
+    for k in range(s.n_positions):
+        if s.positions[s.position_at[k]].id == position_id:
+            return s.position_at[k]
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def next_due(s):
+    """Time (ns) at which the next request arrives, NEVER where none is under way."""
+    return s.requests[s.request_head].due_ns if s.n_requests > 0 else NEVER
+
+
+@njit(cache=True, nogil=True)
+def _serve_request(s, p, out, r):
+    """Carry out a request that has arrived; one whose object is gone does nothing."""
+    if r.kind == REQUEST_MOVE_STOP:
+        i = _find_position(s, r.id)
+        if i >= 0:
+            s.positions[i].stop = r.price
+            s.positions[i].armed_ns = s.now_ns
+            s.changed = 1
+        return
+    i = _find_order(s, r.id)
+    if i < 0:
+        return
+    if r.kind == REQUEST_NEW:
+        _arrive(s, p, out, s.orders[i])
+    else:
+        cancel_order(s, out, s.orders[i], _BY_STRATEGY)
+
+
+@njit(cache=True, nogil=True)
+def run_due(s, p, out, upto):
+    """Let every request arrive that is due at or before ``upto`` (ns), each at its own time."""
+    while s.n_requests > 0:
+        r = s.requests[s.request_head]
+        if r.due_ns > upto:
+            return
+        s.now_ns = max(s.now_ns, r.due_ns)
+        s.request_head = (s.request_head + 1) % REQUESTS
+        s.n_requests -= 1
+        _serve_request(s, p, out, r)
+        settle(s, p, out)
+
+
+@njit(cache=True, nogil=True)
+def _send(s, p, now, kind, id_, price):
+    """Put a request on its way; False when the line is full."""
+    if s.n_requests == REQUESTS:
+        s.violations[V_REQUESTS] += 1
+        return False
+    r = s.requests[(s.request_head + s.n_requests) % REQUESTS]
+    r.due_ns = max(now, s.now_ns) + p.order_latency_ns
+    r.kind = kind
+    r.id = id_
+    r.price = price
+    s.n_requests += 1
+    return True
+
+
+# --- what a strategy asks for ----------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def _price_is_good(p, price):
+    """True for a price that is 0 (none) or a whole number of price steps."""
+    return price == 0 or (price > 0 and price % p.price_step == 0)
+
+
+@njit(cache=True, nogil=True)
+def _levels_are_good(side, price, stop, target):
+    """True when stop < price < target for a long (mirrored for a short), as far as they are given."""
+    if stop > 0 and target > 0 and side * stop >= side * target:
+        return False
+    if price == 0:
+        return True
+    below = stop == 0 or side * stop < side * price
+    return below and (target == 0 or side * target > side * price)
+
+
+@njit(cache=True, nogil=True)
+def _fault(s, p, o):
+    """OrderReason why an order may not be sent, 0 when it may."""
+    known_kind = o.type == _MARKET or o.type == _LIMIT
+    known_side = o.side == 1 or o.side == -1
+    if not known_kind or not known_side or o.tif < 0 or o.tif > TIF_POST_ONLY:
+        return _BAD_ORDER
+    if o.qty < max(1, p.qty_min) or o.qty > p.qty_max or o.qty % p.qty_step != 0:
+        return _BAD_QTY
+    if (o.type == _LIMIT) != (o.price > 0) or not _price_is_good(p, o.price):
+        return _BAD_PRICE
+    if not _price_is_good(p, o.stop) or not _price_is_good(p, o.target):
+        return _BAD_PRICE
+    if not _levels_are_good(o.side, o.price, o.stop, o.target):
+        return _BAD_PRICE
+    reference = max(o.price, s.last_price, s.book_price[1, 0], s.quote_price[1])
+    if not money_fits(p, reference, 2 * o.qty):
+        return _OVERFLOW
+    if s.n_orders == ORDERS or s.n_requests == REQUESTS:
+        return _NO_SLOT
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def _free_slot(s):
+    """Slot of no open order; the scratch slot where all are in use."""
+    for i in range(ORDERS):
+        if s.orders[i].id == 0:
+            return i
+    return ORDERS
+
+
+@njit(cache=True, nogil=True)
+def new_order(s, o, kind, side, qty, price):
+    """Make the slot ``o`` a new order that nobody has seen yet (state EMPTY)."""
+    s.order_id += 1
+    o.id = s.order_id
+    o.decision_id = 0
+    o.position_id = 0
+    o.named = 0
+    o.broker = 0
+    o.type = kind
+    o.side = side
+    o.qty = qty
+    o.left = qty
+    o.price = price
+    o.stop = 0
+    o.target = 0
+    o.reduce_only = 0
+    o.tif = 0
+    o.exit_reason = 0
+    o.state = 0
+    o.reason = 0
+    o.sent_ns = s.now_ns
+    o.active_ns = 0
+    o.cancelling = 0
+    o.front = -1
+    o.level_qty = 0
+    o.traded = 0
+    o.queue_ns = 0
+
+
+@njit(cache=True, nogil=True)
+def sim_submit(
+    s, p, out, now, decision_id, kind, side, qty, price,
+    stop_price, target_price, reduce_only, tif, exit_reason,
+):  # fmt: skip
+    """Send an order at ``now`` (ns); its id, or 0 when it is refused before it leaves.
+
+    ``kind`` OrderType MARKET or LIMIT, ``side`` +1 or -1, ``qty`` quantity units, ``price`` limit
+    price (0 for market), ``stop_price`` and ``target_price`` price units held by the broker for the
+    position that the order opens (0 = none), ``reduce_only`` 0 or 1, ``tif`` a TIF_ code,
+    ``exit_reason`` the ExitReason of a position that the order closes (0: STRATEGY, or REVERSE). A
+    refused order writes its row, REJECTED and with a reason, under an id of its own.
+    """
+    s.now_ns = max(s.now_ns, now)
+    i = _free_slot(s)
+    o = s.orders[i]
+    new_order(s, o, kind, side, qty, price)
+    o.decision_id = decision_id
+    o.stop = stop_price
+    o.target = target_price
+    o.reduce_only = reduce_only
+    o.tif = tif
+    o.exit_reason = exit_reason
+    s.submitted += 1
+    s.open_orders += 1
+    reason = _fault(s, p, o)
+    if reason > 0:
+        refuse_order(s, out, o, reason)
+        return _forget(s, p, o)
+    order_step(s, o, SUBMIT)
+    s.changed = 0
+    s.order_at[s.n_orders] = i
+    s.n_orders += 1
+    _send(s, p, now, REQUEST_NEW, o.id, price)
+    return o.id
+
+
+@njit(cache=True, nogil=True)
+def sim_cancel(s, p, out, now, order_id):
+    """Ask at ``now`` (ns) to cancel an order; 1 when the request is under way, else 0.
+
+    0 means that the order has ended or was never sent, that a cancel is already under way, or that
+    the line of requests is full (counted).
+    """
+    s.now_ns = max(s.now_ns, now)
+    i = _find_order(s, order_id)
+    if i < 0 or s.orders[i].cancelling:
+        return 0
+    if not _send(s, p, now, REQUEST_CANCEL, order_id, 0):
+        return 0
+    s.orders[i].cancelling = 1
+    return 1
+
+
+@njit(cache=True, nogil=True)
+def sim_move_stop(s, p, out, now, position_id, stop_price):
+    """Ask at ``now`` (ns) to hold the stop of a position at ``stop_price`` (0 = none); 1 or 0.
+
+    0 means that the position is not open, that the price is off the grid or beyond the target, or
+    that the line of requests is full (counted).
+    """
+    s.now_ns = max(s.now_ns, now)
+    i = _find_position(s, position_id)
+    if i < 0 or not _price_is_good(p, stop_price):
+        return 0
+    w = s.positions[i]
+    if not _levels_are_good(w.side, 0, stop_price, w.target):
+        return 0
+    return 1 if _send(s, p, now, REQUEST_MOVE_STOP, position_id, stop_price) else 0

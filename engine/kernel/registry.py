@@ -1,0 +1,162 @@
+"""Every handler of the kernel and how it is called: the one list that folds are put together from.
+
+Owns the composition table. A handler is a state dtype, a params dtype, and for each hook one call
+written as source, which the fold generator pastes into a module of its own (closures over
+dispatchers would never hit numba's disk cache). What a strategy does not ask for is not in its
+fold and costs nothing. Names that a call may use: ``s`` state record, ``p`` params record, ``o``
+output record, ``core``, ``now`` (boundary, ns), the columns of the event kind (``trade_price`` ...),
+``side`` (resolved aggressor), ``i`` and ``k`` (run of trades [i, k)), ``r`` (row of another kind).
+It refuses to know any strategy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from data.events import Kind
+from engine.kernel import book, candles, flip, flow, footprint, sides, vwap, windows
+
+
+@dataclass(frozen=True)
+class Handler:
+    """One handler: ``hooks`` maps a hook name to source lines, ``imports`` names what they use.
+
+    Hooks: trades, depth, quote, bar, gap_trade, gap_depth, boundary, session.
+    """
+
+    name: str
+    state: np.dtype
+    module: str
+    imports: tuple[str, ...]
+    hooks: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    params: np.dtype | None = None
+    needs: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = (Kind.TRADE, Kind.GAP)
+
+
+_HANDLERS = (
+    Handler(
+        "sides",
+        sides.SIDES_STATE,
+        "engine.kernel.sides",
+        ("sides_trades", "sides_quote"),
+        {
+            "depth": (
+                "if depth_bid_offsets[r + 1] > depth_bid_offsets[r] and "
+                "depth_ask_offsets[r + 1] > depth_ask_offsets[r]:",
+                "    sides_quote(s.sides, depth_ts_ns[r], depth_bid_price[depth_bid_offsets[r]], "
+                "depth_ask_price[depth_ask_offsets[r]])",
+            ),
+            "quote": ("sides_quote(s.sides, quote_ts_ns[r], quote_bid[r], quote_ask[r])",),
+        },
+        sides.SIDES_PARAMS,
+    ),
+    Handler(
+        "flow",
+        flow.FLOW_STATE,
+        "engine.kernel.flow",
+        ("flow_trades", "flow_session", "flow_gap"),
+        {
+            "trades": ("flow_trades(s.flow, trade_qty, side, i, k)",),
+            "session": ("flow_session(s.flow)",),
+            "gap_trade": ("flow_gap(s.flow)",),
+        },
+        needs=("sides",),
+    ),
+    Handler(
+        "windows",
+        windows.WINDOWS_STATE,
+        "engine.kernel.windows",
+        ("windows_trades", "windows_boundary"),
+        {
+            "trades": ("windows_trades(s.windows, trade_ts_ns, trade_qty, side, i, k)",),
+            "boundary": ("windows_boundary(s.windows, now)",),
+        },
+        needs=("sides",),
+    ),
+    Handler(
+        "candles",
+        candles.CANDLES_STATE,
+        "engine.kernel.candles",
+        ("candles_start", "candles_trades", "candles_close", "candles_due", "candles_gap"),
+        {
+            "trades": (
+                "candles_trades(s.candles, trade_ts_ns, trade_price, trade_qty, side, i, k)",
+            ),
+            "boundary": (
+                "while candles_due(s.candles, p.candles, now):",
+                "    _close_candles(s, p)",
+            ),
+            "gap_trade": ("candles_gap(s.candles)",),
+        },
+        candles.CANDLES_PARAMS,
+        needs=("sides",),
+    ),
+    Handler(
+        "footprint",
+        footprint.FOOTPRINT_STATE,
+        "engine.kernel.footprint",
+        ("footprint_trades", "footprint_close"),
+        {
+            "trades": (
+                "footprint_trades(s.footprint, p.footprint, trade_price, trade_qty, side, i, k)",
+            ),
+        },
+        footprint.FOOTPRINT_PARAMS,
+        needs=("sides", "candles"),
+    ),
+    Handler(
+        "vwap",
+        vwap.VWAP_STATE,
+        "engine.kernel.vwap",
+        ("vwap_trades", "vwap_anchored", "vwap_session"),
+        {
+            "trades": (
+                "vwap_trades(s.vwap.session, trade_price, trade_qty, i, k)",
+                "vwap_anchored(s.vwap.anchored, p.vwap, trade_ts_ns, trade_price, trade_qty, i, k)",
+            ),
+            "session": ("vwap_session(s.vwap)",),
+        },
+        vwap.VWAP_PARAMS,
+        needs=("sides",),
+    ),
+    Handler(
+        "book",
+        book.BOOK_STATE,
+        "engine.kernel.book",
+        ("book_depth", "book_boundary", "book_gap"),
+        {
+            "depth": (
+                "book_depth(s.book, depth_ts_ns[r], depth_bid_price, depth_bid_qty, "
+                "depth_bid_offsets[r], depth_bid_offsets[r + 1], depth_ask_price, depth_ask_qty, "
+                "depth_ask_offsets[r], depth_ask_offsets[r + 1])",
+            ),
+            "boundary": ("book_boundary(s.book, p.book, now)",),
+            "gap_depth": ("book_gap(s.book)",),
+        },
+        book.BOOK_PARAMS,
+        kinds=(Kind.DEPTH, Kind.GAP),
+    ),
+    Handler("flip", flip.FLIP_STATE, "engine.kernel.flip", (), params=flip.FLIP_PARAMS, kinds=()),
+)
+
+HANDLERS: dict[str, Handler] = {h.name: h for h in _HANDLERS}
+"""Handlers by name, in the order in which a fold calls them."""
+
+
+def resolve(names: tuple[str, ...]) -> tuple[Handler, ...]:
+    """The handlers ``names`` and all they need, in calling order; KeyError for an unknown name."""
+    wanted: set[str] = set()
+
+    def want(name: str) -> None:
+        if name not in HANDLERS:
+            raise KeyError(f"no handler {name!r}; there are {', '.join(HANDLERS)}")
+        wanted.add(name)
+        for other in HANDLERS[name].needs:
+            want(other)
+
+    for name in (*names, "sides"):
+        want(name)
+    return tuple(h for h in _HANDLERS if h.name in wanted)

@@ -1,0 +1,387 @@
+"""Puts a fold together: state and params dtypes, and the source of a small module that is the fold.
+
+Owns the generated source. The fold of a strategy is a module of its own in the keyed cache folder;
+it imports its handlers as globals, which is the form that numba's disk cache keeps (closures over
+dispatchers never hit it). The same source, compiled once, folds a year of columns (``fold``) and
+one live event (``step``). It refuses to know what a handler computes.
+
+What must hold in the generated code: decision boundaries fire before the event that reaches them;
+a buffer that is nearly full makes the fold return before anything is half done; splitting a batch
+anywhere changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.events import Kind
+from engine.kernel.core import CORE_PARAMS, CORE_STATE, KNOWN
+from engine.kernel.events import COLUMNS
+from engine.kernel.intents import INTENTS
+from engine.kernel.matching import SIM_PARAMS, SIM_STATE
+from engine.kernel.registry import Handler, resolve
+from engine.runtime.strategy import Strategy
+
+ORDER = (Kind.GAP, Kind.CONTROL, Kind.BAR, Kind.TRADE, Kind.DEPTH, Kind.QUOTE, Kind.CLOCK)
+"""Kinds that a fold takes; the others are in the log for queries and later handlers."""
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A fold before it is compiled: its handlers, strategy and dtypes."""
+
+    strategy: Strategy
+    handlers: tuple[Handler, ...]
+    simulated: bool
+    kinds: tuple[Kind, ...]
+    state: np.dtype
+    params: np.dtype
+
+
+def compose(strategy: Strategy, *, simulated: bool = True) -> Composition:
+    """The composition of ``strategy``; ``simulated`` puts the matching model into the fold."""
+    handlers = resolve(strategy.handlers)
+    state = [("core", CORE_STATE), ("known", KNOWN), ("intents", INTENTS)]
+    params = [("core", CORE_PARAMS)]
+    for h in handlers:
+        state.append((h.name, h.state))
+        if h.params is not None:
+            params.append((h.name, h.params))
+    state.append(("strategy", strategy.state))
+    params.append(("strategy", strategy.params_dtype))
+    if simulated:
+        state.append(("sim", SIM_STATE))
+        params.append(("sim", SIM_PARAMS))
+    kinds = {Kind.TRADE, Kind.GAP, Kind.CONTROL, Kind.CLOCK}
+    kinds.update(k for h in handlers for k in h.kinds)
+    if simulated:
+        kinds.update((Kind.DEPTH, Kind.QUOTE, Kind.BAR))
+    return Composition(
+        strategy,
+        handlers,
+        simulated,
+        tuple(k for k in ORDER if k in kinds),
+        np.dtype(state, align=True),
+        np.dtype(params, align=True),
+    )
+
+
+def column_names(kind: Kind) -> list[str]:
+    """Names that the generated code gives to the columns of ``kind``."""
+    return [f"{kind.name.lower()}_{c}" for c in COLUMNS[kind]]
+
+
+def generate(c: Composition, strategy_module: str, function: str) -> str:
+    """Source of the fold module; ``function`` is the compiled hook in ``strategy_module``."""
+    parts = [_header(c, strategy_module, function), _session(c), _candles(c), _route(c)]
+    parts += [_boundary(c), _REACH, _trades(c)]
+    parts += [_rows(c, k) for k in c.kinds if k != Kind.TRADE]
+    parts += [_fold(c), _step(c)]
+    return "\n\n".join(p.strip("\n") for p in parts if p) + "\n"
+
+
+def _has(c: Composition, name: str) -> bool:
+    return any(h.name == name for h in c.handlers)
+
+
+def _hook(c: Composition, hook: str, indent: int) -> str:
+    lines = [line for h in c.handlers for line in h.hooks.get(hook, ())]
+    return "\n".join(" " * indent + line for line in lines)
+
+
+def _header(c: Composition, module: str, function: str) -> str:
+    imports = [f"from {h.module} import {', '.join(h.imports)}" for h in c.handlers if h.imports]
+    if c.simulated:
+        imports.append(
+            "from engine.kernel.matching import sim_bar, sim_boundary, sim_cancel, sim_clock, "
+            "sim_depth, sim_move_stop, sim_quote, sim_submit, sim_trades"
+        )
+    return "\n".join(
+        [
+            f'"""Generated fold of strategy {c.strategy.name}; do not edit."""',
+            "from numba import njit",
+            "from engine.kernel.core import advance_boundary, begin_decision, find_invalid, "
+            "first_boundary, note_now, scan_before, session_end",
+            "from engine.kernel.outputs import room",
+            "from engine.kernel.sides import sides_trades",
+            *imports,
+            f"from {module} import {function} as _decide",
+        ]
+    )
+
+
+def _session(c: Composition) -> str:
+    body = _hook(c, "session", 4) or "    pass"
+    return f"""
+@njit(cache=True, nogil=True)
+def _new_session(s, p, ts_ns):
+    s.core.session_end_ns = session_end(p.core, ts_ns)
+{body}
+"""
+
+
+def _candles(c: Composition) -> str:
+    if not _has(c, "candles"):
+        return ""
+    close = ""
+    if _has(c, "footprint"):
+        close = (
+            "    end = s.candles.end_ns\n"
+            "    footprint_close(s.footprint, p.footprint, s.candles.open, "
+            "end % 60000000000 == 0, end % 300000000000 == 0)\n"
+        )
+    return f"""
+@njit(cache=True, nogil=True)
+def _close_candles(s, p):
+{close}    candles_close(s.candles)
+"""
+
+
+def _route(c: Composition) -> str:
+    if not c.simulated:
+        return ""
+    return """
+@njit(cache=True, nogil=True)
+def _route(s, p, o, now):
+    d = s.core.decision
+    for x in range(s.intents.n):
+        r = s.intents.items[x]
+        if r.action == 4:
+            sim_cancel(s.sim, p.sim, o, now, r.subject)
+        elif r.action == 5:
+            sim_move_stop(s.sim, p.sim, o, now, r.subject, r.stop)
+        else:
+            sim_submit(s.sim, p.sim, o, now, d.id, r.kind, r.side, r.qty, r.price, r.stop,
+                       r.target, 1 if r.action == 3 else 0, r.tif, r.exit_reason)
+
+
+@njit(cache=True, nogil=True)
+def _see(s):
+    v = s.known
+    m = s.sim
+    v.qty = m.known_qty
+    v.entry_price = m.known_entry_price
+    v.open_ns = m.known_open_ns
+    v.position_id = m.known_position_id
+    v.open_orders = m.open_orders
+    v.balance = m.known_balance
+    v.closed_positions = m.closed_positions
+    v.last_exit_reason = m.last_exit_reason
+    v.last_exit_ns = m.last_exit_ns
+"""
+
+
+def _boundary(c: Composition) -> str:
+    sim = "    sim_boundary(s.sim, p.sim, o, now)\n    _see(s)\n" if c.simulated else ""
+    route = "    _route(s, p, o, now)\n" if c.simulated else ""
+    flow = "s.flow.cvd, s.flow.approximate" if _has(c, "flow") else "0, 0"
+    return f"""
+@njit(cache=True, nogil=True)
+def _boundary(s, p, o):
+    core = s.core
+    now = core.next_ns
+    note_now(core, now)
+    if now > core.session_end_ns:
+        _new_session(s, p, now)
+{sim}{_hook(c, "boundary", 4)}
+    grid = begin_decision(core, p.core, {flow}, s.known.qty)
+    s.intents.n = 0
+    if core.paused == 0:
+        _decide(s, p, o, now, grid)
+    o.decisions[o.n_decisions] = core.decision
+    o.n_decisions += 1
+{route}"""
+
+
+_REACH = """
+@njit(cache=True, nogil=True)
+def _reach(s, p, o, at):
+    core = s.core
+    if core.next_ns == 0:
+        first_boundary(core, p.core, at)
+        _new_session(s, p, at)
+    while core.next_ns <= at:
+        if not room(o):
+            return False
+        _boundary(s, p, o)
+        advance_boundary(core, p.core, at)
+    return room(o)
+"""
+
+
+def _trades(c: Composition) -> str:
+    names = ", ".join(column_names(Kind.TRADE))
+    candles = limit = ""
+    if _has(c, "candles"):
+        candles = """
+        if s.candles.started == 0:
+            candles_start(s.candles, trade_ts_ns[i], trade_price[i])
+        while trade_ts_ns[i] >= s.candles.end_ns:
+            _close_candles(s, p)"""
+        limit = "\n        limit = min(limit, s.candles.end_ns)"
+    sim = "k = j"
+    if c.simulated:
+        sim = (
+            "k = sim_trades(s.sim, p.sim, o, trade_ts_ns, trade_id, trade_price, trade_qty, "
+            "side, i, j)"
+        )
+    return f"""
+@njit(cache=True, nogil=True)
+def _trades(s, p, o, c, side, {names}, stop):
+    core = s.core
+    latency = p.core.latency_ns[{int(Kind.TRADE)}]
+    i = c.at[{int(Kind.TRADE)}]
+    while i < stop:
+        if trade_ts_ns[i] + latency >= core.next_ns and not _reach(s, p, o, trade_ts_ns[i] + latency):
+            return False
+        if trade_ts_ns[i] >= core.session_end_ns:
+            _new_session(s, p, trade_ts_ns[i])
+        limit = min(core.next_ns - latency, core.session_end_ns){candles}{limit}
+        j, latest = scan_before(trade_ts_ns, limit, i, stop)
+        if c.sided < j:
+            start = max(i, c.sided)
+            c.invalid += sides_trades(s.sides, p.sides, trade_ts_ns, trade_price, trade_qty, trade_side,
+                                      side, start, j)
+            c.sided = j
+        if c.invalid > 0:
+            j = find_invalid(side, i, j)
+            if j == i:
+                core.invalid_trades += 1
+                i += 1
+                c.at[{int(Kind.TRADE)}] = i
+                continue
+            latest = scan_before(trade_ts_ns, limit, i, j)[1]
+        {sim}
+        if k < j:
+            latest = scan_before(trade_ts_ns, limit, i, k)[1]
+        if k > i:
+{_hook(c, "trades", 12)}
+            if core.first_trade_ns == 0:
+                core.first_trade_ns = trade_ts_ns[i]
+            core.last_price = trade_price[k - 1]
+            core.last_trade_ns = trade_ts_ns[k - 1]
+            core.last_trade_id = trade_id[k - 1]
+            core.events[{int(Kind.TRADE)}] += k - i
+            note_now(core, latest + latency)
+        i = k
+        c.at[{int(Kind.TRADE)}] = i
+        if k < j:
+            return False
+    return True
+"""
+
+
+_SIM_ROWS = {
+    Kind.DEPTH: "sim_depth(s.sim, p.sim, o, ts, depth_id[r], depth_bid_price, depth_bid_qty, "
+    "depth_bid_offsets[r], depth_bid_offsets[r + 1], depth_ask_price, depth_ask_qty, "
+    "depth_ask_offsets[r], depth_ask_offsets[r + 1])",
+    Kind.QUOTE: "sim_quote(s.sim, p.sim, o, ts, quote_id[r], quote_bid[r], quote_bid_qty[r], "
+    "quote_ask[r], quote_ask_qty[r])",
+    Kind.BAR: "sim_bar(s.sim, p.sim, o, ts, bar_id[r], bar_open_ns[r], bar_open[r], bar_high[r], "
+    "bar_low[r], bar_close[r])",
+    Kind.CLOCK: "sim_clock(s.sim, p.sim, o, ts)",
+}
+
+
+def _row_body(c: Composition, kind: Kind) -> str:
+    if kind == Kind.GAP:
+        trade = _hook(c, "gap_trade", 12)
+        depth = _hook(c, "gap_depth", 12) or "            pass"
+        return f"""
+        if gap_filled[r] == 0 and gap_stream[r] == {int(Kind.TRADE)}:
+            core.trade_gap_ns = max(core.trade_gap_ns, gap_to_ns[r])
+{trade}
+        elif gap_filled[r] == 0 and gap_stream[r] == {int(Kind.DEPTH)}:
+            core.depth_gap_ns = max(core.depth_gap_ns, gap_to_ns[r])
+{depth}"""
+    if kind == Kind.CONTROL:
+        return """
+        if control_code[r] == 1:
+            core.paused = 1
+        elif control_code[r] == 2:
+            core.paused = 0"""
+    lines = []
+    if kind == Kind.BAR:
+        lines.append("if core.last_trade_ns < bar_open_ns[r]:")
+        lines.append("    core.last_price = bar_close[r]")
+    if c.simulated and kind in _SIM_ROWS:
+        lines.append(_SIM_ROWS[kind])
+    lines += _hook(c, kind.name.lower(), 0).splitlines()
+    return "\n".join(" " * 8 + line for line in lines)
+
+
+def _rows(c: Composition, kind: Kind) -> str:
+    name = kind.name.lower()
+    return f"""
+@njit(cache=True, nogil=True)
+def _{name}s(s, p, o, c, {", ".join(column_names(kind))}, stop):
+    core = s.core
+    latency = p.core.latency_ns[{int(kind)}]
+    r = c.at[{int(kind)}]
+    while r < stop:
+        ts = {name}_ts_ns[r]
+        if not _reach(s, p, o, ts + latency):
+            return False
+{_row_body(c, kind)}
+        core.events[{int(kind)}] += 1
+        note_now(core, ts + latency)
+        r += 1
+        c.at[{int(kind)}] = r
+    return True
+"""
+
+
+def _dispatch(c: Composition, prefix: str) -> list[str]:
+    lines = []
+    for n, kind in enumerate(c.kinds):
+        word = "if" if n == 0 else "elif"
+        side = "side, " if kind == Kind.TRADE else ""
+        columns = ", ".join(prefix.format(kind.name.lower(), c_) for c_ in COLUMNS[kind])
+        lines.append(f"{word} kind == {int(kind)}:")
+        lines.append(f"    done = _{kind.name.lower()}s(s, p, o, c, {side}{columns}, stop)")
+    return lines
+
+
+def _fold(c: Composition) -> str:
+    names = ", ".join(n for k in c.kinds for n in column_names(k))
+    body = "\n".join(" " * 8 + line for line in _dispatch(c, "{}_{}"))
+    return f"""
+@njit(cache=True, nogil=True)
+def fold(state, params, out, cursor, side, run_kind, run_stop, {names}):
+    s = state[0]
+    p = params[0]
+    o = out[0]
+    c = cursor[0]
+    while c.run < len(run_kind):
+        kind = run_kind[c.run]
+        stop = run_stop[c.run]
+        done = True
+{body}
+        if not done:
+            return False
+        c.run += 1
+    return True
+"""
+
+
+def _step(c: Composition) -> str:
+    body = "\n".join(" " * 4 + line for line in _dispatch(c, "e.{}.{}"))
+    return f"""
+@njit(cache=True, nogil=True)
+def step(state, params, event, out, cursor, side):
+    s = state[0]
+    p = params[0]
+    e = event[0]
+    o = out[0]
+    c = cursor[0]
+    c.sided = 0
+    c.invalid = 0
+    kind = e.kind
+    stop = c.sided + 1
+    done = True
+    c.at[kind] = 0
+{body}
+    return done
+"""

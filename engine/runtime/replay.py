@@ -1,0 +1,240 @@
+"""Runs a fold over a range of the log: the backtest.
+
+Owns the loop (reader -> fold -> sink), choosing the series, and the manifest that says what was
+run over what and what came out. The same loop serves ``backtest``, ``verify`` and the benchmarks.
+It refuses to know how anything is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from data import jitcache
+from data.errors import DataError, UsageError
+from data.events import MONEY_SCALE, Kind, Scales
+from data.log import LogReader, LogStore
+from data.times import format_utc
+from engine.broker.simulated import MODEL_VERSION
+from engine.kernel.events import READ_COLUMNS
+from engine.runtime.compose import Composition, compose
+from engine.runtime.fold import Fold, Sink
+from engine.runtime.parameters import build, settle
+from engine.runtime.strategy import Strategy
+from engine.runtime.usage import Stopwatch, peak_rss_mb
+
+Progress = Callable[[int, int, int], None]
+"""Called with (events so far, events expected, market time in ns)."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run: strategy and settings over a range of one series of the log.
+
+    Times are ns UTC, from inclusive, to exclusive; None means the end of the log.
+    """
+
+    strategy: Strategy
+    strategy_text: str
+    venue: str | None = None
+    symbol: str | None = None
+    from_ns: int | None = None
+    to_ns: int | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+    chunk_rows: int = 65_536
+
+
+@dataclass
+class Outcome:
+    """What a fold over a range was and gave; ``watch`` starts at the first event."""
+
+    fold: Fold
+    settings: dict[str, str]
+    venue: str
+    symbol: str
+    scales: Scales
+    content_hash: str
+    entries: list[dict[str, Any]]
+    from_ns: int
+    to_ns: int
+    wall_s: float
+    cpu_s: float
+
+
+def pick_series(store: LogStore, venue: str | None, symbol: str | None) -> tuple[str, str]:
+    """The one (venue, symbol) that fits; UsageError listing them when more than one does."""
+    pairs = sorted({(s.venue, s.symbol) for s in store.series() if s.kind != Kind.GAP})
+    fits = [
+        (v, s)
+        for v, s in pairs
+        if (venue is None or v == venue) and (symbol is None or s == symbol.upper())
+    ]
+    listing = ", ".join(f"{v} {s}" for v, s in pairs) or "nothing"
+    if not fits:
+        raise DataError(
+            "the log holds nothing for this venue and symbol",
+            where=f"--venue {venue or 'any'} --symbol {symbol or 'any'}",
+            why=f"it holds: {listing}",
+            do="import data with `ofs import PATH`, or name a series that is there",
+        )
+    if len(fits) > 1:
+        raise UsageError(
+            "several series fit",
+            why=f"the log holds: {listing}",
+            do="choose one with --venue and --symbol",
+        )
+    return fits[0]
+
+
+def open_reader(store: LogStore, c: Composition, params: Any, r: Request, venue: str, symbol: str,
+                *, ahead: bool = True, verify: bool = True) -> LogReader:  # fmt: skip
+    """A reader of the kinds that the fold takes and the log has, in the total order."""
+    have = {s.kind for s in store.series() if s.venue == venue and s.symbol == symbol}
+    kinds = {k: READ_COLUMNS[k] for k in c.kinds if k in have}
+    latency = params["core"]["latency_ns"][0]
+    return LogReader(
+        store,
+        venue,
+        symbol,
+        kinds,
+        from_ns=r.from_ns,
+        to_ns=r.to_ns,
+        latency_ns={k: int(latency[int(k)]) for k in kinds},
+        chunk_rows=r.chunk_rows,
+        ahead=ahead,
+        verify=verify,
+    )
+
+
+def scales_of(store: LogStore, venue: str, symbol: str) -> Scales:
+    """The largest scales among the files of a series."""
+    found = [e.scales for e in store.catalogue().entries if (e.venue, e.symbol) == (venue, symbol)]
+    return Scales(max(s.price for s in found), max(s.qty for s in found))
+
+
+def run(
+    store: LogStore,
+    request: Request,
+    sink: Sink,
+    progress: Progress | None = None,
+    on_cold: Callable[[], None] | None = None,
+) -> Outcome:
+    """Fold the range that ``request`` names into ``sink``.
+
+    DataError when the range holds no event; errors of the reader pass through.
+    """
+    venue, symbol = pick_series(store, request.venue, request.symbol)
+    scales = scales_of(store, venue, symbol)
+    composition = compose(request.strategy)
+    settings = settle(composition, request.settings)
+    params = build(composition, settings, scales)
+    reader = open_reader(store, composition, params, request, venue, symbol)
+    if reader.scales != scales:
+        params = build(composition, settings, reader.scales)
+    fold = Fold(composition, params, sink, on_cold)
+    watch = Stopwatch()
+    feed_all(reader, fold, progress, sum(e.rows for e in reader.entries))
+    fold.finish()
+    outcome = Outcome(
+        fold, settings, venue, symbol, reader.scales, reader.content_hash(),
+        [{"path": e.path, "sha256": e.sha256, "rows": e.rows} for e in reader.entries],
+        request.from_ns or 0, request.to_ns or 0, watch.wall_s, watch.cpu_s,
+    )  # fmt: skip
+    if not any(fold.events.values()):
+        raise DataError(
+            "the range holds no event that this strategy reads",
+            where=f"{venue} {symbol} from {_time(request.from_ns)} to {_time(request.to_ns)}",
+            do="`ofs log ls` shows what is there",
+        )
+    return outcome
+
+
+def _time(ns: int | None) -> str:
+    return format_utc(ns) if ns else "the end of the log"
+
+
+def feed_all(reader: LogReader, fold: Fold, progress: Progress | None, expected: int) -> int:
+    """Feed every batch of ``reader``; returns the number of events."""
+    events = 0
+    for batch in reader:
+        fold.feed(batch.columns, batch.run_kind, batch.run_stop)
+        events += batch.rows
+        if progress is not None:
+            progress(events, expected, int(fold.state["core"]["now_ns"][0]))
+    return events
+
+
+def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: Any,
+             rows: dict[str, int]) -> dict[str, Any]:  # fmt: skip
+    """The manifest of a run without its id and creation time."""
+    events = outcome.fold.events
+    total = sum(events.values())
+    money = 10**MONEY_SCALE
+    state = outcome.fold.state["core"]
+    return {
+        "schema": 1,
+        "command": "backtest",
+        "strategy": request.strategy_text,
+        "venue": outcome.venue,
+        "symbol": outcome.symbol,
+        "price_scale": outcome.scales.price,
+        "qty_scale": outcome.scales.qty,
+        "currency": quote_currency(outcome.symbol),
+        "from": format_utc(request.from_ns) if request.from_ns is not None else None,
+        "to": format_utc(request.to_ns) if request.to_ns is not None else None,
+        "params": outcome.settings,
+        "gates": list(request.strategy.gates),
+        "detectors": list(request.strategy.detectors),
+        "versions": jitcache.versions(),
+        "log": {"path": log, "content_hash": outcome.content_hash, "entries": outcome.entries},
+        "source_hash": jitcache.source_hash(),
+        "strategy_hash": request.strategy.source_sha256,
+        "fill_model": MODEL_VERSION,
+        "counts": {
+            "events": total,
+            "trades": events[Kind.TRADE],
+            "depth": events[Kind.DEPTH],
+            "bars": events[Kind.BAR],
+            "quotes": events[Kind.QUOTE],
+            "gaps": events[Kind.GAP],
+            "invalid_trades": int(state["invalid_trades"][0]),
+            "skipped_boundaries": int(state["skipped_boundaries"][0]),
+            **{f"{name}s" if name != "equity" else name: n for name, n in rows.items()},
+        },
+        "result": {
+            "net_pnl": (totals.gross - totals.fees) / money,
+            "gross_pnl": totals.gross / money,
+            "fees": totals.fees / money,
+            "max_drawdown": totals.max_drawdown / money,
+            "round_trips": totals.round_trips,
+            "wins": totals.wins,
+        },
+        "digest": digest,
+        "state_digest": outcome.fold.state_digest(),
+        "wall_s": round(outcome.wall_s, 6),
+        "cpu_s": round(outcome.cpu_s, 6),
+        "events_per_cpu_s": round(total / outcome.cpu_s) if outcome.cpu_s > 0 else 0,
+        "peak_rss_mb": round(peak_rss_mb(), 1),
+    }
+
+
+def quote_currency(symbol: str) -> str:
+    """Currency that the symbol is priced in; the symbol's end, or the whole of it if unknown."""
+    for code in ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "EUR", "GBP", "JPY", "BTC", "ETH"):
+        if symbol.endswith(code) and len(symbol) > len(code):
+            return code
+    return symbol
+
+
+__all__ = [
+    "Outcome",
+    "Request",
+    "compose",
+    "feed_all",
+    "manifest",
+    "open_reader",
+    "pick_series",
+    "run",
+    "scales_of",
+]

@@ -1,0 +1,109 @@
+"""The folder of runs: a run is written beside and renamed when it is complete.
+
+Owns run ids and the layout ``<runs>/<run>/manifest.json`` plus one Parquet file a record table.
+A run that was interrupted leaves nothing behind under a run's name. It refuses to know what a run
+is about.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from data.errors import DataError, UsageError
+
+
+class RunFolder:
+    """A run being written; ``path`` is where its tables go until :meth:`publish`."""
+
+    def __init__(self, runs: Path) -> None:
+        self._runs = runs
+        self.created = datetime.now(UTC)
+        runs.mkdir(parents=True, exist_ok=True)
+        self.path = runs / f".partial-{os.getpid()}-{self.created:%H%M%S%f}"
+        self.path.mkdir()
+        self.run = ""
+
+    def publish(self, name: str, manifest: dict[str, Any]) -> str:
+        """Write the manifest, sync, and rename the folder to a new run id, which is returned."""
+        stamp = f"{self.created:%Y%m%dT%H%M%S}"
+        for n in range(1, 1000):
+            run = f"{stamp}-{name}" + (f"-{n}" if n > 1 else "")
+            if (self._runs / run).exists():
+                continue
+            content = {"run": run, "created": self.created.isoformat(), **manifest}
+            text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+            (self.path / "manifest.json").write_text(text, encoding="utf-8")
+            _sync_tree(self.path)
+            try:
+                self.path.rename(self._runs / run)
+            except OSError:
+                if not (self._runs / run).exists():
+                    raise
+                continue
+            self.run = run
+            return run
+        raise DataError("no free run id", where=str(self._runs), do="wait a second and run again")
+
+    def abandon(self) -> None:
+        """Remove what was written."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def new_run(runs: Path) -> Iterator[RunFolder]:
+    """A :class:`RunFolder` that is removed unless it was published."""
+    folder = RunFolder(runs)
+    try:
+        yield folder
+    finally:
+        if not folder.run:
+            folder.abandon()
+
+
+def load_manifest(runs: Path, run: str) -> tuple[Path, dict[str, Any]]:
+    """(folder, manifest) of a run by id, unique prefix, ``last``, or path.
+
+    UsageError when none or several fit, DataError when the manifest cannot be read.
+    """
+    folder = _find(runs, run)
+    path = folder / "manifest.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            "the manifest of the run cannot be read",
+            where=str(path),
+            why=str(error),
+            do="run the backtest again, or remove the folder",
+        ) from error
+    return folder, content
+
+
+def _find(runs: Path, run: str) -> Path:
+    if (Path(run) / "manifest.json").is_file():
+        return Path(run)
+    have = sorted(p.name for p in runs.iterdir() if (p / "manifest.json").is_file()) if runs.is_dir() else []
+    if run == "last" and have:
+        return runs / max(have, key=lambda name: (runs / name / "manifest.json").stat().st_mtime_ns)
+    fits = [name for name in have if name == run] or [name for name in have if name.startswith(run)]
+    if len(fits) == 1:
+        return runs / fits[0]
+    raise UsageError(
+        f"{'no' if not fits else 'more than one'} run is called {run!r}",
+        where=str(runs),
+        why=f"fitting: {', '.join(fits[:5])}" if fits else "",
+        do="`ofs runs` lists them; `last` is the newest",
+    )

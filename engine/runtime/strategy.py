@@ -1,0 +1,137 @@
+"""What a strategy is to the engine: parameters, handlers it needs, and one compiled hook.
+
+Owns :class:`Strategy` and :class:`Param`, and loading one by name or from a file. The engine never
+imports the ``strategies`` package: a caller passes the name's module, or the object itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.errors import ConfigError, UsageError
+
+SUFFIX = {
+    "duration": "_ns",
+    "ratio": "_fp9",
+    "money": "_money",
+    "price": "_units",
+    "count": "",
+    "flag": "",
+    "choice": "",
+    "time": "_ns",
+}
+"""Parameter kinds and the suffix of the int64 field that holds the value for compiled code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter: its name, kind, default as a user would write it, and what it means.
+
+    ``kind``: duration (``5s``, ``250ms``), ratio (a plain number, kept at 1e-9), money (account
+    currency), price (in the instrument's price), count, flag (``true``/``false``), choice, time
+    (ISO 8601, or 0). The compiled code reads field ``name + SUFFIX[kind]`` as int64.
+    """
+
+    name: str
+    kind: str
+    default: str
+    doc: str
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    column: str = ""
+
+    @property
+    def field(self) -> str:
+        """Name of the int64 field in the params record."""
+        return self.column or self.name + SUFFIX[self.kind]
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A strategy: what it needs compiled in, what can be set, and ``decide``.
+
+    ``decide(s, p, out, now_ns, grid_s)`` is an njit function of the whole state and params
+    records; it fills ``s.core.decision`` and adds intents to ``s.intents``. ``state`` is the dtype
+    of ``s.strategy``. ``gates`` and ``detectors`` name the bits and numbers in the records.
+    ``overrides`` are defaults of other groups that this strategy changes (``{"flip.h": "3"}``).
+    """
+
+    name: str
+    doc: str
+    handlers: tuple[str, ...]
+    params: tuple[Param, ...]
+    state: np.dtype
+    decide: Callable[..., Any]
+    gates: tuple[str, ...] = ()
+    detectors: tuple[str, ...] = ()
+    overrides: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def params_dtype(self) -> np.dtype:
+        """Record of int64 fields, one a parameter (one unused field when there is none)."""
+        fields = [(p.field, "i8") for p in self.params] or [("unused", "i8")]
+        return np.dtype(fields, align=True)
+
+    @property
+    def source(self) -> Path:
+        """File that defines ``decide``."""
+        function = getattr(self.decide, "py_func", self.decide)
+        return Path(function.__code__.co_filename)
+
+    @property
+    def source_sha256(self) -> str:
+        """Hash of that file, part of a run's manifest and of the compiled fold's name."""
+        return hashlib.sha256(self.source.read_bytes()).hexdigest()
+
+
+def load_file(path: Path, attribute: str) -> Strategy:
+    """Load ``attribute`` from the strategy file ``path``; UsageError or ConfigError with the way out."""
+    if not path.is_file():
+        raise UsageError(
+            "there is no such strategy file",
+            where=str(path),
+            do="give NAME of a built-in strategy or path.py:NAME of a file that exists",
+        )
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    name = f"ofs_strategy_{path.stem}_{digest}"
+    module = sys.modules.get(name)
+    if module is None:
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except (SyntaxError, ImportError, NameError, AttributeError, TypeError, ValueError) as error:
+            del sys.modules[name]
+            raise ConfigError(
+                "the strategy file cannot be loaded",
+                where=str(path),
+                why=f"{type(error).__name__}: {error}",
+                do="run `python " + str(path) + "` to see the line",
+            ) from error
+    return from_module(module, attribute, str(path))
+
+
+def from_module(module: Any, attribute: str, where: str) -> Strategy:
+    """The :class:`Strategy` called ``attribute`` in ``module``; ConfigError where it is not one."""
+    found = getattr(module, attribute, None)
+    if not isinstance(found, Strategy):
+        have = [k for k, v in vars(module).items() if isinstance(v, Strategy)]
+        raise ConfigError(
+            f"{attribute!r} is not a Strategy",
+            where=where,
+            why=f"the file defines: {', '.join(have) or 'no Strategy at all'}",
+            do="name one of these after the colon",
+        )
+    return found

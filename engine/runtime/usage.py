@@ -1,0 +1,59 @@
+"""What a run costs: wall time, CPU time of the process, peak resident memory.
+
+Owns the clocks of the driver; nothing in the kernel may read one.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+
+
+def peak_rss_mb() -> float:
+    """Peak resident memory of this process in MB (10**6 bytes)."""
+    if sys.platform == "win32":
+        return _peak_rss_windows() / 1e6
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def _peak_rss_windows() -> int:
+    import ctypes
+    from ctypes import wintypes
+
+    class Counters(ctypes.Structure):
+        _fields_ = (
+            ("cb", wintypes.DWORD),
+            ("PageFaultCount", wintypes.DWORD),
+            ("PeakWorkingSetSize", ctypes.c_size_t),
+            ("rest", ctypes.c_size_t * 8),
+        )
+
+    counters = Counters()
+    counters.cb = ctypes.sizeof(counters)
+    windll = ctypes.windll  # type: ignore[attr-defined]
+    windll.psapi.GetProcessMemoryInfo(
+        windll.kernel32.GetCurrentProcess(), ctypes.byref(counters), counters.cb
+    )
+    return int(counters.PeakWorkingSetSize)
+
+
+@dataclass
+class Stopwatch:
+    """Seconds of wall and CPU time since it was made; all threads of the process count."""
+
+    wall_start: float = field(default_factory=time.perf_counter)
+    cpu_start: float = field(default_factory=time.process_time)
+
+    @property
+    def wall_s(self) -> float:
+        """Wall seconds so far."""
+        return time.perf_counter() - self.wall_start
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds of the whole process so far."""
+        return time.process_time() - self.cpu_start
