@@ -1,0 +1,32 @@
+"""Synthetic markets: a seeded generator of trades, depth and bars with planted, labelled patterns.
+
+Owns what a synthetic market is, from its specification to the log. Equal specifications give equal
+markets, bit for bit, in any process. It is written without looking at the detectors that will be
+measured on it, and must stay so: nothing here may import ``engine`` or ``strategies``.
+"""
+
+from __future__ import annotations
+
+from data.sources.synthetic.market import Chunk, generate
+from data.sources.synthetic.spec import PATTERN_KINDS, VENUE, Label, MarketSpec
+from data.sources.synthetic.store import (
+    decode_labels,
+    encode_labels,
+    join,
+    label_path,
+    write_market,
+)
+
+__all__ = [
+    "PATTERN_KINDS",
+    "VENUE",
+    "Chunk",
+    "Label",
+    "MarketSpec",
+    "decode_labels",
+    "encode_labels",
+    "generate",
+    "join",
+    "label_path",
+    "write_market",
+]

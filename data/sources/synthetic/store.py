@@ -1,0 +1,93 @@
+"""Synthetic markets into the log, and their labels beside it.
+
+Owns the way from chunks to one transaction of the log. Rows are gathered for :data:`GATHER_S` of
+market time before they are merged, so memory stays bounded and a partition is written a few times
+at most.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from data.events import Kind
+from data.sources.synthetic.market import Chunk, Column, generate
+from data.sources.synthetic.spec import VENUE, Label, MarketSpec
+
+if TYPE_CHECKING:
+    from data.log import LogStore
+
+GATHER_S = 6 * 3600
+"""Market time that is gathered in memory before a merge, seconds."""
+
+NS = 1_000_000_000
+
+
+def write_market(
+    store: LogStore, spec: MarketSpec, progress: Callable[[Chunk], None] | None = None
+) -> list[Label]:
+    """Generate the market and merge it into ``store`` in one transaction; returns its labels.
+
+    The labels and the specification are attached as :func:`label_path` of the log. ``progress`` is
+    called with each chunk. Raises what the log raises.
+    """
+    labels: list[Label] = []
+    with store.transaction() as tx:
+        held: list[Chunk] = []
+        for chunk in generate(spec):
+            labels += chunk.labels
+            held.append(chunk)
+            if progress is not None:
+                progress(chunk)
+            whole = (chunk.to_ns - spec.start_ns) % (GATHER_S * NS) == 0
+            if whole or chunk.to_ns % (86_400 * NS) == 0:
+                _merge(tx, spec, held)
+                held = []
+        _merge(tx, spec, held)
+        tx.attach(label_path(spec), encode_labels(spec, labels))
+    return labels
+
+
+def label_path(spec: MarketSpec) -> str:
+    """Where the labels of a market stand, relative to the log's root."""
+    twin = "-null" if spec.null else ""
+    return f"labels/{VENUE}-{spec.symbol}-{spec.start_ns // NS}-{spec.seed}{twin}.json"
+
+
+def encode_labels(spec: MarketSpec, labels: Iterable[Label]) -> bytes:
+    """Labels with their specification as JSON: UTF-8, sorted keys, one trailing newline."""
+    body = {"spec": spec.to_dict(), "labels": [x.to_dict() for x in labels]}
+    return (json.dumps(body, indent=1, sort_keys=True) + "\n").encode()
+
+
+def decode_labels(data: bytes) -> tuple[MarketSpec, list[Label]]:
+    """The specification and labels that :func:`encode_labels` wrote."""
+    body = json.loads(data)
+    return MarketSpec.from_dict(body["spec"]), [Label(**x) for x in body["labels"]]
+
+
+def _merge(tx: Any, spec: MarketSpec, held: list[Chunk]) -> None:
+    for kind in (Kind.TRADE, Kind.DEPTH, Kind.BAR):
+        parts = [c.columns[kind] for c in held if kind in c.columns]
+        if parts and sum(len(p["ts_ns"]) for p in parts):
+            tx.merge(kind, VENUE, spec.symbol, join(parts), spec.scales)
+
+
+def join(parts: list[dict[str, Column]]) -> dict[str, Column]:
+    """Columns of consecutive chunks as one; offsets of list columns go on counting."""
+    return {name: _join_column([p[name] for p in parts]) for name in parts[0]}
+
+
+def _join_column(parts: list[Column]) -> Column:
+    if not isinstance(parts[0], tuple):
+        return np.concatenate(parts)
+    values = np.concatenate([p[0] for p in parts])
+    offsets = [np.zeros(1, np.int64)]
+    total = 0
+    for p in parts:
+        offsets.append(p[1][1:] + total)
+        total += int(p[1][-1])
+    return values, np.concatenate(offsets)
