@@ -6,10 +6,10 @@ everything that the engine can be spared is spared it (no logging, no analysis, 
 hyphens in ids); the strategy's handler does nothing but sum. Refuses to know ofs.
 
 What it is given: one TradeTick object a trade and one QuoteTick object a touch, built and handed
-over before the timer starts. Decisions come from the engine's own timer, set on whole multiples of
-5 s. Its market orders fill on an L1 book that trades and quotes both move, a trade with its own size,
-so that many orders fill in two parts; its latency model has the way to the exchange only, the answer
-comes back at once.
+over before the timer starts. Decisions come from the engine's own timer, set on whole multiples
+of 5 s. Its market orders fill on an L1 book that trades and quotes both move, a trade with its own
+size, so that many orders fill in two parts; its latency model has the way to the exchange only, the
+answer comes back at once.
 """
 
 from __future__ import annotations
