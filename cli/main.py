@@ -131,7 +131,7 @@ def _invoke(words: list[str]) -> int:
         from click.shell_completion import shell_complete
 
         return shell_complete(ofs, {}, "ofs", COMPLETION, completion)
-    with ofs.make_context("ofs", words) as ctx:
+    with ofs.make_context("ofs", list(words)) as ctx:
         result = ofs.invoke(ctx)
     return result if isinstance(result, int) else EXIT_OK
 
@@ -151,8 +151,10 @@ def _os_error(error: OSError) -> str:
 
 
 def _bug(error: BaseException) -> str:
+    own = Path(__file__).parents[1]
     trace = traceback.extract_tb(error.__traceback__)
-    place = f" at {Path(trace[-1].filename).name}:{trace[-1].lineno}" if trace else ""
+    ours = [frame for frame in trace if own in Path(frame.filename).parents] or list(trace)
+    place = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
     first = (str(error).splitlines() or [""])[0]
     return f"bug: {type(error).__name__}: {first}{place}; run again with --debug and report it"
 
