@@ -85,6 +85,7 @@ class OrderReason(IntEnum):
     OVERFLOW = 10
     STOP_OUT = 11
     NOTHING_TO_REDUCE = 12
+    BAD_ORDER = 13
 
 
 class FillReason(IntEnum):

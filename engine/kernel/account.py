@@ -149,7 +149,7 @@ def order_step(s, o, event):
 def order_ended(s, out, o, reason):
     """Write the row of an order that has just reached a terminal state."""
     o.reason = reason
-    if o.broker == 0:
+    if o.travelled:
         s.ended += 1
         s.news = 1
     write_order(out, o)

@@ -53,6 +53,7 @@ _MARGIN = int(OrderReason.MARGIN)
 _BAD_QTY = int(OrderReason.BAD_QTY)
 _BAD_PRICE = int(OrderReason.BAD_PRICE)
 _BAD_ORDER = int(OrderReason.BAD_ORDER)
+_BY_STRATEGY = int(OrderReason.BY_STRATEGY)
 _NO_SLOT = int(OrderReason.NO_SLOT)
 _WOULD_TAKE = int(OrderReason.WOULD_TAKE)
 _OVERFLOW = int(OrderReason.OVERFLOW)
@@ -123,9 +124,9 @@ def take(s, p, out, o, want, source, limit, bound):
 @njit(cache=True, nogil=True)
 def _margin_allows(s, p, o, price):
     """True when the account can bear what ``o`` would open at ``price``."""
-    if o.reduce_only:
-        return True
     closes = min(o.qty, closable_qty(s, p, o))
+    if o.reduce_only or closes == o.qty:
+        return True
     released = s.margin if closes > 0 else 0
     return margin_bears(s, p, price, o.qty - closes, released)
 
@@ -141,6 +142,7 @@ def _take_on_arrival(s, p, out, o, source, limit):
     elif source == FROM_QUOTE:
         s.why = _QUOTE_TOUCH
     blame(s, source)
+    s.refusal = 0
     want = min(o.left, closable_qty(s, p, o)) if o.reduce_only else o.left
     done = take(s, p, out, o, want, source, limit, 0)
     if o.left == 0:
@@ -232,7 +234,7 @@ def _serve_request(s, p, out, r):
     """Carry out a request that has arrived; one whose object is gone does nothing."""
     if r.kind == REQUEST_MOVE_STOP:
         i = _find_position(s, r.id)
-        if i >= 0:
+        if i >= 0 and _levels_are_good(s.positions[i].side, 0, r.price, s.positions[i].target):
             s.positions[i].stop = r.price
             s.positions[i].armed_ns = s.now_ns
             s.changed = 1
@@ -335,7 +337,7 @@ def new_order(s, o, kind, side, qty, price):
     o.decision_id = 0
     o.position_id = 0
     o.named = 0
-    o.broker = 0
+    o.travelled = 0
     o.type = kind
     o.side = side
     o.qty = qty
@@ -380,14 +382,17 @@ def sim_submit(
     o.reduce_only = reduce_only
     o.tif = tif
     o.exit_reason = exit_reason
-    s.submitted += 1
-    s.open_orders += 1
     reason = _fault(s, p, o)
     if reason > 0:
         refuse_order(s, out, o, reason)
-        return _forget(s, p, o)
+        o.id = 0
+        s.changed = 0
+        return 0
     order_step(s, o, SUBMIT)
     s.changed = 0
+    o.travelled = 1
+    s.submitted += 1
+    s.open_orders += 1
     s.order_at[s.n_orders] = i
     s.n_orders += 1
     _send(s, p, now, REQUEST_NEW, o.id, price)
@@ -398,16 +403,20 @@ def sim_submit(
 def sim_cancel(s, p, out, now, order_id):
     """Ask at ``now`` (ns) to cancel an order; 1 when the request is under way, else 0.
 
-    0 means that the order has ended or was never sent, that a cancel is already under way, or that
-    the line of requests is full (counted).
+    0 means that there never was such an order, that a cancel of it is already under way, or that
+    the line of requests is full (counted). A cancel that finds its order ended does nothing; that
+    it will is not said here, because the engine does not know it yet.
     """
     s.now_ns = max(s.now_ns, now)
+    if order_id < 1 or order_id > s.order_id:
+        return 0
     i = _find_order(s, order_id)
-    if i < 0 or s.orders[i].cancelling:
+    if i >= 0 and s.orders[i].cancelling:
         return 0
     if not _send(s, p, now, REQUEST_CANCEL, order_id, 0):
         return 0
-    s.orders[i].cancelling = 1
+    if i >= 0:
+        s.orders[i].cancelling = 1
     return 1
 
 
@@ -415,14 +424,11 @@ def sim_cancel(s, p, out, now, order_id):
 def sim_move_stop(s, p, out, now, position_id, stop_price):
     """Ask at ``now`` (ns) to hold the stop of a position at ``stop_price`` (0 = none); 1 or 0.
 
-    0 means that the position is not open, that the price is off the grid or beyond the target, or
-    that the line of requests is full (counted).
+    0 means that there never was such a position, that the price is off the grid, or that the line
+    of requests is full (counted). On arrival it does nothing when the position is gone or when the
+    price lies beyond the target.
     """
     s.now_ns = max(s.now_ns, now)
-    i = _find_position(s, position_id)
-    if i < 0 or not _price_is_good(p, stop_price):
-        return 0
-    w = s.positions[i]
-    if not _levels_are_good(w.side, 0, stop_price, w.target):
+    if position_id < 1 or position_id > s.position_id or not _price_is_good(p, stop_price):
         return 0
     return 1 if _send(s, p, now, REQUEST_MOVE_STOP, position_id, stop_price) else 0

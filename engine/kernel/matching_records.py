@@ -60,7 +60,7 @@ def write_fill(s, p, out, o, position_id, qty, price, fee, pnl):
     r.cause_ts_ns = s.cause_ns
     r.cause_id = s.cause_id
     r.queue_ahead = s.queue_ahead
-    r.latency_ns = 0 if o.broker else p.order_latency_ns
+    r.latency_ns = p.order_latency_ns if o.travelled else 0
     r.known_ns = s.now_ns + p.response_latency_ns
     r.model = _MODEL + p.queue_model
     out.n_fills += 1

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from numba import njit
 
-from data.events import OrderReason
+from data.events import OrderReason, OrderState
 from engine.kernel.account import cancel_order, drop_closed, live_reducer_is_idle
 from engine.kernel.matching_state import NEVER, REPORTS
 from engine.kernel.orders import is_live
 
 _POSITION_CLOSED = int(OrderReason.POSITION_CLOSED)
+_PENDING = int(OrderState.PENDING)
 
 
 @njit(cache=True, nogil=True)
@@ -86,7 +87,7 @@ def _drop_ended_orders(s, p, out):
         o = s.orders[i]
         if live_reducer_is_idle(s, p, o):
             cancel_order(s, out, o, _POSITION_CLOSED)
-        if o.left > 0 and o.state <= _LAST_OPEN:
+        if o.state == _PENDING or is_live(o.state):
             s.order_at[kept] = i
             kept += 1
         else:

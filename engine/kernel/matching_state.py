@@ -73,7 +73,7 @@ def _ints(names: str) -> list[tuple[str, str]]:
 
 ORDER_SLOT = np.dtype(
     _ints(
-        "id decision_id position_id named broker type side qty left price stop target reduce_only "
+        "id decision_id position_id named travelled type side qty left price stop target reduce_only "
         "tif exit_reason state reason sent_ns active_ns done_ns cancelling "
         "front level_qty traded queue_ns"
     ),
@@ -81,7 +81,8 @@ ORDER_SLOT = np.dtype(
 )
 """One order. ``front`` is the quantity ahead of it, -1 = not known; ``level_qty`` what its level
 last showed, ``traded`` what traded there since, ``queue_ns`` the time of that sight. ``named`` is
-the one position that it may reduce (0 = any), ``broker`` 1 for the broker's own orders."""
+the one position that it may reduce (0 = any), ``travelled`` 1 for the strategy's own orders, 0
+for the broker's."""
 
 POSITION_SLOT = np.dtype(
     _ints(
