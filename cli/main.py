@@ -151,9 +151,9 @@ def _os_error(error: OSError) -> str:
 
 
 def _bug(error: BaseException) -> str:
-    own = Path(__file__).parents[1]
+    own = [Path(__file__).parents[1] / top for top in ("cli", "data", "engine", "strategies")]
     trace = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in trace if own in Path(frame.filename).parents] or list(trace)
+    ours = [f for f in trace if not set(own).isdisjoint(Path(f.filename).parents)] or list(trace)
     place = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
     first = (str(error).splitlines() or [""])[0]
     return f"bug: {type(error).__name__}: {first}{place}; run again with --debug and report it"

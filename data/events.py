@@ -427,10 +427,14 @@ def file_metadata(kind: Kind, venue: str, symbol: str, scales: Scales) -> dict[s
 def duckdb_columns(table: Table, scales: Scales) -> list[tuple[str, str]]:
     """(name, SQL expression) pairs that turn stored integers into what a person reads.
 
-    ``ts_ns`` becomes ``time``; other ``*_ns`` times become UTC timestamps without the suffix (NULL
-    where 0), spans become seconds, prices, quantities and money become DOUBLE, enums their names.
+    ``ts_ns`` becomes ``time``; other ``*_ns`` times become UTC timestamps without the suffix, or
+    with ``_time`` in its place where the bare name is taken (NULL where 0), spans become seconds, prices, quantities and money become DOUBLE, enums their names.
     """
     return [_duckdb_column(f, scales) for f in table.fields]
+
+
+_TIME_NAMES = {"open_ns": "open_time", "from_ns": "from_time", "to_ns": "to_time"}
+"""Times whose bare name is another column, or a word that SQL keeps for itself."""
 
 
 def _duckdb_column(f: Field, scales: Scales) -> tuple[str, str]:
@@ -440,7 +444,7 @@ def _duckdb_column(f: Field, scales: Scales) -> tuple[str, str]:
     if f.unit == "ns" and name in ("interval_ns", "latency_ns"):
         return name.replace("_ns", "_s"), f"{name} / 1e9"
     if f.unit == "ns":
-        return name.removesuffix("_ns"), f"make_timestamp_ns(nullif({name}, 0))"
+        return _TIME_NAMES.get(name, name[:-3]), f"make_timestamp_ns(nullif({name}, 0))"
     if f.unit == "fp9":
         return name.removesuffix("_fp9"), f"{name} / 1e9"
     divisor = {"price": 10**scales.price, "qty": 10**scales.qty, "money": 10**MONEY_SCALE}

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 
-from data.errors import OfsError
 from data.events import EVENTS, RECORDS, Kind, Scales, Table, duckdb_columns
 from data.query_errors import check_reads_only, explain
 from data.query_stream import Stream
@@ -90,6 +89,9 @@ class Database:
     def __init__(self, log: LogStore | None, runs: Path) -> None:
         self._connection = duckdb.connect(":memory:")
         found, self.broken = list_runs(runs)
+        self.broken += [
+            f"{r.folder}: its manifest names no scales" for r in found if not _scales(r)
+        ]
         self._docs: dict[str, tuple[str, dict[str, str]]] = {}
         try:
             self._settings()
@@ -178,8 +180,8 @@ class Database:
             by_scales: dict[Scales, list[str]] = {}
             for run in runs:
                 file = run.file(table.view)
-                if file.is_file():
-                    by_scales.setdefault(_scales(run), []).append(str(file))
+                if file.is_file() and (scales := _scales(run)) is not None:
+                    by_scales.setdefault(scales, []).append(str(file))
             parts = [run_select(table, scales, files) for scales, files in by_scales.items()]
             self._create(table.view, parts or [run_select(table, Scales(0, 0), [])])
             self._docs[table.view] = (table.doc, _docs(table, _RUN_DOCS))
@@ -222,7 +224,8 @@ def _source(table: Table, files: Sequence[str], extra: dict[str, str]) -> str:
         columns = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in {**raw, **extra}.items())
         return f"(SELECT {columns} WHERE false)"
     if "filename" in extra:
-        return f"read_parquet({_list(files)}, filename = true, hive_partitioning = false)"
+        listed = _list(_readable_first(files))
+        return f"read_parquet({listed}, filename = true, hive_partitioning = false)"
     types = ", ".join(f"{name}: {kind}" for name, kind in extra.items())
     return (
         f"read_parquet({_list(_readable_first(files))}, hive_partitioning = true, "
@@ -250,13 +253,12 @@ def _docs(table: Table, keys: dict[str, str]) -> dict[str, str]:
     return {**keys, **dict(zip(shown, (f.doc for f in table.fields), strict=True))}
 
 
-def _scales(run: Run) -> Scales:
+def _scales(run: Run) -> Scales | None:
+    """Scales that the manifest names; None where it does not."""
     try:
         return Scales(int(run.manifest["price_scale"]), int(run.manifest["qty_scale"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise OfsError(
-            f"the manifest of run {run.id} names no scales", where=str(run.folder), why=str(error)
-        ) from None
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _arrow(column: RunColumn) -> pa.DataType:

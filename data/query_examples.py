@@ -36,7 +36,7 @@ EXAMPLES: tuple[tuple[str, str], ...] = (
     ),
     (
         "Where are the holes?",
-        'SELECT venue, symbol, stream, reason, "from", "to", '
+        "SELECT venue, symbol, stream, reason, from_time, to_time, "
         "to_id - from_id - 1 AS missing, filled FROM gaps ORDER BY time",
     ),
     (
