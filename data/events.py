@@ -428,7 +428,8 @@ def duckdb_columns(table: Table, scales: Scales) -> list[tuple[str, str]]:
     """(name, SQL expression) pairs that turn stored integers into what a person reads.
 
     ``ts_ns`` becomes ``time``; other ``*_ns`` times become UTC timestamps without the suffix, or
-    with ``_time`` in its place where the bare name is taken (NULL where 0), spans become seconds, prices, quantities and money become DOUBLE, enums their names.
+    with ``_time`` in its place where the bare name is taken (NULL where 0); spans become seconds,
+    prices, quantities and money become DOUBLE, enums their names.
     """
     return [_duckdb_column(f, scales) for f in table.fields]
 
