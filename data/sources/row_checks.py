@@ -1,0 +1,106 @@
+"""What a row must satisfy to become an event, whichever file it came from.
+
+Owns the rules "time between 2009 and 2100, price and quantity positive, a bar's low is its lowest"
+and so on, vectorised, and the conversion of venue times to nanoseconds. What must hold: every rule
+names a reason of :data:`data.sources.rejects.REASONS`.
+
+It refuses to know file formats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from data.events import Kind
+
+TIME_MIN_NS = 1_230_768_000 * 1_000_000_000
+"""2009-01-01 UTC: before the first coin there is no trade."""
+
+TIME_MAX_NS = 4_102_444_800 * 1_000_000_000
+"""2100-01-01 UTC."""
+
+MS_LIMIT = 10**14
+"""A venue time below this is in milliseconds, from there on in microseconds (archives since 2025)."""
+
+BAR_MAX_NS = 31 * 86_400 * 1_000_000_000
+"""The longest bar is a month."""
+
+Columns = dict[str, np.ndarray]
+Problem = tuple[str, np.ndarray]
+
+
+def venue_time_ns(time: np.ndarray) -> np.ndarray:
+    """int64 ns UTC of int64 venue times in ms or us, told apart by magnitude; 0 where impossible."""
+    ms = time < MS_LIMIT
+    possible = np.where(
+        ms,
+        (time >= TIME_MIN_NS // 10**6) & (time < TIME_MAX_NS // 10**6),
+        (time >= TIME_MIN_NS // 10**3) & (time < TIME_MAX_NS // 10**3),
+    )
+    return np.where(possible, time, 0) * np.where(ms, 1_000_000, 1_000)
+
+
+def problems(kind: Kind, columns: Columns) -> Iterator[Problem]:
+    """(reason, bool array of the rows it holds for), the weightiest first.
+
+    A row may appear under several reasons; the first counts.
+    """
+    ts_ns = columns["ts_ns"]
+    yield "time", (ts_ns < TIME_MIN_NS) | (ts_ns >= TIME_MAX_NS)
+    recv_ns = columns["recv_ns"]
+    yield "time", (recv_ns != 0) & ((recv_ns < TIME_MIN_NS) | (recv_ns >= TIME_MAX_NS))
+    yield "id", columns["id"] < 0
+    yield from _RULES[kind](columns)
+
+
+def first_reasons(found: Iterator[Problem], rows: int) -> tuple[np.ndarray, list[tuple[int, str]]]:
+    """(bool array of good rows, [(row, reason)] of the others in row order)."""
+    bad = np.zeros(rows, dtype=bool)
+    reasons: list[tuple[int, str]] = []
+    for reason, mask in found:
+        for row in np.flatnonzero(mask & ~bad):
+            reasons.append((int(row), reason))
+        bad |= mask
+    return ~bad, sorted(reasons)
+
+
+def _deal(c: Columns) -> Iterator[Problem]:
+    yield "price", c["price"] <= 0
+    yield "qty", c["qty"] <= 0
+    yield "side", (c["side"] != 1) & (c["side"] != -1)
+
+
+def _quote(c: Columns) -> Iterator[Problem]:
+    yield "price", (c["bid"] <= 0) | (c["ask"] <= 0)
+    yield "qty", (c["bid_qty"] < 0) | (c["ask_qty"] < 0)
+
+
+def _bar(c: Columns) -> Iterator[Problem]:
+    yield "price", np.minimum(c["low"], c["high"]) <= 0
+    yield "qty", (c["volume"] < 0) | (c["buy_volume"] < 0) | (c["trades"] < 0)
+    yield "time", (c["open_ns"] < TIME_MIN_NS) | (c["interval_ns"] <= 0)
+    inside = (c["low"] <= np.minimum(c["open"], c["close"])) & (
+        np.maximum(c["open"], c["close"]) <= c["high"]
+    )
+    yield "bar", ~inside | (c["buy_volume"] > c["volume"]) | (c["interval_ns"] > BAR_MAX_NS)
+
+
+def _mark(c: Columns) -> Iterator[Problem]:
+    yield "price", (c["mark"] <= 0) | (c["index"] < 0)
+
+
+def _none(_c: Columns) -> Iterator[Problem]:
+    yield from ()
+
+
+_RULES: dict[Kind, Callable[[Columns], Iterator[Problem]]] = {
+    Kind.TRADE: _deal,
+    Kind.LIQUIDATION: _deal,
+    Kind.QUOTE: _quote,
+    Kind.BAR: _bar,
+    Kind.MARK: _mark,
+    Kind.DEPTH: _none,  # the book checks its levels one by one
+    Kind.GAP: _none,
+}
