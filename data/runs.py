@@ -10,16 +10,19 @@ It refuses to know how a run is made and what its records mean.
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import DataError, OfsError
+from data.errors import DataError, OfsError, UsageError
 from data.times import parse_utc
 
 MANIFEST = "manifest.json"
+LATEST = "last"
+"""Names the newest run wherever a run is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,39 @@ def list_runs(folder: Path) -> tuple[list[Run], list[str]]:
             broken.append(f"{path}: {error.why}")
     runs.sort(key=lambda run: (str(run.manifest.get("created", "")), run.id))
     return runs, broken
+
+
+def find_run(folder: Path, name: str) -> Run:
+    """The run called ``name``: its id, a prefix that only one id has, a path, or ``last``.
+
+    Raises :class:`UsageError` for a prefix of several, :class:`DataError` where there is none.
+    """
+    if len(Path(name).parts) > 1 and (Path(name) / MANIFEST).is_file():
+        path = Path(name).resolve()
+        return Run(path.name, path, _read_manifest(path / MANIFEST))
+    runs, broken = list_runs(folder)
+    if name == LATEST and runs:
+        return runs[-1]
+    matches = [run for run in runs if run.id == name]
+    matches = matches or [run for run in runs if name and run.id.startswith(name)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise UsageError(
+            f"{name!r} is the beginning of {len(matches)} runs",
+            where=str(folder),
+            why=", ".join(run.id for run in matches[:5]),
+            do="write more of the id",
+        )
+    near = difflib.get_close_matches(name, [run.id for run in runs], n=3, cutoff=0.5)
+    unreadable = next((text for text in broken if name and name in text), "")
+    count = "no run lies there" if not runs else f"{len(runs)} lie there, none of that name"
+    raise DataError(
+        f"there is no run {name!r}",
+        where=str(folder),
+        why=unreadable or count,
+        do=f"did you mean {', '.join(near)}?" if near else "see 'ofs runs' for the ids",
+    )
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

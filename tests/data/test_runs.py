@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data.runs import RUN_COLUMNS, flat, list_runs
+import pytest
+
+from data.errors import DataError, UsageError
+from data.runs import RUN_COLUMNS, find_run, flat, list_runs
 from tests.data.make_runs import T, make_run
 
 
@@ -53,3 +56,27 @@ def test_what_a_manifest_lacks_is_none(tmp_path: Path) -> None:
     row = flat(list_runs(tmp_path)[0][0])
     assert row["run"] == "r" and row["params"] == "{}"
     assert row["time"] is None and row["net_pnl"] is None and row["events"] is None
+
+
+def test_a_run_is_found_by_id_prefix_last_and_path(tmp_path: Path) -> None:
+    for n, run in enumerate(("20260101T000000-a", "20260101T000000-a-2", "20260201T000000-b")):
+        make_run(tmp_path, run, created=f"2026-01-0{n + 1}T00:00:00+00:00")
+    assert find_run(tmp_path, "20260101T000000-a").id == "20260101T000000-a"
+    assert find_run(tmp_path, "202602").id == find_run(tmp_path, "last").id == "20260201T000000-b"
+    assert find_run(tmp_path / "x", str(tmp_path / "20260201T000000-b")).id == "20260201T000000-b"
+
+
+def test_a_run_that_is_not_there_or_not_one(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no run 'last'"):
+        find_run(tmp_path, "last")
+    make_run(tmp_path, "20260101T000000-a")
+    make_run(tmp_path, "20260101T000000-b")
+    with pytest.raises(UsageError, match="the beginning of 2 runs"):
+        find_run(tmp_path, "2026")
+    with pytest.raises(DataError) as caught:
+        find_run(tmp_path, "20260101T000000-c")
+    assert caught.value.do.startswith("did you mean 20260101T000000-")
+    (tmp_path / "20260101T000000-a" / "manifest.json").write_text("{")
+    with pytest.raises(DataError) as caught:
+        find_run(tmp_path, "20260101T000000-a")
+    assert "manifest.json" in caught.value.why
