@@ -57,8 +57,8 @@ def command(app: App, sql: str | None, as_csv: bool, parquet: str | None, listin
     from data.query import Database
 
     with Database(app.open_log_if_any(), app.open_runs()) as database:
-        for text in database.broken:
-            app.say(f"warning: a run is left out: {text}")
+        for text in database.warnings:
+            app.say(f"warning: left out: {text}")
         if sql is None:
             _list(app, database)
         elif parquet is not None:

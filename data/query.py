@@ -83,13 +83,13 @@ class Database:
     """An in-memory DuckDB whose views read the log and the runs; use it as a context manager.
 
     ``log`` may be None (no log yet) and ``runs`` may not exist: the views are then empty.
-    ``broken`` names the manifests that could not be read.
+    ``warnings`` names the files of the log and the manifests that cannot be used.
     """
 
     def __init__(self, log: LogStore | None, runs: Path) -> None:
         self._connection = duckdb.connect(":memory:")
-        found, self.broken = list_runs(runs)
-        self.broken += [
+        found, self.warnings = list_runs(runs)
+        self.warnings += [
             f"{r.folder}: its manifest names no scales" for r in found if not _scales(r)
         ]
         self._docs: dict[str, tuple[str, dict[str, str]]] = {}
@@ -147,23 +147,41 @@ class Database:
 
     def _close_doors(self, log: LogStore | None, runs: Path) -> None:
         """From here on no file outside the log and the runs can be opened, by any SQL."""
-        if log is not None and not log.local:
-            return  # a remote log is read through an extension, which needs the door open
-        folders = [str(runs)] if log is None else [str(runs), str(log.local_root)]
+        folders = [str(runs.absolute())]
+        if log is not None:
+            if log.storage.local is None:
+                return  # a remote log is read through an extension, which needs the door open
+            folders.append(str(log.storage.local))
         self._connection.execute(f"SET allowed_directories = {_list(folders)}")
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
 
     def _log_views(self, log: LogStore | None) -> None:
         groups: dict[Kind, dict[Scales, list[str]]] = {kind: {} for kind in LOG_KINDS}
-        for entry in log.catalogue().entries if log is not None else ():
-            if log is not None and entry.kind in groups:
-                groups[entry.kind].setdefault(entry.scales, []).append(log.full_path(entry))
+        catalogue = log.catalogue() if log is not None else None
+        if log is not None and catalogue is not None:
+            for entry in catalogue.entries:
+                if entry.kind in groups:
+                    file = log.storage.name(entry.path)
+                    groups[entry.kind].setdefault(entry.scales, []).append(file)
+            for broken in catalogue.broken:
+                self.warnings.append(f"{log.storage.name(broken.path)}: {broken.why}")
+                if broken.place is not None and broken.place.kind in groups:
+                    self._trap(groups[broken.place.kind], log.storage.name(broken.path))
         for kind, by_scales in groups.items():
             table = EVENTS[kind]
             parts = [log_select(table, scales, files) for scales, files in by_scales.items()]
             self._create(table.view, parts or [log_select(table, Scales(0, 0), [])])
             self._docs[table.view] = (table.doc, _docs(table, _HIVE_DOCS))
+
+    def _trap(self, by_scales: dict[Scales, list[str]], file: str) -> None:
+        """Let a question that needs the unreadable ``file`` fail on it, instead of leaving it out.
+
+        A predicate on venue, symbol or date that leaves the file unread answers as ever. A file
+        that can be read but is not the one that was written is only warned of.
+        """
+        if not _opens(file):
+            by_scales.setdefault(next(iter(by_scales), Scales(0, 0)), []).append(file)
 
     def _run_table(self, runs: Sequence[Run]) -> None:
         rows = [flat(run) for run in runs]
@@ -236,16 +254,22 @@ def _source(table: Table, files: Sequence[str], extra: dict[str, str]) -> str:
 def _readable_first(files: Sequence[str]) -> list[str]:
     """The files, one that opens first: DuckDB takes a view's columns from the first file, and one
     damaged file must not hide the others."""
+    for i, file in enumerate(files):
+        if _opens(file):
+            return [file, *files[:i], *files[i + 1 :]]
+    return list(files)
+
+
+def _opens(file: str) -> bool:
+    """True when the footer can be read; a remote file is taken to be whole."""
     import pyarrow.parquet as pq
 
-    for i, file in enumerate(files):
-        try:
-            if "://" not in file:
-                pq.read_metadata(file)
-        except (OSError, pa.ArrowException):
-            continue  # reason: the damage is reported when a question reads that file
-        return [file, *files[:i], *files[i + 1 :]]
-    return list(files)
+    try:
+        if "://" not in file:
+            pq.read_metadata(file)
+    except (OSError, pa.ArrowException):
+        return False
+    return True
 
 
 def _docs(table: Table, keys: dict[str, str]) -> dict[str, str]:

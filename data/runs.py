@@ -160,6 +160,8 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
     *_counts("events", "trades", "depth", "bars", "decisions", "orders", "fills"),
     RunColumn("round_trips", "BIGINT", _at("result", "round_trips"), "closed positions"),
     RunColumn("net_pnl", "DOUBLE", _at("result", "net_pnl"), "result after fees"),
+    RunColumn("gross_pnl", "DOUBLE", _at("result", "gross_pnl"), "result before fees"),
+    RunColumn("fees", "DOUBLE", _at("result", "fees"), "commissions"),
     RunColumn("max_drawdown", "DOUBLE", _at("result", "max_drawdown"), "largest fall of equity"),
     RunColumn("currency", "VARCHAR", _at("currency"), "currency of all money"),
     RunColumn("params", "VARCHAR", _json("params"), "parameters, as JSON"),
