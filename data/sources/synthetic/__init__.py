@@ -8,7 +8,7 @@ measured on it, and must stay so: nothing here may import ``engine`` or ``strate
 from __future__ import annotations
 
 from data.sources.synthetic.market import Chunk, generate
-from data.sources.synthetic.spec import PATTERN_KINDS, VENUE, Label, MarketSpec
+from data.sources.synthetic.spec import DEFAULT_START_NS, PATTERN_KINDS, VENUE, Label, MarketSpec
 from data.sources.synthetic.store import (
     decode_labels,
     encode_labels,
@@ -18,6 +18,7 @@ from data.sources.synthetic.store import (
 )
 
 __all__ = [
+    "DEFAULT_START_NS",
     "PATTERN_KINDS",
     "VENUE",
     "Chunk",

@@ -34,6 +34,12 @@ REVERT = 0.92
 
 TAUS = 3
 
+NOW = 3
+"""Value of ``extreme`` that makes the latent price of the moment the level."""
+
+LOOKBACK_S = 180
+"""A recent high or low is that of so many seconds."""
+
 STATE = np.dtype(
     [
         ("best", "i8", 2),  # bid, ask: ticks
@@ -66,7 +72,7 @@ PARAMS = np.dtype(
         ("impact", "f8"),  # ticks for an order of mean size
         ("permanent", "f8"),  # share of the impact that stays
         ("share_t", "f8", TAUS),  # shares that fade
-        ("decay_t", "f8", TAUS),  # what is left of each after a step
+        ("decay_t", "f8", TAUS),  # what is left of each after an order
         ("noise", "f8"),  # news with an order, ticks
         ("news", "f8"),  # news in a step, ticks
         ("sticky", "f8"),  # mean threshold, ticks
@@ -89,7 +95,7 @@ CONTROL = np.dtype(
         ("cap", "i8"),
         ("pull", "f8"),  # weight of a pull to level + target
         ("target", "f8"),
-        ("extreme", "i8"),  # with event 1: +1 recent high, -1 recent low becomes the level
+        ("extreme", "i8"),  # with event 1 the level: +1 recent high, -1 low, +2 ask, -2 bid, NOW
         ("pattern", "i8"),  # which pattern, for its label
     ],
     align=True,
@@ -218,12 +224,16 @@ def _latent(s, c, p):
 
 @njit(cache=True, nogil=True)
 def _impact(s, c, p, sign, lots, noise, overlay):
-    """An order moves the latent price: square root of its size, part of it for good."""
+    """An order moves the latent price: square root of its size, part of it for good.
+
+    The rest fades in the time of the market's own orders, so in busy times faster.
+    """
     kick = p.impact * sign * np.sqrt(lots / p.mean_lots)
     if overlay == 0:
         s.root += p.permanent * kick + p.noise * noise
         for j in range(TAUS):
-            s.root_t[j] += p.share_t[j] * kick
+            s.root_t[j] = s.root_t[j] * p.decay_t[j] + p.share_t[j] * kick
+            s.over_t[j] *= p.decay_t[j]
     else:
         kick *= c.gain
         s.over += p.permanent * kick
@@ -319,13 +329,16 @@ def _reset(s, p, rings, pool, table, exps):
 @njit(cache=True, nogil=True)
 def _begin(s, c, p, levels):
     """A pattern starts: remember the level that it works at."""
-    if c.extreme != 0:
+    if c.extreme == NOW:
+        s.level = int(np.rint(s.f))
+    elif abs(c.extreme) == 2:
+        s.level = s.best[1] if c.extreme > 0 else s.best[0]
+    elif c.extreme != 0:
         best = s.f
-        for j in range(512):
+        for i in range(LOOKBACK_S):
+            j = (s.second - i) & 511
             best = max(best, s.hi[j]) if c.extreme > 0 else min(best, s.lo[j])
         s.level = int(np.rint(best))
-    elif c.cap != 0:
-        s.level = s.best[1] if c.cap > 0 else s.best[0]
     levels[c.pattern] = s.level
 
 
@@ -356,9 +369,6 @@ def _event(s, c, p, rings, pool, table, exps, levels):
 def _tick(s, c, p, rings, z, k, pool, table, exps, levels):
     """Everything that the passing of one step does, before the orders of that instant."""
     s.draw = (k * 7919) & (POOL - 1)
-    for j in range(TAUS):
-        s.root_t[j] *= p.decay_t[j]
-        s.over_t[j] *= p.decay_t[j]
     s.root += p.news * z[2]
     if c.event != 0:
         _event(s, c, p, rings, pool, table, exps, levels)

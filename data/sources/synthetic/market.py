@@ -27,7 +27,7 @@ MS = 1_000_000
 Column = np.ndarray | tuple[np.ndarray, np.ndarray]
 """A column: one array, or (values, offsets) of a list column."""
 
-FLOW_SHARE = 0.5
+FLOW_SHARE = 0.6
 """Share of the latent price's variance that order flow makes; news makes the rest."""
 
 
@@ -266,8 +266,7 @@ def _params(spec: MarketSpec, sigma_s: float, order_rate: float) -> np.recarray:
     p.impact = tables.quantise(per_order * np.sqrt(FLOW_SHARE) * IMPACT)
     p.permanent = PERMANENT
     p.share_t[:] = SHARES
-    taus = np.array(TAUS_S)
-    p.decay_t[:] = tables.quantise(np.exp(-spec.depth_ms / 1000.0 / taus), 40)
+    p.decay_t[:] = tables.quantise(np.exp(-1.0 / np.array(TAUS)), 40)
     p.noise = tables.quantise(per_order * np.sqrt((1 - FLOW_SHARE) * 0.9))
     p.news = tables.quantise(sigma_s * np.sqrt((1 - FLOW_SHARE) * 0.1 * spec.depth_ms / 1000.0))
     p.sticky = tables.quantise(max(0.6, 0.8 * sigma_s))
@@ -280,11 +279,11 @@ def _params(spec: MarketSpec, sigma_s: float, order_rate: float) -> np.recarray:
     return np.array([p], dtype=book.PARAMS).view(np.recarray)
 
 
-IMPACT = 0.5
+IMPACT = 0.8
 PERMANENT = 0.15
 SHARES = (0.25, 0.35, 0.25)
-TAUS_S = (1.0, 10.0, 120.0)
-"""Impact of an order: a share that stays and three that fade (time constants in seconds)."""
+TAUS = (20.0, 200.0, 2_500.0)
+"""Impact of an order: a share that stays and three that fade (time constants in orders)."""
 
 
 def _bump(x: np.ndarray) -> np.ndarray:

@@ -33,6 +33,13 @@ from data.sources.synthetic.spec import PATTERN_SECONDS, SETTLE_SECONDS, Label, 
 APPROACH = 0.60
 """Share of a sweep that leads to the level."""
 
+GAIN = 0.5
+"""Impact of an overlay order, an ordinary one being 1: many orders of one will move the price less
+than their sum, as the square-root law of metaorders says."""
+
+NOW = 3
+"""See ``book.NOW``."""
+
 RUN = 0.06
 """Share of a sweep in which the stops run."""
 
@@ -101,10 +108,11 @@ class Script:
     """What one pattern does, second by second and step by step.
 
     ``buy`` and ``sell`` (float64[seconds]) are the rates of overlay orders relative to the
-    market's own; ``flip`` (int64[seconds]) their sign as a factor; ``ramp`` (float64[steps], in units of the
-    pattern's price scale), ``pull`` and ``target`` (float64[steps]) act on the latent price;
-    ``gain`` is the impact of the overlay orders; ``cap`` the side of an absorber; ``extreme`` asks
-    for the recent high (+1) or low (-1) as the level; ``follow`` is the move that comes after.
+    market's own; ``flip`` (int64[seconds]) their sign as a factor; ``ramp`` (float64[steps], in
+    units of the pattern's price scale), ``pull`` and ``target`` (float64[steps]) act on the latent
+    price; ``gain`` is the impact of the overlay orders; ``cap`` the side of an absorber;
+    ``extreme`` says which price is the level: the recent high (+1) or low (-1), the best ask (+2)
+    or bid (-2), the latent price (3); ``follow`` is the move that comes after.
     """
 
     buy: np.ndarray
@@ -113,7 +121,7 @@ class Script:
     ramp: np.ndarray
     pull: np.ndarray
     target: np.ndarray
-    gain: float = 1.0
+    gain: float = GAIN
     cap: int = 0
     extreme: int = 0
     follow: float = 0.0
@@ -139,20 +147,29 @@ def _press(s: Script, sign: int, rate: np.ndarray | float, where: slice = slice(
     (s.buy if sign > 0 else s.sell)[where] += rate
 
 
+def _hold(s: Script, weight: float) -> None:
+    """Passive participants quote the price: a pull of ``weight`` that sets in over 10 s or so."""
+    x = np.linspace(0.0, 1.0, len(s.pull))
+    s.pull[:] = weight * np.clip(x / 0.15, 0.0, 1.0)
+
+
 def _absorption(p: Planted, null: bool, s: Script) -> Script:
     pressure = -p.direction
-    _press(s, pressure, 0.8 * p.strength)
+    _press(s, pressure, 0.6 * p.strength)
+    s = replace(s, extreme=2 * pressure)
     if null:
         return s
     return replace(s, gain=0.0, cap=pressure, follow=0.8 * p.direction * p.strength)
 
 
 def _delta_divergence(p: Planted, null: bool, s: Script) -> Script:
-    _press(s, p.direction, 0.7 * p.strength)
+    _press(s, p.direction, 0.6 * p.strength)
+    s = replace(s, extreme=NOW)
     if null:
         return s
-    x = np.linspace(0.0, 1.0, len(s.ramp))
-    s.ramp[:] = -p.direction * p.strength * x
+    _hold(s, 0.8)
+    x = np.linspace(0.0, 1.0, len(s.target))
+    s.target[:] = -2.0 * p.direction * p.strength * x
     return replace(s, gain=0.0, follow=0.8 * p.direction * p.strength)
 
 
@@ -161,33 +178,35 @@ def _cvd_divergence(p: Planted, null: bool, s: Script) -> Script:
     n = len(s.buy)
     first, second = int(0.35 * n), int(0.6 * n)
     _press(s, push, 0.8 * p.strength, slice(0, first))
-    _press(s, -push, 0.8 * p.strength, slice(first, second))
-    _press(s, push, (1.0 if null else 0.1) * p.strength, slice(second, n))
-    x = np.linspace(0.0, 1.0, len(s.ramp))
-    s.ramp[:] = push * p.strength * np.interp(x, [0, 0.35, 0.6, 1.0], [0, 1.2, 0.4, 1.8])
-    return replace(s, gain=0.0, follow=0.0 if null else 0.8 * p.direction * p.strength)
+    _press(s, -push, 1.0 * p.strength, slice(first, second))
+    _press(s, push, (1.4 if null else 0.1) * p.strength, slice(second, n))
+    _hold(s, 0.8)
+    x = np.linspace(0.0, 1.0, len(s.target))
+    s.target[:] = push * p.strength * np.interp(x, [0, 0.35, 0.6, 1.0], [0, 1.4, 0.5, 2.4])
+    follow = 0.0 if null else 0.8 * p.direction * p.strength
+    return replace(s, gain=0.0, extreme=NOW, follow=follow)
 
 
 def _liquidity_sweep(p: Planted, null: bool, s: Script) -> Script:
     side = -p.direction
-    n, m = len(s.buy), len(s.ramp)
-    _press(s, side, 0.4, slice(0, int(APPROACH * n)))
-    x = np.linspace(0.0, 1.0, m)
-    s.pull[:] = np.clip(x / APPROACH, 0.0, 1.0) ** 2
-    if null:
-        s.pull[x > APPROACH] = np.clip(1.0 - (x[x > APPROACH] - APPROACH) / 0.2, 0.0, 1.0)
-        return replace(s, gain=0.0, extreme=side)
+    n = len(s.buy)
     run, back = int(APPROACH * n), int((APPROACH + RUN) * n)
+    x = np.linspace(0.0, 1.0, len(s.pull))
+    s.pull[:] = 0.9 * np.clip(x / APPROACH, 0.0, 1.0) ** 2
+    _press(s, side, 0.4, slice(0, run))
+    s = replace(s, gain=0.0, extreme=side)
+    if null:
+        s.pull[:] = np.where(x > APPROACH, 0.9 - (x - APPROACH), s.pull)
+        return s
     _press(s, side, 6.0 * p.strength, slice(run, back + 1))
     _press(s, p.direction, 0.8 * p.strength, slice(back + 1, n))
     knots = [0.0, APPROACH, APPROACH + RUN, APPROACH + 0.2, 1.0]
-    reach = np.interp(x, knots, [0.0, 0.0, 1.0, -0.4, -1.0])
-    s.target[:] = side * p.strength * reach
-    return replace(s, gain=0.0, extreme=side, follow=0.3 * p.direction * p.strength)
+    s.target[:] = side * p.strength * np.interp(x, knots, [0.0, 0.0, 1.0, -0.4, -1.0])
+    return replace(s, follow=0.3 * p.direction * p.strength)
 
 
 def _flow_flip(p: Planted, null: bool, s: Script) -> Script:
-    _press(s, -p.direction, 0.9 * p.strength)
+    _press(s, -p.direction, 0.8 * p.strength)
     if not null:
         s.flip[len(s.flip) // 2 :] = -1
     return s

@@ -1,8 +1,7 @@
 """Synthetic markets into the log, and their labels beside it.
 
 Owns the way from chunks to one transaction of the log. Rows are gathered for :data:`GATHER_S` of
-market time before they are merged, so memory stays bounded and a partition is written a few times
-at most.
+market time and merged in order, so memory stays bounded whatever the length of the market.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from data.sources.synthetic.spec import VENUE, Label, MarketSpec
 if TYPE_CHECKING:
     from data.log import LogStore
 
-GATHER_S = 6 * 3600
+GATHER_S = 3600
 """Market time that is gathered in memory before a merge, seconds."""
 
 NS = 1_000_000_000

@@ -1,0 +1,133 @@
+"""``ofs synth``: write a synthetic market with known patterns into the log.
+
+Owns the options and the report. What a market is stands in :mod:`data.sources.synthetic`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli import common
+from cli.common import TIME, App
+from data.errors import EXIT_CONFIG, EXIT_DATA, EXIT_INTERRUPT
+from data.times import format_utc
+
+if TYPE_CHECKING:
+    from data.events import Kind
+    from data.sources.synthetic import Chunk, Label, MarketSpec
+
+
+@common.command(
+    "synth",
+    examples=(
+        "ofs synth --seed 7 --days 1 --log demo",
+        "ofs synth --pattern all --every 1800 --log demo",
+        "ofs synth --pattern absorption --pattern flow_flip --strength 1.5 2.5 --log demo --json",
+        "ofs synth --pattern all --null --symbol BTCUSDT-NULL --log demo",
+    ),
+    exits=(EXIT_CONFIG, EXIT_DATA, EXIT_INTERRUPT),
+)
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="Seed; equal seeds, equal data."
+)
+@click.option("--days", type=float, default=1.0, show_default=True, help="Length; 0.5 is 12 hours.")
+@click.option("--from", "start_ns", type=TIME, help="Start, a whole minute. [default: 2026-01-05]")
+@click.option("--rate", type=float, default=18.0, show_default=True, help="Trades a second, mean.")
+@click.option("--symbol", default="BTCUSDT", show_default=True, help="Symbol in the log.")
+@click.option("--price", type=float, default=60_000.0, show_default=True, help="First price.")
+@click.option("--vol", type=float, default=1.5, show_default=True, help="Deviation a day, percent.")
+@click.option("--depth-ms", type=int, default=100, show_default=True, help="Time between books.")
+@click.option("--levels", type=int, default=20, show_default=True, help="Levels a side of a book.")
+@click.option("--pattern", "patterns", multiple=True, metavar="KIND", help="Plant it; or 'all'.")
+@click.option("--every", type=int, default=1_800, show_default=True, help="Seconds a pattern.")
+@click.option("--strength", type=float, nargs=2, default=(1.0, 2.0), help="Range. [default: 1 2]")
+@click.option("--null", is_flag=True, help="The null twin: every mechanism switched off.")
+def command(app: App, **options: Any) -> None:
+    """Write a synthetic market with known patterns.
+
+    The market (trades, books, one-minute bars; venue 'synthetic') is the same for the same options
+    on every machine. Patterns: absorption, delta_divergence, cvd_divergence, liquidity_sweep,
+    flow_flip. Their labels are stored in the log's folder, under labels/.
+    """
+    spec = _spec(options)
+    from data.sources.synthetic import label_path, write_market
+
+    counts: Counter[Kind] = Counter()
+    with app.progress("synth", from_ns=spec.start_ns, to_ns=spec.end_ns) as line:
+
+        def seen(chunk: Chunk) -> None:
+            for kind, columns in chunk.columns.items():
+                counts[kind] += len(columns["ts_ns"])
+            line.update(sum(counts.values()), chunk.to_ns)
+
+        labels = write_market(app.open_log(create=True), spec, seen)
+    _report(app, spec, counts, labels, label_path(spec))
+
+
+def _spec(options: dict[str, Any]) -> MarketSpec:
+    """The specification that the options ask for; ConfigError where one is out of range."""
+    from data.sources.synthetic import DEFAULT_START_NS, PATTERN_KINDS, MarketSpec
+
+    named = options["patterns"]
+    start_ns = options["start_ns"]
+    return MarketSpec(
+        seed=options["seed"],
+        symbol=options["symbol"],
+        start_ns=DEFAULT_START_NS if start_ns is None else start_ns,
+        duration_s=round(options["days"] * 1440) * 60,
+        rate_per_s=options["rate"],
+        ref_price=options["price"],
+        daily_vol=options["vol"] / 100.0,
+        depth_levels=options["levels"],
+        depth_ms=options["depth_ms"],
+        patterns=PATTERN_KINDS if "all" in named else tuple(dict.fromkeys(named)),
+        every_s=options["every"],
+        strength=options["strength"],
+        null=options["null"],
+    )
+
+
+def _report(
+    app: App, spec: MarketSpec, counts: Counter[Kind], labels: list[Label], path: str
+) -> None:
+    """Say what was written: one JSON object, or a few lines and the table of labels."""
+    from data.sources.synthetic import VENUE
+
+    rows = {kind.name.lower(): n for kind, n in sorted(counts.items())}
+    if app.json:
+        body = [label.to_dict() for label in labels]
+        app.emit(
+            {
+                "log": app.log,
+                "venue": VENUE,
+                "symbol": spec.symbol,
+                "from": format_utc(spec.start_ns),
+                "to": format_utc(spec.end_ns),
+                "rows": rows,
+                "labels": body,
+                "labels_path": path,
+                "spec": spec.to_dict(),
+            }
+        )
+        return
+    app.print(f"{VENUE} {spec.symbol}  {format_utc(spec.start_ns)} to {format_utc(spec.end_ns)}")
+    app.print("  ".join(f"{name} {n:,}" for name, n in rows.items()))
+    if labels:
+        app.table(
+            ("pattern", "from", "to", "direction", "strength", "planted"),
+            [
+                (
+                    label.type,
+                    format_utc(label.start_ns),
+                    format_utc(label.end_ns),
+                    f"{label.direction:+d}",
+                    label.strength,
+                    "no, null twin" if label.twin else "yes",
+                )
+                for label in labels
+            ],
+        )
+    app.say(f"labels stand in {path} of the log")
