@@ -1,0 +1,189 @@
+"""What the catalogue knows of one file, and how that is worked out from its rows.
+
+Owns :class:`Entry`, the hive path of a partition, and :class:`EntryBuilder`. The writer feeds the
+builder while it writes; a file that somebody else put into the log is fed from its own columns: so
+both ways give the same entry.
+
+It refuses to know how entries are stored.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.errors import DataError
+from data.events import EVENTS, KIND_BY_NAME, Kind, Scales
+from data.log.columns import Rows
+from data.log.coverage import Coverage
+from data.log.files import FileReader, Header, damaged
+from data.log.storage import Storage
+
+DAY_NS = 86_400_000_000_000
+
+_NAME = re.compile(r"[^\x00-\x20\x7f/\\%:*?\"<>|=._][^\x00-\x20\x7f/\\%:*?\"<>|=]*")
+_PATH = re.compile(
+    r"kind=(?P<kind>[a-z]+)/venue=(?P<venue>[^/]+)/symbol=(?P<symbol>[^/]+)"
+    r"/date=(?P<date>\d{4}-\d{2}-\d{2})/[^/._][^/]*\.parquet"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file. Times are int64 ns; ids are 0 where no row has one; ``gaps`` counts holes in the
+    ids of a trade file, and the unfilled holes that a gap file records.
+    """
+
+    kind: Kind
+    venue: str
+    symbol: str
+    date: str
+    path: str
+    rows: int
+    bytes: int
+    min_ts_ns: int
+    max_ts_ns: int
+    min_key_ns: int
+    max_key_ns: int
+    min_id: int
+    max_id: int
+    has_recv: bool
+    scales: Scales
+    sha256: str
+    gaps: int
+    schema: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A partition: kind, venue, symbol and UTC date (YYYY-MM-DD)."""
+
+    kind: Kind
+    venue: str
+    symbol: str
+    date: str
+
+    @property
+    def folder(self) -> str:
+        """Hive folder below the log's root."""
+        name = EVENTS[self.kind].name
+        return f"kind={name}/venue={self.venue}/symbol={self.symbol}/date={self.date}"
+
+    @property
+    def path(self) -> str:
+        """The one file of a partition that imports write."""
+        return f"{self.folder}/data.parquet"
+
+
+def check_name(what: str, name: str) -> None:
+    """DataError unless ``name`` can stand in a path on every system (and in a URI)."""
+    if not _NAME.fullmatch(name):
+        raise DataError(
+            f"{name!r} cannot name a {what}",
+            why='it is empty, or holds a space or one of / \\ % : * ? " < > | =',
+            do="use the venue's own spelling without separators, such as BTCUSDT",
+        )
+
+
+def place_of(path: str) -> Place | None:
+    """The partition that a path below the root belongs to; None where it is no path of a log."""
+    found = _PATH.fullmatch(path)
+    if found is None or found["kind"] not in KIND_BY_NAME:
+        return None
+    return Place(KIND_BY_NAME[found["kind"]], found["venue"], found["symbol"], found["date"])
+
+
+def date_of(day: int) -> str:
+    """YYYY-MM-DD of a number of days since 1970-01-01."""
+    return str(np.datetime64(day, "D"))
+
+
+class EntryBuilder:
+    """Collects the facts of a file from its rows, row group by row group."""
+
+    columns_of_gap = ("ts_ns", "recv_ns", "id", "filled")
+    columns_of_rest = ("ts_ns", "recv_ns", "id")
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._rows = 0
+        self._ts: list[int] = []
+        self._keys: list[int] = []
+        self._ids: list[int] = []
+        self._has_recv = False
+        self._coverage = Coverage()
+        self._open_gaps = 0
+
+    @classmethod
+    def needs(cls, kind: Kind) -> tuple[str, ...]:
+        """Columns that :meth:`add` reads."""
+        return cls.columns_of_gap if kind == Kind.GAP else cls.columns_of_rest
+
+    def add(self, rows: Rows) -> None:
+        """Take the next rows of the file (at least the columns of :meth:`needs`)."""
+        if rows.n == 0:
+            return
+        ts, recv, ids = rows["ts_ns"], rows["recv_ns"], rows["id"]
+        self._rows += rows.n
+        self._ts += [int(ts.min()), int(ts.max())]
+        keys = np.where(recv != 0, recv, ts)
+        self._keys += [int(keys.min()), int(keys.max())]
+        self._has_recv = self._has_recv or bool(recv.any())
+        known = ids if ids.all() else ids[ids != 0]
+        if len(known):
+            self._ids += [int(known.min()), int(known.max())]
+        if self._place.kind == Kind.TRADE:
+            self._coverage.add(ids, ts)
+        elif self._place.kind == Kind.GAP:
+            self._open_gaps += int((rows["filled"] == 0).sum())
+
+    def entry(self, path: str, size: int, sha256: str, scales: Scales, schema: int) -> Entry:
+        """The entry of the file as written to ``path`` (``size`` in bytes)."""
+        place = self._place
+        return Entry(
+            kind=place.kind,
+            venue=place.venue,
+            symbol=place.symbol,
+            date=place.date,
+            path=path,
+            rows=self._rows,
+            bytes=size,
+            min_ts_ns=min(self._ts, default=0),
+            max_ts_ns=max(self._ts, default=0),
+            min_key_ns=min(self._keys, default=0),
+            max_key_ns=max(self._keys, default=0),
+            min_id=min(self._ids, default=0),
+            max_id=max(self._ids, default=0),
+            has_recv=self._has_recv,
+            scales=scales,
+            sha256=sha256,
+            gaps=self._coverage.count + self._open_gaps,
+            schema=schema,
+        )
+
+
+def describe(storage: Storage, path: str, size: int) -> Entry:
+    """The entry of a file that is in the log and not in the catalogue, read from the file itself.
+
+    CorruptFileError where it cannot be read or does not belong where it lies.
+    """
+    place = place_of(path)
+    where = storage.name(path)
+    if place is None:
+        raise damaged(where, "its path is not kind=/venue=/symbol=/date=/name.parquet")
+    with storage.open_input(path) as source:
+        reader = FileReader(source, where)
+        _check_place(reader.header, place, where)
+        builder = EntryBuilder(place)
+        for group in range(reader.groups):
+            builder.add(reader.read(group, EntryBuilder.needs(place.kind)))
+    header = reader.header
+    return builder.entry(path, size, storage.sha256(path), header.scales, header.schema)
+
+
+def _check_place(header: Header, place: Place, where: str) -> None:
+    found = (header.kind, header.venue, header.symbol)
+    if found != (place.kind, place.venue, place.symbol):
+        raise damaged(where, f"it holds {found[1]} {found[2]} {EVENTS[found[0]].name}")

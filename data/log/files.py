@@ -1,0 +1,299 @@
+"""One Parquet file of the log: how it is encoded, and how its columns come back without a copy.
+
+Owns the physical layout. Every integer column, list items included, is DELTA_BINARY_PACKED and
+then zstd; there is no dictionary; statistics stand on every row group. Measured on BTCUSDT
+recordings: 5.3 B a trade with receive time and sequence, 53 B a 20-level book; decoding five trade
+columns gives 50 M rows/s, books 2 M rows/s, on one core. zstd level 3 is within 4 % of level 9 in
+size at two and a half times its speed. Row groups of 131,072 rows (8,192 books) decode to about
+6 MB, and larger ones gain under 2 %.
+
+What must hold: the reader knows this schema version and every older one (a column that an old file
+lacks is 0), and refuses a newer one. Anything pyarrow cannot make sense of is a CorruptFileError
+that names the file.
+
+It refuses to know about partitions, order and the catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data.errors import CorruptFileError, DataError
+from data.events import (
+    EVENTS,
+    KIND_BY_NAME,
+    SCHEMA_VERSION,
+    Kind,
+    Scales,
+    arrow_schema,
+    file_metadata,
+)
+from data.log.columns import Rows, offsets_name
+
+ZSTD_LEVEL = 3
+GROUP_ROWS = 131_072
+GROUP_ROWS_DEPTH = 8_192
+
+_COMMON_SINCE_START = frozenset({"ts_ns"})
+"""Columns without which a file of any version makes no sense."""
+
+
+def group_rows(kind: Kind) -> int:
+    """Rows a row group of ``kind``."""
+    return GROUP_ROWS_DEPTH if kind == Kind.DEPTH else GROUP_ROWS
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the key-value metadata of a file says of it."""
+
+    schema: int
+    kind: Kind
+    venue: str
+    symbol: str
+    scales: Scales
+
+
+@contextmanager
+def corrupt_file(where: str) -> Iterator[None]:
+    """Turns what pyarrow raises on a damaged file into a CorruptFileError naming ``where``."""
+    try:
+        yield
+    except (OSError, pa.ArrowException, ValueError, KeyError, OverflowError, MemoryError) as error:
+        raise damaged(where, str(error).split("\n")[0]) from error
+
+
+def damaged(where: str, why: str) -> CorruptFileError:
+    """The error for a file that cannot be used."""
+    return CorruptFileError(
+        f"cannot read {where}",
+        where=where,
+        why=why,
+        do="restore the file from a copy, or delete it and import its source again; "
+        "the rest of the log stays readable",
+    )
+
+
+def to_table(rows: Rows) -> pa.Table:
+    """Arrow table over the arrays of ``rows`` (all columns of the schema), nothing copied."""
+    schema = arrow_schema(EVENTS[rows.kind])
+    columns = []
+    for field, column in zip(EVENTS[rows.kind].fields, schema, strict=True):
+        values = pa.array(
+            rows[field.name], column.type.value_type if field.is_list else column.type
+        )
+        if field.is_list:
+            offsets = rows[offsets_name(field.name)].astype(np.int32)
+            values = pa.ListArray.from_arrays(pa.array(offsets), values, type=column.type)
+        columns.append(values)
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def rows_of(kind: Kind, decoded: pa.Table, columns: Sequence[str]) -> Rows:
+    """The named columns of an Arrow table as :class:`Rows` over the table's own memory.
+
+    ValueError where a value is missing or the sides of a book do not fit together.
+    """
+    out: dict[str, np.ndarray] = {}
+    for name in columns:
+        if EVENTS[kind].field(name).is_list:
+            _add_list(out, name, _one_chunk(decoded[name]))
+        else:
+            out[name] = _values(_one_chunk(decoded[name]), EVENTS[kind].field(name).dtype)
+    return Rows(kind, decoded.num_rows, out)
+
+
+class FileWriter:
+    """Writes one file, row group by row group, to an open pyarrow stream ``sink``.
+
+    Use it as a context manager: leaving it without an error writes the footer.
+    """
+
+    def __init__(self, sink: Any, kind: Kind, venue: str, symbol: str, scales: Scales) -> None:
+        table = EVENTS[kind]
+        leaves = [f.name + ".list.element" if f.is_list else f.name for f in table.fields]
+        self._sink = sink
+        self._writer = pq.ParquetWriter(
+            sink,
+            arrow_schema(table),
+            compression="zstd",
+            compression_level=ZSTD_LEVEL,
+            use_dictionary=False,
+            column_encoding=dict.fromkeys(leaves, "DELTA_BINARY_PACKED"),
+            write_statistics=True,
+            store_schema=False,
+        )
+        self._writer.add_key_value_metadata(file_metadata(kind, venue, symbol, scales))
+
+    def write(self, rows: Rows) -> None:
+        """Append ``rows`` as one row group."""
+        self._writer.write_table(to_table(rows), row_group_size=max(rows.n, 1))
+
+    def __enter__(self) -> FileWriter:
+        """The writer itself."""
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Write the footer unless there was an error; close the stream either way."""
+        if error is None:
+            self._writer.close()
+        self._sink.close()
+
+
+class FileReader:
+    """Reads one file from an open pyarrow file ``source``; ``where`` is its name in messages."""
+
+    def __init__(self, source: Any, where: str) -> None:
+        self._where = where
+        with corrupt_file(where):
+            self._file = pq.ParquetFile(source, memory_map=False, pre_buffer=False)
+            self._meta = self._file.metadata
+            self._leaf = {
+                self._meta.schema.column(i).path.split(".")[0]: i
+                for i in range(self._meta.num_columns)
+            }
+        self.header = _header(self._meta.metadata or {}, where)
+        self._check_columns()
+
+    @property
+    def rows(self) -> int:
+        """Rows in the file."""
+        return self._meta.num_rows
+
+    @property
+    def groups(self) -> int:
+        """Row groups in the file."""
+        return self._meta.num_row_groups
+
+    def group_size(self, group: int) -> int:
+        """Rows in a row group."""
+        return self._meta.row_group(group).num_rows
+
+    def has(self, column: str) -> bool:
+        """True when the file holds ``column`` (an older schema may not)."""
+        return column in self._leaf
+
+    def bounds(self, group: int, column: str) -> tuple[int, int] | None:
+        """Smallest and largest value of a scalar column in a row group; None where not known."""
+        if column not in self._leaf:
+            return 0, 0
+        stats = self._meta.row_group(group).column(self._leaf[column]).statistics
+        if stats is None or not stats.has_min_max:
+            return None
+        return int(stats.min), int(stats.max)
+
+    def read(self, group: int, columns: Sequence[str]) -> Rows:
+        """The named columns of a row group as :class:`Rows`, without a copy of what is decoded.
+
+        A scalar column whose statistics say that it is constant is not decoded at all, and one
+        that the file's older schema lacks is 0. CorruptFileError where the file is damaged.
+        """
+        with corrupt_file(self._where):
+            return self._read(group, columns)
+
+    def _read(self, group: int, columns: Sequence[str]) -> Rows:
+        table = EVENTS[self.header.kind]
+        n = self.group_size(group)
+        constants: dict[str, int] = {}
+        for name in columns:
+            limits = None if table.field(name).is_list else self.bounds(group, name)
+            if limits is not None and limits[0] == limits[1]:
+                constants[name] = limits[0]
+        wanted = [self._stored(name) for name in columns if name not in constants]
+        decoded = self._file.read_row_group(group, columns=wanted, use_threads=False)
+        if decoded.num_rows != n and wanted:
+            raise ValueError(f"it holds {decoded.num_rows} of {n} rows")
+        out: dict[str, np.ndarray] = {}
+        for name in columns:
+            field = table.field(name)
+            if name in constants:
+                out[name] = np.full(n, constants[name], field.dtype)
+            elif field.is_list:
+                _add_list(out, name, _one_chunk(decoded[self._stored(name)]), self.has(name))
+            else:
+                out[name] = _values(_one_chunk(decoded[name]), field.dtype)
+        return Rows(self.header.kind, n, out)
+
+    def _stored(self, name: str) -> str:
+        """``name``, or the column of its side that gives the lengths of a list the file lacks."""
+        if self.has(name):
+            return name
+        side = offsets_name(name)
+        for other in EVENTS[self.header.kind].fields:
+            if other.is_list and offsets_name(other.name) == side and self.has(other.name):
+                return other.name
+        raise ValueError(f"it lacks the column {name}")
+
+    def _check_columns(self) -> None:
+        table = EVENTS[self.header.kind]
+        missing = [n for n in table.names if n not in self._leaf]
+        old = self.header.schema < SCHEMA_VERSION
+        if missing and (not old or _COMMON_SINCE_START & set(missing)):
+            raise damaged(self._where, f"it lacks the column {', '.join(missing)}")
+        for i, field in enumerate(self._file.schema_arrow):
+            if field.name in table.names and not _fits(table.field(field.name).dtype, field.type):
+                raise damaged(self._where, f"column {i} ({field.name}) has type {field.type}")
+
+
+def _fits(dtype: str, found: pa.DataType) -> bool:
+    value = found.value_type if pa.types.is_list(found) else found
+    return value == {"i8": pa.int64(), "i4": pa.int32(), "i1": pa.int8()}[dtype]
+
+
+def _add_list(out: dict[str, np.ndarray], name: str, lists: pa.Array, here: bool = True) -> None:
+    """Values and offsets of a list column; with ``here`` False only its lengths, filled with 0."""
+    n, shared = len(lists), offsets_name(name)
+    raw = np.frombuffer(lists.buffers()[1], np.int32)[lists.offset : lists.offset + n + 1]
+    if len(raw) != n + 1 or lists.null_count:
+        raise ValueError(f"{name} holds lists that are missing")
+    offsets = raw.astype(np.int64) - int(raw[0])
+    if shared in out and not np.array_equal(out[shared], offsets):
+        raise ValueError(f"{name} has another number of levels than its side")
+    out[shared] = offsets
+    if here:
+        out[name] = _values(lists.values, "i8")[int(raw[0]) : int(raw[-1])]
+    else:
+        out[name] = np.zeros(int(offsets[-1]), np.int64)
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _values(array: pa.Array, dtype: str) -> np.ndarray:
+    """The values of an Arrow array over its own memory, writeable (numba's types depend on it)."""
+    if array.null_count:
+        raise ValueError("a value is missing")
+    if len(array) == 0:
+        return np.empty(0, dtype)
+    values = np.frombuffer(array.buffers()[1], dtype)[array.offset : array.offset + len(array)]
+    return values if values.flags.writeable else values.copy()
+
+
+def _header(metadata: Mapping[bytes, bytes], where: str) -> Header:
+    facts = {k.decode(): v.decode() for k, v in metadata.items() if k.startswith(b"ofs.")}
+    try:
+        schema = int(facts["ofs.schema"])
+        if schema > SCHEMA_VERSION:
+            raise DataError(
+                f"{where} was written by a newer ofs",
+                where=where,
+                why=f"its schema version is {schema}, this ofs knows up to {SCHEMA_VERSION}",
+                do="install a newer ofs",
+            )
+        return Header(
+            schema,
+            KIND_BY_NAME[facts["ofs.kind"]],
+            facts["ofs.venue"],
+            facts["ofs.symbol"],
+            Scales(int(facts["ofs.price_scale"]), int(facts["ofs.qty_scale"])),
+        )
+    except (KeyError, ValueError) as error:
+        raise damaged(where, f"it is no file of an ofs log ({error})") from error

@@ -1,0 +1,219 @@
+"""Streams a range of one symbol's events, several kinds merged by the one total order.
+
+Owns :class:`LogReader` and :class:`Batch`. What must hold: memory does not grow with the range (one
+row group a kind and the few batches ahead); the concatenation of the batches does not depend on
+``chunk_rows`` or on the second thread; a file is used only when its sha256 is the catalogue's.
+
+It refuses to know who folds the batches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from data.errors import DataError
+from data.events import EVENTS, Kind, Scales
+from data.log import catalogue as catalogues
+from data.log.ahead import ahead as run_ahead
+from data.log.columns import larger
+from data.log.entry import DAY_NS, Entry, date_of
+from data.log.files import corrupt_file, damaged
+from data.log.storage import hash_stream
+from data.log.store import LogStore
+from data.log.stream import Counters, Lane, Lanes, Merger, Piece, Plan, Stream, lanes_of, nothing
+
+_SCALED = {
+    kind: any(f.unit.removesuffix("[]") in ("price", "qty") for f in table.fields)
+    for kind, table in EVENTS.items()
+}
+
+
+@dataclass(slots=True)
+class Batch:
+    """The next events in total order.
+
+    ``columns[kind]`` holds one C-contiguous, writeable array a column (int64, or int8 for small
+    enums and flags), for every kind that was asked for, empty where it has no rows here. A list
+    column ``bid_price`` is its values, int64; ``bid_offsets`` and ``ask_offsets`` (int64, one more
+    than rows, from 0) say where each row's levels lie.
+
+    Run r is rows [stop of the previous run of the same kind, ``run_stop[r]``) of
+    ``columns[run_kind[r]]``; the runs in order are the total order. ``run_kind`` is int8[runs],
+    ``run_stop`` int64[runs]. ``rows`` is the number of events of all kinds.
+    """
+
+    columns: dict[Kind, dict[str, np.ndarray]]
+    run_kind: np.ndarray
+    run_stop: np.ndarray
+    rows: int
+
+
+class LogReader:
+    """Events of ``venue`` and ``symbol`` with from_ns <= ts_ns < to_ns, as an iterable of batches.
+
+    ``kinds`` names the columns wanted of each kind. ``latency_ns`` is added, by kind, to the
+    exchange time of rows without a receive time. A batch has at most ``chunk_rows`` rows. ``ahead``
+    decodes on a second thread; ``verify`` checks each file's sha256 before its rows are used.
+
+    ``scales`` is the largest scale among the files, to which all rows are raised; ``entries`` are
+    the files of the range; ``counters`` tells what the last pass read and skipped. It can be
+    iterated again and again.
+
+    DataError where the log has nothing of these kinds in the range; CorruptFileError, while
+    iterating or here, where a file is not what was written.
+    """
+
+    def __init__(
+        self,
+        store: LogStore,
+        venue: str,
+        symbol: str,
+        kinds: Mapping[Kind, Sequence[str]],
+        from_ns: int | None = None,
+        to_ns: int | None = None,
+        latency_ns: Mapping[Kind, int] | None = None,
+        chunk_rows: int = 65_536,
+        ahead: bool = True,
+        verify: bool = True,
+    ) -> None:
+        if chunk_rows < 1:
+            raise ValueError(f"chunk_rows must be positive, got {chunk_rows}")
+        self._store = store
+        self._kinds = {kind: tuple(kinds[kind]) for kind in sorted(kinds)}
+        for kind, names in self._kinds.items():
+            for name in names:
+                EVENTS[kind].field(name)
+        self.venue, self.symbol = venue, symbol
+        self.from_ns, self.to_ns = from_ns, to_ns
+        self._latency_ns = dict(latency_ns or {})
+        self._chunk_rows = chunk_rows
+        self._ahead = ahead
+        self._verify = verify
+        self.counters = Counters()
+        found = store.catalogue()
+        self._refuse_broken(found)
+        self.entries = found.select(self._kinds, venue, symbol, from_ns, to_ns)
+        if not self.entries:
+            raise _nothing_there(found, self)
+        self.scales = _largest(self.entries)
+
+    def content_hash(self) -> str:
+        """Hex sha256 over the range and over path and sha256 of every file in it."""
+        facts = [self.venue, self.symbol, str(self.from_ns), str(self.to_ns)]
+        facts += [f"{e.path} {e.sha256}" for e in sorted(self.entries, key=lambda e: e.path)]
+        return hashlib.sha256("\n".join(facts).encode()).hexdigest()
+
+    def __iter__(self) -> Iterator[Batch]:
+        """A fresh pass. Closing it early stops the decoding thread."""
+        self.counters = Counters()
+        return run_ahead(self._batches) if self._ahead else self._batches()
+
+    def _batches(self) -> Iterator[Batch]:
+        streams = self._streams()
+        kinds = np.array([s.kind for s in streams], np.int8)
+        rest = {k: names for k, names in self._kinds.items() if k not in kinds}
+        try:
+            for piece in Merger(streams).pieces(self._chunk_rows):
+                yield _batch(piece, kinds, rest)
+        finally:
+            for stream in streams:
+                stream.close()
+
+    def _streams(self) -> list[Stream]:
+        plan = Plan(
+            self._store.storage,
+            self._check if self._verify else _trust,
+            self.scales,
+            self.from_ns,
+            self.to_ns,
+            self.counters,
+        )
+        by_kind: dict[Kind, list[Entry]] = {}
+        for entry in self.entries:
+            by_kind.setdefault(entry.kind, []).append(entry)
+        streams: list[Stream] = []
+        for kind in sorted(by_kind):
+            split = lanes_of(by_kind[kind])
+            keyed = len(by_kind) > 1 or len(split) > 1
+            latency = self._latency_ns.get(kind, 0)
+            lanes = [
+                Lane(plan, kind, files, self._kinds[kind], latency, keyed, len(split) > 1)
+                for files in split
+            ]
+            streams.append(lanes[0] if len(lanes) == 1 else Lanes(lanes))
+        return streams
+
+    def _check(self, entry: Entry, source: Any) -> None:
+        """CorruptFileError unless the bytes of ``source`` are those that were written."""
+        storage = self._store.storage
+        fact = storage.fact(entry.path)
+        if fact is not None and fact.mtime_ns and self._store.verified.get(entry.path) == fact:
+            return
+        where = storage.name(entry.path)
+        with corrupt_file(where):
+            found = hash_stream(source)
+            source.seek(0)
+        if found != entry.sha256:
+            raise self._differs(entry, where, found)
+        if fact is not None:
+            self._store.verified[entry.path] = fact
+
+    def _differs(self, entry: Entry, where: str, found: str) -> DataError:
+        now = catalogues.load(self._store.storage)
+        current = now.select([entry.kind], self.venue, self.symbol) if now else []
+        if any(e.path == entry.path and e.sha256 == found for e in current):
+            return DataError(
+                f"{where} was replaced by an import while it was being read",
+                where=where,
+                do="run the command again",
+            )
+        return damaged(where, f"its sha256 is {found}, the catalogue says {entry.sha256}")
+
+    def _refuse_broken(self, found: catalogues.Catalogue) -> None:
+        """A broken file of this series near the range is an error, not a hole in the result."""
+        low = "" if self.from_ns is None else date_of(self.from_ns // DAY_NS - 1)
+        high = "9999" if self.to_ns is None else date_of(self.to_ns // DAY_NS + 1)
+        for broken in found.broken:
+            place = broken.place
+            if place is None or place.kind not in self._kinds:
+                continue
+            mine = (place.venue, place.symbol) == (self.venue, self.symbol)
+            if mine and low <= place.date <= high:
+                raise catalogues.broken_error(self._store.storage, broken)
+
+
+def _trust(entry: Entry, source: Any) -> None:
+    """Takes a file as it is."""
+
+
+def _largest(entries: Sequence[Entry]) -> Scales:
+    scaled = [e.scales for e in entries if _SCALED[e.kind]] or [e.scales for e in entries]
+    result = scaled[0]
+    for scales in scaled[1:]:
+        result = larger(result, scales)
+    return result
+
+
+def _batch(piece: Piece, kinds: np.ndarray, rest: Mapping[Kind, Sequence[str]]) -> Batch:
+    columns = {part.rows.kind: part.rows.columns for part in piece.parts}
+    for kind, names in rest.items():
+        columns[kind] = nothing(kind, names).columns
+    rows = sum(part.rows.n for part in piece.parts)
+    return Batch(columns, kinds[piece.run_stream], piece.run_stop, rows)
+
+
+def _nothing_there(found: catalogues.Catalogue, reader: LogReader) -> DataError:
+    known = sorted({(s.venue, s.symbol) for s in found.series()})
+    there = ", ".join(f"{venue} {symbol}" for venue, symbol in known[:10]) or "nothing"
+    names = ", ".join(EVENTS[kind].name for kind in reader._kinds)
+    return DataError(
+        f"the log has no {names} of {reader.venue} {reader.symbol} in the range",
+        where=reader._store.storage.where,
+        why=f"it holds {there}" + (" and more" if len(known) > 10 else ""),
+        do="see what is there with ofs log ls, or import the data first",
+    )

@@ -1,0 +1,176 @@
+"""A change to the log that happens whole or not at all: what an import adds, staged and committed.
+
+Owns :class:`Transaction`: which partitions change, the staged files, and the new catalogue. What
+must hold: nothing outside the staging folder is touched before the journal stands (see
+:mod:`data.log.journal` for the steps of a commit).
+
+It refuses to know what rows mean.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+
+import numpy as np
+
+from data.events import SCHEMA_VERSION, Kind, Scales
+from data.log.catalogue import CATALOGUE, Catalogue, to_bytes
+from data.log.columns import Column, Rows, from_input
+from data.log.dedupe import MergeResult
+from data.log.entry import DAY_NS, Entry, EntryBuilder, Place, check_name, date_of
+from data.log.files import damaged
+from data.log.journal import STAGING, Journal, publish, roll_forward
+from data.log.partition import Partition
+from data.log.storage import Storage
+
+REJECTS = "rejects"
+
+
+class Transaction:
+    """Collects what an import adds; made by :meth:`data.log.LogStore.transaction`."""
+
+    def __init__(self, storage: Storage, catalogue: Catalogue) -> None:
+        self._storage = storage
+        self._catalogue = catalogue
+        self._folder = f"{STAGING}/{uuid.uuid4().hex}"
+        self._files = 0
+        self._partitions: dict[Place, Partition] = {}
+        self._series: dict[tuple[Kind, str, str], dict[str, list[Entry]]] = {}
+        self._attached: dict[str, str] = {}
+
+    def merge(
+        self,
+        kind: Kind,
+        venue: str,
+        symbol: str,
+        columns: Mapping[str, Column],
+        scales: Scales,
+    ) -> MergeResult:
+        """Join rows of one series to the log; see :mod:`data.log.dedupe` for what is a duplicate.
+
+        ``columns`` are integer arrays of one length in any order of rows, list columns as
+        (values, offsets); the optional columns may be missing. Rows are split by UTC date of
+        ``recv_ns``, else ``ts_ns``. DataError where the columns do not fit the schema or a scale
+        that has to be raised would overflow.
+        """
+        check_name("venue", venue)
+        check_name("symbol", symbol)
+        total = MergeResult()
+        rows = from_input(kind, columns)
+        for date, part in _by_date(rows):
+            total += self._merge_day(Place(kind, venue, symbol, date), part, scales)
+        return total
+
+    def attach(self, relative_path: str, content: bytes) -> None:
+        """Keep a side file below ``rejects/``; one with the same name and content stays as it is.
+
+        It appears when the transaction commits. DataError where the path leaves that folder.
+        """
+        parts = relative_path.split("/")
+        for part in parts:
+            check_name("file of rejects", part)
+        path = "/".join([REJECTS, *parts])
+        if self._storage.fact(path) is not None and self._storage.read_bytes(path) == content:
+            return
+        staged = self._staged("rejects")
+        self._storage.write_bytes(staged, content)
+        self._attached[path] = staged
+
+    def commit(self) -> list[str]:
+        """Make the changes durable and visible; paths of the files that were written."""
+        moves, new, gone = self._stage_partitions()
+        moves += [(staged, path) for path, staged in self._attached.items()]
+        if not moves and not gone:
+            self.discard()
+            return []
+        catalogue = self._staged("parquet")
+        self._storage.write_bytes(catalogue, to_bytes(self._catalogue.replaced(new, gone)))
+        moves.append((catalogue, CATALOGUE))
+        publish(self._storage, Journal(self._folder, moves, gone))
+        roll_forward(self._storage)
+        return [path for _, path in moves]
+
+    def discard(self) -> None:
+        """Drop everything that was staged."""
+        self._storage.remove_tree(self._folder)
+
+    def _staged(self, suffix: str) -> str:
+        self._files += 1
+        return f"{self._folder}/{self._files:06d}.{suffix}"
+
+    def _merge_day(self, place: Place, rows: Rows, scales: Scales) -> MergeResult:
+        result = MergeResult()
+        if place.kind == Kind.TRADE:
+            known = np.zeros(rows.n, bool)
+            for date in _neighbours(place.date):
+                beside = Place(place.kind, place.venue, place.symbol, date)
+                if beside in self._partitions or self._entries(beside):
+                    known |= self._partition(beside).known(rows, scales)
+            if known.any():
+                rows = rows.take(np.flatnonzero(~known))
+                result = MergeResult(duplicates=int(known.sum()))
+        if rows.n == 0:
+            return result
+        return result + self._partition(place).merge(rows, scales)
+
+    def _entries(self, place: Place) -> list[Entry]:
+        series = (place.kind, place.venue, place.symbol)
+        if series not in self._series:
+            dates: dict[str, list[Entry]] = {}
+            for entry in self._catalogue.select([place.kind], place.venue, place.symbol):
+                dates.setdefault(entry.date, []).append(entry)
+            self._series[series] = dates
+        return self._series[series].get(place.date, [])
+
+    def _partition(self, place: Place) -> Partition:
+        found = self._partitions.get(place)
+        if found is None:
+            for broken in self._catalogue.broken:
+                if broken.place == place:
+                    raise damaged(self._storage.name(broken.path), broken.why)
+            found = Partition(
+                self._storage, place, self._entries(place), lambda: self._staged("arrow")
+            )
+            self._partitions[place] = found
+        return found
+
+    def _stage_partitions(self) -> tuple[list[tuple[str, str]], list[Entry], list[str]]:
+        """Write changed partitions; renames to do, their entries, paths that lose their file."""
+        moves: list[tuple[str, str]] = []
+        new: list[Entry] = []
+        gone: list[str] = []
+        for place, partition in self._partitions.items():
+            if not partition.changed:
+                continue
+            staged = self._staged("parquet")
+            builder, rows = partition.write(staged)
+            if rows:
+                new.append(self._seal(partition, staged, builder))
+                moves.append((staged, place.path))
+            gone += [e.path for e in partition.entries if not rows or e.path != place.path]
+        return moves, new, gone
+
+    def _seal(self, partition: Partition, staged: str, builder: EntryBuilder) -> Entry:
+        self._storage.sync(staged)
+        fact = self._storage.fact(staged)
+        assert fact is not None
+        assert partition.scales is not None
+        digest = self._storage.sha256(staged)
+        path = partition.place.path
+        return builder.entry(path, fact.size, digest, partition.scales, SCHEMA_VERSION)
+
+
+def _by_date(rows: Rows) -> list[tuple[str, Rows]]:
+    if rows.n == 0:
+        return []
+    days = np.where(rows["recv_ns"] != 0, rows["recv_ns"], rows["ts_ns"]) // DAY_NS
+    found = np.unique(days)
+    if len(found) == 1:
+        return [(date_of(int(found[0])), rows)]
+    return [(date_of(int(d)), rows.take(np.flatnonzero(days == d))) for d in found]
+
+
+def _neighbours(date: str) -> tuple[str, str]:
+    day = np.datetime64(date, "D")
+    return str(day - 1), str(day + 1)
