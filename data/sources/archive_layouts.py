@@ -44,6 +44,8 @@ UM, SPOT = "binance-um", "binance-spot"
 
 _KLINE = ("time", "open", "high", "low", "close", "volume", "close_time", "", "count")
 _KLINE_TITLES = ("opentime", "open", "high", "low", "close", "volume", "closetime")
+_AGG_TITLES = ("aggtradeid", "price", "quantity", "firsttradeid", "lasttradeid")
+_TICKER_TITLES = ("updateid", "bestbidprice", "bestbidqty", "bestaskprice", "bestaskqty")
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
@@ -51,8 +53,7 @@ LAYOUTS: tuple[Layout, ...] = (
         Kind.TRADE,
         ("id", "price", "qty", "first", "last", "time", "maker"),
         UM,
-        ("aggtradeid", "price", "quantity", "firsttradeid", "lasttradeid")
-        + ("transacttime", "isbuyermaker"),
+        (*_AGG_TITLES, "transacttime", "isbuyermaker"),
     ),
     Layout(
         "spot aggTrades",
@@ -87,8 +88,7 @@ LAYOUTS: tuple[Layout, ...] = (
         Kind.QUOTE,
         ("id", "bid", "bid_qty", "ask", "ask_qty", "time", "event_time"),
         UM,
-        ("updateid", "bestbidprice", "bestbidqty", "bestaskprice", "bestaskqty")
-        + ("transactiontime", "eventtime"),
+        (*_TICKER_TITLES, "transactiontime", "eventtime"),
     ),
     Layout(
         "collector trades",

@@ -227,7 +227,7 @@ class BookBuilder:
         self._recent.clear()
 
     def _say_no_snapshot(self) -> None:
-        """A gap from the first diff without a book to the last one, where there is such a stretch."""
+        """A gap over the stretch of diffs without a book, where there is one."""
         first, last = self._unsynced_from, self._last
         if first is not None and last is not None:
             self._gap(last, first, GapReason.NO_SNAPSHOT)
@@ -285,9 +285,9 @@ class BookBuilder:
     def _advance(self, diff: Diff) -> None:
         """Apply one diff that follows; shows the state before it if its slot is over."""
         last = self._last
-        if last is not None and self.cadence_ns:
-            if diff.ts_ns // self.cadence_ns > last.ts_ns // self.cadence_ns:
-                self._show(last)
+        cadence_ns = self.cadence_ns
+        if last is not None and cadence_ns and diff.ts_ns // cadence_ns > last.ts_ns // cadence_ns:
+            self._show(last)
         self.book.apply(diff.bids, diff.asks)
         self.counts.applied += 1
         if self.book.crossed:
@@ -301,6 +301,4 @@ class BookBuilder:
             return
         self._shown_id = diff.last_id
         bids, asks = self.book.top(self.levels)
-        self.depth.append(
-            DepthRow(diff.ts_ns, diff.recv_ns, diff.seq, diff.last_id, bids, asks)
-        )
+        self.depth.append(DepthRow(diff.ts_ns, diff.recv_ns, diff.seq, diff.last_id, bids, asks))

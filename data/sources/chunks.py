@@ -34,6 +34,7 @@ class Chunk:
     lines: np.ndarray
 
     def __len__(self) -> int:
+        """Number of rows."""
         return len(self.lines)
 
     def array(self, name: str) -> np.ndarray:

@@ -88,6 +88,7 @@ class Fixed(dict[str, int]):
         self.scale = scale
 
     def __missing__(self, text: str) -> int:
+        """Convert and remember; NumberError and PrecisionError as :func:`to_fixed`."""
         if type(text) is not str:
             raise NumberError(f"{text!r} is not a decimal in a string")
         value = to_fixed(text, self.scale)

@@ -11,6 +11,7 @@ It refuses to know where rows come from and where the rejected ones are kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -77,7 +78,7 @@ def _needed(chunk: Chunk, unit: str) -> np.ndarray:
     for name in _names(chunk.kind, unit):
         for scale in range(own):
             step = 10 ** (own - scale)
-            off_grid = _any_row(chunk.columns[name], lambda v, s=step: v % s != 0)
+            off_grid = _any_row(chunk.columns[name], partial(_off_grid, step=step))
             need = np.maximum(need, np.where(off_grid, scale + 1, 0))
     return need
 
@@ -91,6 +92,14 @@ def _any_row(column: Column, test: Callable[[np.ndarray], np.ndarray]) -> np.nda
     if isinstance(column, tuple):
         return any_of_list(test(column[0]), column[1])
     return test(column)
+
+
+def _off_grid(values: np.ndarray, step: int) -> np.ndarray:
+    return values % step != 0
+
+
+def _beyond(values: np.ndarray, limit: int) -> np.ndarray:
+    return (values > limit) | (values < -limit)
 
 
 def any_of_list(flags: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -107,7 +116,7 @@ def _too_large(chunk: Chunk, scales: Scales) -> np.ndarray:
     for unit, more in up.items():
         limit = INT64_MAX // 10 ** max(more, 0)
         for name in _names(chunk.kind, unit) if more > 0 else ():
-            rows |= _any_row(chunk.columns[name], lambda v, m=limit: (v > m) | (v < -m))
+            rows |= _any_row(chunk.columns[name], partial(_beyond, limit=limit))
     for price_name, qty_name in PAIRS.get(chunk.kind, ()):
         price, qty = chunk.columns[price_name], chunk.columns[qty_name]
         if isinstance(price, tuple) and isinstance(qty, tuple):

@@ -26,6 +26,7 @@ from data.sources.binance_frames import (
     RAW_STREAMS,
     Combined,
     DepthSnapshot,
+    ForceOrder,
     Head,
     channel_of,
 )
@@ -40,9 +41,10 @@ from data.sources.recording_rows import (
     gap_chunk,
     partial_row,
     rows_to_chunks,
+    time_ns,
 )
 from data.sources.rejects import RejectedError, Rejects
-from data.sources.row_checks import MS_LIMIT, TIME_MAX_NS, TIME_MIN_NS
+from data.sources.row_checks import TIME_MAX_NS, TIME_MIN_NS
 
 SPOT = "binance-spot"
 
@@ -124,7 +126,7 @@ class Route:
 
 @dataclass(slots=True)
 class RecordingCounts:
-    """What one file held beside rows: messages without an event, and what its books went through."""
+    """What one file held beside rows: skipped messages, and what its books went through."""
 
     lines: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
@@ -134,12 +136,22 @@ class RecordingCounts:
 class RecordingParser:
     """Parses one recording of ``venue``; give it the blocks of the file in order.
 
-    ``symbol`` is for REST snapshots, which name none; None when the file has several.
+    ``symbol`` is for REST snapshots, which name none; None when the file has several. With ``sure``
+    it stays, else it is given up as soon as another symbol shows up in the file.
     """
 
-    def __init__(self, venue: str, symbol: str | None, session: Session, rejects: Rejects) -> None:
+    def __init__(
+        self,
+        venue: str,
+        symbol: str | None,
+        session: Session,
+        rejects: Rejects,
+        *,
+        sure: bool = False,
+    ) -> None:
         self.venue = venue
         self.symbol = symbol
+        self._sure = sure
         self.session = session
         self.rejects = rejects
         self.counts = RecordingCounts()
@@ -223,7 +235,7 @@ class RecordingParser:
             self.counts.skipped["open kline"] += 1
 
     def _other(self, payload: bytes, recv_ns: int, number: int) -> None:
-        """A frame that is not written as the socket sends it, a raw frame, a REST body, an answer."""
+        """A frame in another spelling, a frame without a stream name, a REST body, an answer."""
         head = msgspec.json.decode(payload, type=Head)
         if b'"stream"' in payload[:64]:
             frame = msgspec.json.decode(payload, type=Combined)
@@ -251,6 +263,8 @@ class RecordingParser:
             self._routes[name] = None
             return None
         symbol, channel = found
+        if symbol and symbol != self.symbol and not self._sure:
+            self.symbol = None
         message = channel
         if channel == "partial" and self.venue == SPOT:
             message = "partial_spot"
@@ -276,15 +290,11 @@ class RecordingParser:
             return
         if data.s != route.symbol:
             raise RejectedError("symbol")
-        if (data.pu < 0) != (self.venue == SPOT) or data.U > data.u:
+        if (data.pu < 0) != (self.venue == SPOT) or data.u < data.U:
             raise RejectedError("frame")
         prices, quantities = self.session.prices, self.session.quantities
-        time = data.T or data.E
-        ts_ns = time * 1_000_000 if time < MS_LIMIT else time * 1_000
-        if not TIME_MIN_NS <= ts_ns < TIME_MAX_NS:
-            raise RejectedError("time")
         diff = Diff(
-            ts_ns,
+            time_ns(data.T or data.E),
             recv_ns,
             number,
             data.U,
@@ -312,7 +322,9 @@ class RecordingParser:
                 return
             self._partial_slots[key] = slot
         assert route.rows is not None
-        route.rows.append(row._replace(bids=row.bids[: session.levels], asks=row.asks[: session.levels]))
+        route.rows.append(
+            row._replace(bids=row.bids[: session.levels], asks=row.asks[: session.levels])
+        )
 
     def _snapshot(self, data: DepthSnapshot) -> None:
         if self.symbol is None:
@@ -377,4 +389,4 @@ def _kind_of_stream(name: bytes) -> str:
 
 def _order_symbol(payload: bytes) -> str:
     """Symbol of a raw liquidation, which stands one level deeper than in other messages."""
-    return str(msgspec.json.decode(payload, type=MESSAGES["forceOrder"]).o.s)
+    return msgspec.json.decode(payload, type=ForceOrder).o.s

@@ -9,8 +9,8 @@ It refuses to know lines, files and books.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -44,8 +44,10 @@ Reject = Callable[[int, str], None]
 COLUMNS: dict[Kind, tuple[str, ...]] = {
     Kind.TRADE: ("ts_ns", "recv_ns", "seq", "id", "price", "qty", "side"),
     Kind.QUOTE: ("ts_ns", "recv_ns", "seq", "id", "bid", "bid_qty", "ask", "ask_qty"),
-    Kind.BAR: ("ts_ns", "recv_ns", "seq", "id", "open_ns", "interval_ns")
-    + ("open", "high", "low", "close", "volume", "buy_volume", "trades"),  # noqa: RUF005
+    Kind.BAR: (
+        *("ts_ns", "recv_ns", "seq", "id", "open_ns", "interval_ns"),
+        *("open", "high", "low", "close", "volume", "buy_volume", "trades"),
+    ),
     Kind.MARK: ("ts_ns", "recv_ns", "seq", "id", "mark", "index", "funding_fp9", "next_funding_ns"),
     Kind.LIQUIDATION: ("ts_ns", "recv_ns", "seq", "id", "price", "qty", "side"),
 }
@@ -160,8 +162,8 @@ def partial_row(
     time = d.T or d.E
     bids = [(prices[p], quantities[q]) for p, q in bid_texts]
     asks = [(prices[p], quantities[q]) for p, q in ask_texts]
-    falling = all(a[0] > b[0] for a, b in zip(bids, bids[1:], strict=False))
-    rising = all(a[0] < b[0] for a, b in zip(asks, asks[1:], strict=False))
+    falling = all(a[0] > b[0] for a, b in pairwise(bids))
+    rising = all(a[0] < b[0] for a, b in pairwise(asks))
     if not (falling and rising) or (bids and asks and bids[0][0] >= asks[0][0]):
         raise RejectedError("levels")
     ts_ns = time_ns(time) if time else recv_ns
@@ -189,7 +191,7 @@ def rows_to_chunks(kind: Kind, rows: Rows, reject: Reject) -> list[Chunk]:
 
 
 def _arrays(
-    kind: Kind, columns: dict[str, Sequence[int]], rows: int
+    kind: Kind, columns: Mapping[str, Sequence[int]], rows: int
 ) -> tuple[dict[str, np.ndarray], Scales]:
     """Every column of ``kind``; OverflowError when no scale holds a column in 64 bits."""
     own: dict[str, np.ndarray] = {}
@@ -197,7 +199,9 @@ def _arrays(
     for unit in scale:
         names = [f.name for f in EVENTS[kind].fields if f.unit == unit]
         if names:
-            flat, scale[unit] = pack(list(chain.from_iterable(columns[n] for n in names)), WORK_SCALE)
+            flat, scale[unit] = pack(
+                list(chain.from_iterable(columns[n] for n in names)), WORK_SCALE
+            )
             own |= dict(zip(names, flat.reshape(len(names), rows), strict=True))
     for field in EVENTS[kind].fields:
         if field.name in own:

@@ -57,7 +57,7 @@ class Rejects:
     """The rejected lines of one source file.
 
     ``name`` is the file's own name (never a path: the content must not depend on where the file
-    lies); ``attach(relative_path, data)`` stores one part beside the log.
+    lies); ``attach(name, data)`` stores one part in the log's folder of rejects.
     """
 
     def __init__(self, name: str, attach: Callable[[str, bytes], None]) -> None:
@@ -84,6 +84,6 @@ class Rejects:
         data = b"".join(self._lines)
         digest = hashlib.sha256(data).hexdigest()[:16]
         safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in self.name)
-        self._attach(f"rejects/{safe[:100]}.{digest}.jsonl", data)
+        self._attach(f"{safe[:100]}.{digest}.jsonl", data)
         self._lines.clear()
         self._bytes = 0

@@ -22,7 +22,7 @@ TIME_MAX_NS = 4_102_444_800 * 1_000_000_000
 """2100-01-01 UTC."""
 
 MS_LIMIT = 10**14
-"""A venue time below this is in milliseconds, from there on in microseconds (archives since 2025)."""
+"""A venue time below this is in ms, from there on in us (spot archives since 2025)."""
 
 BAR_MAX_NS = 31 * 86_400 * 1_000_000_000
 """The longest bar is a month."""
@@ -32,7 +32,7 @@ Problem = tuple[str, np.ndarray]
 
 
 def venue_time_ns(time: np.ndarray) -> np.ndarray:
-    """int64 ns UTC of int64 venue times in ms or us, told apart by magnitude; 0 where impossible."""
+    """int64 ns UTC of venue times in ms or us, told apart by magnitude; 0 where impossible."""
     ms = time < MS_LIMIT
     possible = np.where(
         ms,

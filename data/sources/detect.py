@@ -1,0 +1,246 @@
+"""What a file is: format, venue and symbol, from its content first, then from its name.
+
+Owns recognition. The content decides the format; venue and symbol come, in this order, from the
+user's flags, from the content, from the file's name and folders. What must hold: nothing is
+guessed; where two hints contradict each other, or nothing tells, the user is asked to say it.
+
+It refuses to know how the rows are parsed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.errors import DataError, UsageError
+from data.sources.archive_layouts import Layout, recognise
+from data.sources.binance_frames import market_of
+from data.sources.opening import Member, head
+from data.sources.recording import local_time_ns
+from data.sources.rejects import RejectedError
+
+HEAD_BYTES = 2 << 20
+"""How much of a recording is looked at: the symbols of a quiet stream must show up in it."""
+
+HEAD_LINES = 4_000
+
+VENUES = ("binance-um", "binance-spot")
+"""Venues whose files are understood."""
+
+_RECORDED = re.compile(rb"(?:[0-9]{13}|[0-9]{16}|[0-9]{19}|[0-9]{1,10}\.[0-9]+:) \{")
+_CONTROL = re.compile(rb"wss?://")
+
+# Names that carry a symbol: the public archive, and recorders that write one file a day.
+_NAMES = (
+    re.compile(r"(?P<s>[A-Z0-9]{5,20})(?:_\d{6})?-(?:[A-Za-z]+|\d+[a-zA-Z]+)-\d{4}-\d{2}"),
+    re.compile(r"(?:(?:usdm|um|spot)_)?(?P<s>[a-z0-9]{5,20}|[A-Z0-9]{5,20})_\d{8}(?:[-.]|$)"),
+    re.compile(r"(?P<s>[A-Z0-9]{5,20})_\d{4}-\d{2}-\d{2}[_.]"),
+)
+_UM_WORDS = frozenset({"binance-um", "um", "usdm", "usdm-futures"})
+_SPOT_WORDS = frozenset({"binance-spot", "spot"})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one member is.
+
+    ``layout`` is None for a recording. ``symbol`` is empty for a recording of several symbols.
+    ``origin`` says, in words, what the venue and the symbol were taken from. ``first_ns`` is the
+    first local time of a recording, 0 for CSV.
+    """
+
+    member: Member
+    format: str
+    venue: str
+    symbol: str
+    origin: str
+    layout: Layout | None = None
+    has_header: bool = False
+    first_ns: int = 0
+
+    def line(self) -> str:
+        """One line for a person."""
+        symbol = self.symbol or "several symbols"
+        return f"{self.member.name}: {self.format}, {self.venue} {symbol} ({self.origin})"
+
+
+def detect(member: Member, venue: str | None, symbol: str | None) -> Found:
+    """Say what ``member`` is; ``venue`` and ``symbol`` are the user's flags.
+
+    UsageError when something is left open or a flag contradicts the content; DataError when the
+    content is none of the known formats.
+    """
+    text = head(member, HEAD_BYTES)
+    lines = text.split(b"\n")
+    if len(text) == HEAD_BYTES:
+        lines.pop()  # cut off
+    lines = lines[:HEAD_LINES]
+    filled = [line for line in lines if line.strip()]
+    if any(_RECORDED.match(line) for line in filled[:50]):
+        return _recording(member, filled, venue, symbol)
+    for line in filled[:20]:
+        try:
+            found = recognise(line.decode("utf-8", "replace"))
+        except DataError as error:
+            error.where = str(member.path)
+            raise
+        if found is not None:
+            return _archive(member, *found, lines, venue, symbol)
+    raise DataError(
+        "the format is not known",
+        where=member.name if member.entry else str(member.path),
+        why=f"it begins with {filled[0][:60]!r}" if filled else "it is empty",
+        do="import Binance archive CSV (aggTrades, trades, klines, bookTicker), a trades CSV with "
+        "the header timestamp,price,quantity,side,tradeId, or a raw websocket recording",
+    )
+
+
+def _recording(member: Member, lines: list[bytes], venue: str | None, symbol: str | None) -> Found:
+    symbols: Counter[str] = Counter()
+    venues: Counter[str] = Counter()
+    first_ns = 0
+    for line in lines:
+        local, _, payload = line.partition(b" ")
+        if not _RECORDED.match(line):
+            continue
+        try:
+            first_ns = first_ns or local_time_ns(local)
+        except RejectedError:
+            continue
+        seen_symbol, seen_venue = market_of(payload)
+        symbols.update([seen_symbol] if seen_symbol else [])
+        venues.update([seen_venue] if seen_venue else [])
+    if not symbols and not venues:
+        raise DataError(
+            "a websocket recording, but none of its messages is known",
+            where=str(member.path),
+            why="no Binance stream among its first lines",
+            do="recordings of other venues cannot be imported yet",
+        )
+    by_content = venues.most_common(1)[0][0] if venues else ""
+    chosen, origin = _choose_venue(member, venue, by_content, firm=True)
+    name, symbol_origin = _recorded_symbol(member, symbol, symbols)
+    origins = sorted({origin, symbol_origin} - {""})
+    return Found(member, "websocket recording", chosen, name, ", ".join(origins), first_ns=first_ns)
+
+
+def _recorded_symbol(member: Member, flag: str | None, seen: Counter[str]) -> tuple[str, str]:
+    """The symbol of a recording, empty for several; its messages name it, snapshots do not."""
+    if flag:
+        if seen and flag not in seen:
+            raise UsageError(
+                f"--symbol {flag} contradicts the file",
+                where=str(member.path),
+                why=f"its messages are of {', '.join(sorted(seen)[:5])}",
+                do="leave --symbol out",
+            )
+        return flag, "--symbol"
+    if len(seen) == 1:
+        return next(iter(seen)), "by its content"
+    if seen:
+        return "", "by its content"
+    return _named_symbol(member, "REST snapshots and raw partial books name no symbol")
+
+
+def _archive(
+    member: Member,
+    layout: Layout,
+    has_header: bool,
+    lines: list[bytes],
+    venue: str | None,
+    symbol: str | None,
+) -> Found:
+    by_layout = layout.venue
+    if layout.name.endswith("klines"):
+        # Only the spot archive went over to microseconds; only futures files have a header.
+        sample = next((x for x in lines[1:] or lines if x.strip()), b"")
+        by_layout = "binance-spot" if sample[:16].isdigit() else layout.venue
+    chosen, origin = _choose_venue(member, venue, by_layout, firm=False)
+    if symbol:
+        name, symbol_origin = symbol, "--symbol"
+    else:
+        name, symbol_origin = _named_symbol(member, "the rows of a CSV file name no symbol")
+    origins = f"venue {origin}, symbol {symbol_origin}"
+    if origin == symbol_origin:
+        origins = origin
+    return Found(member, f"{layout.name} CSV", chosen, name, origins, layout, has_header)
+
+
+def _choose_venue(
+    member: Member, flag: str | None, by_content: str, *, firm: bool
+) -> tuple[str, str]:
+    """(venue, where it is known from). ``firm``: the content alone settles it.
+
+    A CSV layout is a habit of a market and no proof; there the flag wins.
+    """
+    by_name = venue_hint(member)
+    if flag:
+        if firm and by_content and by_content != flag:
+            raise UsageError(
+                f"--venue {flag} contradicts the file",
+                where=str(member.path),
+                why=f"its messages have the fields of {by_content}",
+                do="leave --venue out",
+            )
+        return flag, "--venue"
+    if by_content and (firm or by_name in ("", by_content)):
+        return by_content, "by its content"
+    if by_content and by_name:
+        raise UsageError(
+            "the venue is not clear",
+            where=str(member.path),
+            why=f"the columns are those of {by_content}, the name says {by_name}",
+            do=f"pass --venue {by_name} or --venue {by_content}",
+        )
+    if by_name:
+        return by_name, "by its name"
+    raise UsageError(
+        "the venue is not known",
+        where=str(member.path),
+        why="neither the content nor the name tells it",
+        do=f"pass --venue {' or --venue '.join(VENUES)}",
+    )
+
+
+def _named_symbol(member: Member, why: str) -> tuple[str, str]:
+    name = symbol_hint(member)
+    if name:
+        return name, "by its name"
+    raise UsageError(
+        "the symbol is not known",
+        where=str(member.path),
+        why=f"{why}, and the file's name tells none",
+        do="pass --symbol, for example --symbol BTCUSDT",
+    )
+
+
+def symbol_hint(member: Member) -> str:
+    """The symbol that a file's name carries, in upper case; empty where it carries none."""
+    for name in (Path(member.entry).name, member.path.name):
+        for pattern in _NAMES:
+            found = pattern.match(name)
+            if found and any(c.isalpha() for c in found["s"]):
+                return found["s"].upper()
+    return ""
+
+
+def venue_hint(member: Member) -> str:
+    """The venue that the name or the nearest telling folder carries; empty where none does."""
+    for part in (Path(member.entry).name, *reversed(member.path.parts)):
+        words = {part.lower(), *re.split(r"[_.]", part.lower())}
+        um, spot = bool(words & _UM_WORDS), bool(words & _SPOT_WORDS)
+        if um != spot:
+            return "binance-um" if um else "binance-spot"
+    return ""
+
+
+def check_flags(venue: str | None, symbol: str | None) -> None:
+    """UsageError for a venue that is not known or a symbol that cannot be one."""
+    if venue is not None and venue not in VENUES:
+        raise UsageError(f"--venue {venue} is not known", do=f"use one of: {', '.join(VENUES)}")
+    if symbol is not None and not re.fullmatch(r"[A-Z0-9_]{2,30}", symbol):
+        raise UsageError(
+            f"--symbol {symbol} is no symbol", do="use capital letters and digits, e.g. BTCUSDT"
+        )

@@ -1,0 +1,236 @@
+"""Import: paths in, one transaction on the log, a report out.
+
+Owns the order of work: find the files, say what each is, read them (recordings by their first local
+time, so that a book runs on from one file into the next), merge them, all in one transaction. What
+must hold: the log is as it was before, or holds all of the import; importing the same files again
+changes no byte.
+
+It refuses to know formats (the parsers do), storage (the log does) and terminals (the command
+does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.errors import ConfigError, DataError
+from data.events import DEPTH_LEVELS_MAX, Kind
+from data.sources.archive_csv import ArchiveParser
+from data.sources.detect import Found, check_flags, detect
+from data.sources.import_report import FileReport, ImportReport
+from data.sources.inlet import Inlet
+from data.sources.opening import Member, Reader, files_of, members_of
+from data.sources.recording import RecordingParser, Session
+from data.sources.rejects import Rejects
+
+if TYPE_CHECKING:
+    from data.log import LogStore
+    from data.log.transaction import Transaction
+
+LEVELS = 20
+CADENCE_NS = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far an import has come. ``found`` is set when a file was recognised, before any is read;
+    bytes are bytes on disk, ``rows`` those read so far, ``market_ns`` the exchange time reached."""
+
+    found: Found | None
+    done_bytes: int = 0
+    total_bytes: int = 0
+    rows: int = 0
+    market_ns: int = 0
+
+
+Progress = Callable[[Step], None]
+
+
+def import_paths(
+    store: LogStore,
+    paths: Sequence[str | Path],
+    *,
+    venue: str | None = None,
+    symbol: str | None = None,
+    levels: int = LEVELS,
+    cadence_ns: int = CADENCE_NS,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Import files and folders into ``store``; everything or nothing.
+
+    ``venue`` and ``symbol`` say what the content cannot. Books rebuilt from diffs give one depth
+    event of ``levels`` a side (1 to 25) per ``cadence_ns`` (0: one a diff). UsageError when a file
+    leaves something open, DataError when one cannot be read or none is known.
+    """
+    check_flags(venue, symbol)
+    if not 1 <= levels <= DEPTH_LEVELS_MAX:
+        raise ConfigError(f"levels must be 1 to {DEPTH_LEVELS_MAX}, not {levels}")
+    if not 0 <= cadence_ns <= 3_600_000_000_000:
+        raise ConfigError("the cadence must be 0 to 1 hour", do="for example --cadence 100ms")
+    tell = progress or (lambda _step: None)
+    report = ImportReport()
+    found = _find(paths, venue, symbol, report, tell)
+    session = Session(levels=levels, cadence_ns=cadence_ns)
+    entries = store.catalogue().entries
+    with store.transaction() as tx:
+        _Import(Inlet(entries, tx), tx, report, tell, session).run(found, sure=symbol is not None)
+    return report
+
+
+def _find(
+    paths: Sequence[str | Path],
+    venue: str | None,
+    symbol: str | None,
+    report: ImportReport,
+    tell: Progress,
+) -> list[Found]:
+    """Every file to be read, in the order of reading."""
+    found: list[Found] = []
+    for path, named in files_of(paths):
+        for member in _members(path, named, report):
+            try:
+                one = detect(member, venue, symbol)
+            except DataError as error:
+                if named:
+                    raise
+                # A folder may hold other things; they are listed, not hidden.
+                report.unknown.append((_shown(member), f"{error.what}: {error.why}"))
+                continue
+            found.append(one)
+            tell(Step(one))
+    if not found:
+        raise DataError(
+            "there is nothing to import",
+            where=", ".join(str(p) for p in paths),
+            why=f"none of {len(report.unknown)} files is of a known format",
+            do="see 'ofs import --help' for the formats",
+        )
+    return sorted(found, key=lambda f: f.first_ns)
+
+
+def _members(path: Path, named: bool, report: ImportReport) -> list[Member]:
+    try:
+        return members_of(path)
+    except DataError as error:
+        if named:
+            raise
+        report.unknown.append((str(path), f"{error.what}: {error.why}"))
+        return []
+
+
+def _shown(member: Member) -> str:
+    return f"{member.path}!{member.entry}" if member.entry else str(member.path)
+
+
+class _Import:
+    """One running import."""
+
+    def __init__(
+        self,
+        inlet: Inlet,
+        tx: Transaction,
+        report: ImportReport,
+        tell: Progress,
+        session: Session,
+    ) -> None:
+        self._inlet = inlet
+        self._tx = tx
+        self._report = report
+        self._tell = tell
+        self._session = session
+        self._done_bytes = 0
+        self._total_bytes = 0
+        self._rows = 0
+        self._market_ns = 0
+        # The report and the rejects of the file in which a book was fed last.
+        self._last_of_book: dict[tuple[str, str], tuple[FileReport, Rejects]] = {}
+
+    def run(self, found: Sequence[Found], *, sure: bool) -> None:
+        """Read every file in order. ``sure``: the symbol was given by the user."""
+        self._total_bytes = sum(f.member.size for f in found)
+        for one in found:
+            report = FileReport(
+                one.member.name, str(one.member.path), one.format, one.venue, one.symbol, one.line()
+            )
+            self._report.files.append(report)
+            rejects = Rejects(one.member.name, self._attach)
+            self._inlet.start_file(report, rejects)
+            if one.layout is None:
+                self._read_recording(one, report, rejects, sure)
+            else:
+                self._read_archive(one, report, rejects)
+            self._inlet.flush()
+            rejects.flush()
+            report.rejected = rejects.counts
+            self._done_bytes += one.member.size
+        self._finish_books()
+
+    def _attach(self, name: str, data: bytes) -> None:
+        self._tx.attach(name, data)
+        self._report.rejects.append(f"rejects/{name}")
+
+    def _read_archive(self, found: Found, report: FileReport, rejects: Rejects) -> None:
+        assert found.layout is not None
+        parser = ArchiveParser(found.layout, found.has_header, rejects)
+        reader = Reader(found.member)
+        for block in reader.blocks():
+            for chunk in parser.parse(block):
+                self._rows += len(chunk)
+                self._market_ns = max(self._market_ns, int(chunk.array("ts_ns")[-1]))
+                self._inlet.add(found.venue, chunk.kind, found.symbol, "archive", chunk)
+            self._step(reader)
+        report.lines = parser.lines
+        report.notes += [reader.damage] if reader.damage else []
+
+    def _read_recording(
+        self, found: Found, report: FileReport, rejects: Rejects, sure: bool
+    ) -> None:
+        parser = RecordingParser(
+            found.venue, found.symbol or None, self._session, rejects, sure=sure
+        )
+        reader = Reader(found.member)
+        for block in reader.blocks():
+            for (kind, symbol, source), chunk in parser.parse(block):
+                self._rows += len(chunk)
+                self._market_ns = max(self._market_ns, int(chunk.array("ts_ns")[-1]))
+                self._inlet.add(found.venue, kind, symbol, source, chunk)
+            self._step(reader)
+        report.lines = parser.counts.lines
+        report.skipped = parser.counts.skipped
+        report.notes += [reader.damage] if reader.damage else []
+        self._count_books(found.venue, parser, report, rejects)
+
+    def _count_books(
+        self, venue: str, parser: RecordingParser, report: FileReport, rejects: Rejects
+    ) -> None:
+        for symbol, counts in parser.counts.books.items():
+            if counts.diffs or counts.snapshots:
+                self._last_of_book[venue, symbol] = report, rejects
+            report.diffs += counts.diffs
+            report.diffs_applied += counts.applied
+            report.snapshots += counts.snapshots
+            report.snapshots_used += counts.snapshots_used
+            report.sequence_breaks += counts.sequence_breaks
+            report.restarts += counts.restarts
+            report.crossed_books += counts.crossed
+            if counts.diffs and not counts.applied:
+                report.notes.append(
+                    f"{symbol}: no book, because no REST snapshot fits the {counts.diffs} depth "
+                    "diffs, neither in this file nor in one before it in this call; if an earlier "
+                    "file of the recording has one, import them together"
+                )
+
+    def _finish_books(self) -> None:
+        """Say which books never came to be."""
+        for venue, symbol, chunk in self._session.finish():
+            report, rejects = self._last_of_book[venue, symbol]
+            self._inlet.start_file(report, rejects)
+            self._inlet.add(venue, Kind.GAP, symbol, "book", chunk)
+            self._inlet.flush()
+
+    def _step(self, reader: Reader) -> None:
+        done = self._done_bytes + min(reader.done_bytes, reader.member.size)
+        self._tell(Step(None, done, self._total_bytes, self._rows, self._market_ns))
