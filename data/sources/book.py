@@ -55,14 +55,16 @@ class Snapshot(NamedTuple):
 
 
 class DepthRow(NamedTuple):
-    """The best levels after the diff whose times and ids it carries."""
+    """The best levels, best first, after the diff whose times and ids it carries."""
 
     ts_ns: int
     recv_ns: int
     seq: int
     id: int
-    bids: list[Level]
-    asks: list[Level]
+    bid_price: list[int]
+    bid_qty: list[int]
+    ask_price: list[int]
+    ask_qty: list[int]
 
 
 class GapRow(NamedTuple):
@@ -130,12 +132,16 @@ class Book:
         bids, asks = self._keys
         return bool(bids and asks) and bids[-1] >= -asks[-1]
 
-    def top(self, levels: int) -> tuple[list[Level], list[Level]]:
-        """The best ``levels`` of both sides, best first; fewer where the book has fewer."""
-        bid_qty, ask_qty = self._qty
-        bids = [(p, bid_qty[p]) for p in self._keys[0][: -levels - 1 : -1]]
-        asks = [(-p, ask_qty[p]) for p in self._keys[1][: -levels - 1 : -1]]
-        return bids, asks
+    def top(self, levels: int) -> tuple[list[int], list[int], list[int], list[int]]:
+        """Bid prices and quantities, ask prices and quantities of the best ``levels``, best first.
+
+        Fewer where the book has fewer.
+        """
+        bids = self._keys[0][: -levels - 1 : -1]
+        asks = self._keys[1][: -levels - 1 : -1]
+        bid_qty = list(map(self._qty[0].__getitem__, bids))
+        ask_qty = list(map(self._qty[1].__getitem__, asks))
+        return bids, bid_qty, [-p for p in asks], ask_qty
 
 
 class BookBuilder:
@@ -300,5 +306,5 @@ class BookBuilder:
         if diff.last_id <= self._shown_id or self.book.crossed:
             return
         self._shown_id = diff.last_id
-        bids, asks = self.book.top(self.levels)
-        self.depth.append(DepthRow(diff.ts_ns, diff.recv_ns, diff.seq, diff.last_id, bids, asks))
+        top = self.book.top(self.levels)
+        self.depth.append(DepthRow(diff.ts_ns, diff.recv_ns, diff.seq, diff.last_id, *top))

@@ -313,7 +313,8 @@ class RecordingParser:
 
     def _partial(self, route: Route, data: Any, recv_ns: int, number: int) -> None:
         session = self.session
-        row = partial_row(data, recv_ns, number, session.prices, session.quantities)
+        memos = (session.prices, session.quantities)
+        row = partial_row(data, recv_ns, number, *memos, session.levels)
         key = (Kind.DEPTH, route.symbol, route.source)
         if session.cadence_ns > PARTIAL_CADENCE_NS:
             slot = row.ts_ns // session.cadence_ns
@@ -322,9 +323,7 @@ class RecordingParser:
                 return
             self._partial_slots[key] = slot
         assert route.rows is not None
-        route.rows.append(
-            row._replace(bids=row.bids[: session.levels], asks=row.asks[: session.levels])
-        )
+        route.rows.append(row)
 
     def _snapshot(self, data: DepthSnapshot) -> None:
         if self.symbol is None:

@@ -152,22 +152,31 @@ MAKERS: dict[str, tuple[Kind, Maker]] = {
 
 
 def partial_row(
-    d: DepthUpdate | DepthSnapshot, recv_ns: int, line: int, prices: Fixed, quantities: Fixed
+    d: DepthUpdate | DepthSnapshot,
+    recv_ns: int,
+    line: int,
+    prices: Fixed,
+    quantities: Fixed,
+    levels: int,
 ) -> DepthRow:
-    """A partial book as it was sent; spot has no time, so it carries the receive time."""
+    """The best ``levels`` of a partial book; spot has no time, so it carries the receive time."""
     if isinstance(d, DepthSnapshot):
         bid_texts, ask_texts, last_id = d.bids, d.asks, d.lastUpdateId
     else:
         bid_texts, ask_texts, last_id = d.b, d.a, d.u
     time = d.T or d.E
-    bids = [(prices[p], quantities[q]) for p, q in bid_texts]
-    asks = [(prices[p], quantities[q]) for p, q in ask_texts]
-    falling = all(a[0] > b[0] for a, b in pairwise(bids))
-    rising = all(a[0] < b[0] for a, b in pairwise(asks))
-    if not (falling and rising) or (bids and asks and bids[0][0] >= asks[0][0]):
+    bids, asks = [prices[p] for p, _ in bid_texts], [prices[p] for p, _ in ask_texts]
+    falling = all(a > b for a, b in pairwise(bids))
+    rising = all(a < b for a, b in pairwise(asks))
+    if not (falling and rising) or (bids and asks and bids[0] >= asks[0]):
         raise RejectedError("levels")
+    bid_qty, ask_qty = [quantities[q] for _, q in bid_texts], [quantities[q] for _, q in ask_texts]
+    if 0 in bid_qty or 0 in ask_qty:
+        raise RejectedError("qty")
+    cut = slice(levels)
     ts_ns = time_ns(time) if time else recv_ns
-    return DepthRow(ts_ns, recv_ns, line, last_id, bids, asks)
+    row = (ts_ns, recv_ns, line, last_id)
+    return DepthRow(*row, bids[cut], bid_qty[cut], asks[cut], ask_qty[cut])
 
 
 def rows_to_chunks(kind: Kind, rows: Rows, reject: Reject) -> list[Chunk]:
@@ -232,14 +241,14 @@ def _depth_chunk(kind: Kind, rows: Sequence[DepthRow]) -> Chunk:
         name: np.ascontiguousarray(heads[:, i])
         for i, name in enumerate(("ts_ns", "recv_ns", "seq", "id"))
     }
-    sizes = {"bid": [len(r.bids) for r in rows], "ask": [len(r.asks) for r in rows]}
-    levels = list(chain.from_iterable(r.bids for r in rows))
-    bids = len(levels)
-    levels += chain.from_iterable(r.asks for r in rows)
-    prices, price_scale = pack([level[0] for level in levels], WORK_SCALE)
-    quantities, qty_scale = pack([level[1] for level in levels], WORK_SCALE)
+    price_lists = [r.bid_price for r in rows] + [r.ask_price for r in rows]
+    qty_lists = [r.bid_qty for r in rows] + [r.ask_qty for r in rows]
+    prices, price_scale = pack(list(chain.from_iterable(price_lists)), WORK_SCALE)
+    quantities, qty_scale = pack(list(chain.from_iterable(qty_lists)), WORK_SCALE)
+    sizes = list(map(len, price_lists))
+    bids = sum(sizes[: len(rows)])
     for side, part in (("bid", slice(0, bids)), ("ask", slice(bids, None))):
-        offsets = _offsets(sizes[side])
+        offsets = _offsets(sizes[: len(rows)] if side == "bid" else sizes[len(rows) :])
         columns[f"{side}_price"] = (prices[part], offsets)
         columns[f"{side}_qty"] = (quantities[part], offsets)
     return Chunk(kind, columns, Scales(price_scale, qty_scale), heads[:, 2].copy())
