@@ -381,7 +381,8 @@ def step(state, params, event, out, cursor, side):
     kind = e.kind
     stop = c.sided + 1
     done = True
-    c.at[kind] = 0
+    if kind >= 0:
+        c.at[kind] = 0
 {body}
     return done
 """

@@ -26,6 +26,7 @@ from engine.kernel.events import COLUMNS, CURSOR, EVENT, empty_columns
 from engine.kernel.matching import sim_finish, sim_init
 from engine.kernel.outputs import OUT
 from engine.runtime.compose import Composition, generate
+from engine.runtime.lean import lean
 
 BUFFERS = {
     "signal": ("signals", "n_signals"),
@@ -115,11 +116,34 @@ class Fold:
         self._cursor = _records(CURSOR)
         self._side = np.zeros(0, dtype=np.int8)
         self._event = _records(EVENT)
+        self._stepped = False
         self._one_side = np.zeros(1, dtype=np.int8)
         self._empty = {k: empty_columns(k) for k in composition.kinds}
-        if composition.simulated:
-            sim_init(self.state[0].sim if numba.config.DISABLE_JIT else self.state[0]["sim"],
-                     self.params[0].sim if numba.config.DISABLE_JIT else self.params[0]["sim"])
+        with lean():
+            if composition.simulated:
+                sim_init(*self._simulation(self.state))
+            self.feed({}, np.zeros(0, dtype=np.int8), np.zeros(0, dtype=np.int64))
+
+    def _simulation(self, state: Any) -> tuple[Any, Any]:
+        """State and params records of the matching model."""
+        return state[0]["sim"], self.params[0]["sim"]
+
+    def prepare_step(self) -> None:
+        """Compile :meth:`step_event` ahead, so that the first live event does not wait for it."""
+        if not self._stepped:
+            self._stepped = True
+            kept = int(self._event["kind"][0])
+            self._event["kind"] = -1
+            with lean():
+                self._call_step()
+            self._event["kind"] = kept
+
+    def _call_step(self) -> bool:
+        return bool(
+            self.module.step(
+                self.state, self.params, self._event, self.out, self._cursor, self._one_side
+            )
+        )
 
     def feed(
         self, columns: dict[Kind, dict[str, np.ndarray]], run_kind: np.ndarray, run_stop: np.ndarray
@@ -144,6 +168,7 @@ class Fold:
 
     def step(self, kind: Kind, values: dict[str, Any]) -> None:
         """Fold one event: ``values`` by column name; levels as sequences, no offsets."""
+        self.prepare_step()
         self.fill_event(kind, values)
         while not self.step_event():
             self.drain()
@@ -163,11 +188,7 @@ class Fold:
 
     def step_event(self) -> bool:
         """Fold the event record; False when a buffer is full: drain and call again."""
-        return bool(
-            self.module.step(
-                self.state, self.params, self._event, self.out, self._cursor, self._one_side
-            )
-        )
+        return self._call_step()
 
     def drain(self) -> None:
         """Hand every buffered record to the sink and empty the buffers."""
@@ -186,10 +207,8 @@ class Fold:
         if self.composition.simulated:
             copy = _records(self.composition.state)
             copy[:] = self.state
-            if numba.config.DISABLE_JIT:
-                sim_finish(copy[0].sim, self.params[0].sim, self.out[0])
-            else:
-                sim_finish(copy[0]["sim"], self.params[0]["sim"], self.out[0])
+            with lean():
+                sim_finish(*self._simulation(copy), self.out[0])
             self.drain()
 
     def snapshot(self) -> bytes:

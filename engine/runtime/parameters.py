@@ -17,7 +17,6 @@ import numpy as np
 from data.errors import ConfigError
 from data.events import FP9, KIND_BY_NAME, MONEY_SCALE, Scales
 from data.times import parse_utc
-from engine.broker.simulated import PARAMS as SIM_PARAMS_LIST
 from engine.runtime.compose import Composition
 from engine.runtime.strategy import Param
 
@@ -65,7 +64,23 @@ GROUPS: dict[str, tuple[Param, ...]] = {
         Param("k", "ratio", "0.5", "CUSUM: slack, in sigmas", low=0),
         Param("h", "ratio", "4", "CUSUM: threshold, in sigmas", low=0),
     ),
-    "sim": SIM_PARAMS_LIST,
+    "sim": (
+        Param("order_latency", "duration", "50ms", "from intent to the matching engine"),
+        Param("response_latency", "duration", "50ms", "from a fill to our knowledge of it"),
+        Param("taker_fee", "ratio", "0.0004", "commission of taking, share of notional", column="taker_ppb"),
+        Param("maker_fee", "ratio", "0.0002", "commission of making, share of notional", column="maker_ppb"),
+        Param("fee_per_unit", "money", "0", "commission per whole unit of quantity", column="fee_unit"),
+        Param("spread", "price", "0", "spread where no book and no quote is known (half each side)", column="half_spread"),
+        Param("slippage", "price", "0", "added against us where no book is known", column="slippage"),
+        Param("stale", "duration", "5s", "a book or quote older than this is not traded on"),
+        Param("price_stale", "duration", "0s", "a last price older than this is no price (0: off)"),
+        Param("queue", "choice", "risk_averse", "queue model of limit orders", ("risk_averse", "power", "log", "ratio"), column="queue_model"),
+        Param("queue_power", "count", "3", "exponent of the power and ratio models", low=1, high=8),
+        Param("account", "choice", "netting", "netting or hedging account", ("netting", "hedging"), column="hedging"),
+        Param("balance", "money", "10000", "balance at the start", low=0, column="start_balance"),
+        Param("margin", "ratio", "0.05", "margin as a share of notional: 0.05 is leverage 20 (0: off)", low=0, high=1, column="margin_ppb"),
+        Param("stop_out", "ratio", "0.5", "equity below this share of margin closes all (0: off)", low=0, column="stop_out_ppb"),
+    ),
 }
 """Settings of everything but the strategy, by group."""
 
@@ -188,11 +203,15 @@ def _finish(c: Composition, params: np.ndarray, scales: Scales) -> None:
     mul, div = money_factors(scales)
     core["money_mul"] = mul
     core["money_div"] = div
-    if "sim" in (c.params.names or ()):
-        names = c.params["sim"].names or ()
-        for name, value in (("money_mul", mul), ("money_div", div)):
-            assert name in names, name
-            params["sim"][name] = value
+    if c.simulated:
+        sim = params["sim"]
+        sim["mul"] = mul
+        sim["div"] = div
+        sim["qty_unit"] = 10**scales.qty
+        sim["half_spread"] = (sim["half_spread"] + 1) // 2
+        for name in ("price_step", "qty_step", "qty_min"):
+            sim[name] = 1
+        sim["qty_max"] = _INT64_MAX >> 1
     if any(h.name == "footprint" for h in c.handlers):
         rows: Any = params["footprint"]["row_units"]
         rows[rows < 1] = 1

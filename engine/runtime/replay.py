@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 from data import jitcache
@@ -139,7 +140,7 @@ def run(
     outcome = Outcome(
         fold, settings, venue, symbol, reader.scales, reader.content_hash(),
         [{"path": e.path, "sha256": e.sha256, "rows": e.rows} for e in reader.entries],
-        request.from_ns or 0, request.to_ns or 0, watch.wall_s, watch.cpu_s,
+        *span(reader, request), watch.wall_s, watch.cpu_s,
     )  # fmt: skip
     if not any(fold.events.values()):
         raise DataError(
@@ -148,6 +149,21 @@ def run(
             do="`ofs log ls` shows what is there",
         )
     return outcome
+
+
+def span(reader: LogReader, request: Request) -> tuple[int, int]:
+    """(from, to) in ns UTC: as asked, else the first and just past the last event of the files."""
+    first = min((e.min_ts_ns for e in reader.entries), default=0)
+    last = max((e.max_ts_ns for e in reader.entries), default=0) + 1
+    return (
+        first if request.from_ns is None else request.from_ns,
+        last if request.to_ns is None else request.to_ns,
+    )
+
+
+def ofs_version() -> str:
+    """Version of the installed distribution."""
+    return version("ofs")
 
 
 def _time(ns: int | None) -> str:
@@ -181,12 +197,13 @@ def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: 
         "price_scale": outcome.scales.price,
         "qty_scale": outcome.scales.qty,
         "currency": quote_currency(outcome.symbol),
-        "from": format_utc(request.from_ns) if request.from_ns is not None else None,
-        "to": format_utc(request.to_ns) if request.to_ns is not None else None,
+        "from": format_utc(outcome.from_ns),
+        "to": format_utc(outcome.to_ns),
+        "range": {"from_ns": request.from_ns, "to_ns": request.to_ns},
         "params": outcome.settings,
         "gates": list(request.strategy.gates),
         "detectors": list(request.strategy.detectors),
-        "versions": jitcache.versions(),
+        "versions": {"ofs": ofs_version(), **jitcache.versions()},
         "log": {"path": log, "content_hash": outcome.content_hash, "entries": outcome.entries},
         "source_hash": jitcache.source_hash(),
         "strategy_hash": request.strategy.source_sha256,
@@ -225,16 +242,3 @@ def quote_currency(symbol: str) -> str:
         if symbol.endswith(code) and len(symbol) > len(code):
             return code
     return symbol
-
-
-__all__ = [
-    "Outcome",
-    "Request",
-    "compose",
-    "feed_all",
-    "manifest",
-    "open_reader",
-    "pick_series",
-    "run",
-    "scales_of",
-]

@@ -1,8 +1,7 @@
-"""The folder of runs: a run is written beside and renamed when it is complete.
+"""Making a run: it is written beside and renamed when it is complete.
 
-Owns run ids and the layout ``<runs>/<run>/manifest.json`` plus one Parquet file a record table.
-A run that was interrupted leaves nothing behind under a run's name. It refuses to know what a run
-is about.
+Owns run ids and the moment at which a run exists; ``data.runs`` reads what is there. A run that was
+interrupted leaves nothing behind under a run's name. It refuses to know what a run is about.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from data.errors import DataError, UsageError
+from data.errors import DataError
 
 
 class RunFolder:
@@ -71,39 +70,3 @@ def new_run(runs: Path) -> Iterator[RunFolder]:
     finally:
         if not folder.run:
             folder.abandon()
-
-
-def load_manifest(runs: Path, run: str) -> tuple[Path, dict[str, Any]]:
-    """(folder, manifest) of a run by id, unique prefix, ``last``, or path.
-
-    UsageError when none or several fit, DataError when the manifest cannot be read.
-    """
-    folder = _find(runs, run)
-    path = folder / "manifest.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            "the manifest of the run cannot be read",
-            where=str(path),
-            why=str(error),
-            do="run the backtest again, or remove the folder",
-        ) from error
-    return folder, content
-
-
-def _find(runs: Path, run: str) -> Path:
-    if (Path(run) / "manifest.json").is_file():
-        return Path(run)
-    have = sorted(p.name for p in runs.iterdir() if (p / "manifest.json").is_file()) if runs.is_dir() else []
-    if run == "last" and have:
-        return runs / max(have, key=lambda name: (runs / name / "manifest.json").stat().st_mtime_ns)
-    fits = [name for name in have if name == run] or [name for name in have if name.startswith(run)]
-    if len(fits) == 1:
-        return runs / fits[0]
-    raise UsageError(
-        f"{'no' if not fits else 'more than one'} run is called {run!r}",
-        where=str(runs),
-        why=f"fitting: {', '.join(fits[:5])}" if fits else "",
-        do="`ofs runs` lists them; `last` is the newest",
-    )

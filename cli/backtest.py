@@ -1,0 +1,154 @@
+"""``ofs backtest``: a strategy over an embedded replay or over a range of the log.
+
+Chooses what to run over and prints the result; the work is ``engine.runtime.backtest``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from cli import common
+from cli.common import TIME, App
+from data.errors import EXIT_CONFIG, EXIT_DATA, UsageError
+
+_EXAMPLES = (
+    "ofs backtest",
+    "ofs backtest --symbol BTCUSDT --venue binance-um --from 2024-08-08 --to 2024-08-09",
+    "ofs backtest --strategy delta_flip --set flip.mode=cusum --set entry_z=2.5 --json",
+)
+
+
+@common.command("backtest", examples=_EXAMPLES, exits=(EXIT_CONFIG, EXIT_DATA))
+@click.argument("replay", required=False)
+@click.option("--symbol", help="Symbol in the log, e.g. BTCUSDT.")
+@click.option("--venue", help="Venue in the log, e.g. binance-um.")
+@click.option("--from", "from_ns", type=TIME, help="Start, UTC, inclusive.")
+@click.option("--to", "to_ns", type=TIME, help="End, UTC, exclusive.")
+@click.option("--strategy", default="delta_flip", show_default=True, help="NAME or path.py:NAME.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a parameter.")
+@click.option("--settings", "list_settings", is_flag=True, help="List every KEY and its default.")
+def command(
+    app: App,
+    replay: str | None,
+    symbol: str | None,
+    venue: str | None,
+    from_ns: int | None,
+    to_ns: int | None,
+    strategy: str,
+    settings: tuple[str, ...],
+    list_settings: bool,
+) -> int:
+    """Run a strategy over a replay or a range of the log.
+
+    With neither REPLAY nor --log nor a series or range named, the replay that comes with ofs is
+    run: a synthetic market with known patterns. The result goes to stdout; signals, decisions,
+    orders, fills, positions, equity and a manifest go to a new folder under --runs.
+    """
+    if from_ns is not None and to_ns is not None and from_ns >= to_ns:
+        raise UsageError(
+            "the range is empty", where="--from, --to", why="--from is not before --to"
+        )
+    pairs = _pairs(settings)
+    named = replay is None and (
+        _log_flag() or any(x is not None for x in (symbol, venue, from_ns, to_ns))
+    )
+    from engine.runtime.replay import Request
+    from strategies import get
+
+    chosen = get(strategy)
+    if list_settings:
+        return _list_settings(app, chosen)
+    where = app.log if named else str(_replay_path(replay))
+    from data.log import LogStore
+    from engine.runtime.backtest import backtest, summary
+
+    store = app.open_log() if named else LogStore(where)
+    app.say(f"{strategy} over {where if named else f'replay {Path(where).name}'}")
+    request = Request(chosen, strategy, venue, symbol, from_ns, to_ns, pairs)
+    with app.progress("backtest", from_ns=from_ns or 0, to_ns=to_ns or 0) as progress:
+
+        def on_progress(done: int, total: int, market_ns: int) -> None:
+            progress.total = total
+            progress.update(done, market_ns)
+
+        content = backtest(
+            store, where, request, app.runs, on_progress, lambda: progress.say("compiling…")
+        )
+    facts = summary(content)
+    if app.json:
+        app.emit(facts)
+    else:
+        _print(app, facts)
+    return 0
+
+
+def _log_flag() -> bool:
+    """Whether ``--log`` stands on the command line, before or after the command."""
+    ctx: click.Context | None = click.get_current_context()
+    while ctx is not None:
+        if ctx.get_parameter_source("log") == ParameterSource.COMMANDLINE:
+            return True
+        ctx = ctx.parent
+    return False
+
+
+def _pairs(settings: tuple[str, ...]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in settings:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(
+                f"{text!r} is not KEY=VALUE",
+                where="--set",
+                do="write, for example, --set entry_z=2.5",
+            )
+        pairs[key.strip()] = value
+    return pairs
+
+
+def _replay_path(name: str | None) -> Path:
+    import replays
+
+    return replays.path(name or replays.DEFAULT)
+
+
+def _list_settings(app: App, strategy: Any) -> int:
+    from engine.runtime.compose import compose
+    from engine.runtime.parameters import settle, table
+
+    composition = compose(strategy)
+    values = settle(composition, {})
+    rows = [
+        {"key": k, "default": values[k], "kind": p.kind, "meaning": p.doc}
+        for k, p in table(composition).items()
+    ]
+    if app.json:
+        app.emit(rows)
+    else:
+        app.table(("key", "default", "kind", "meaning"), [tuple(r.values()) for r in rows])
+    return 0
+
+
+def _print(app: App, f: dict[str, Any]) -> None:
+    money = f["currency"]
+    rows = [
+        ("run", f["run"]),
+        ("market", f"{f['venue']} {f['symbol']}"),
+        ("range", f"{f['from']} to {f['to']}"),
+        ("events", f"{f['events']:,} ({f['trades']:,} trades, {f['depth']:,} depth, {f['bars']:,} bars)"),
+        ("decisions", f"{f['decisions']:,}"),
+        ("orders, fills", f"{f['orders']:,}, {f['fills']:,}"),
+        ("round trips", f"{f['round_trips']:,}"),
+        ("net result", f"{f['net_pnl']:,.2f} {money} (gross {f['gross_pnl']:,.2f}, fees {f['fees']:,.2f})"),
+        ("max drawdown", f"{f['max_drawdown']:,.2f} {money}"),
+        ("digest", f["digest"][:16]),
+        ("speed", f"{f['events_per_cpu_s']:,} events a CPU second, {f['wall_s']:.2f} s, "
+                  f"{f['peak_rss_mb']:,.0f} MB"),
+    ]  # fmt: skip
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        app.print(f"{name:<{width}}  {value}")
