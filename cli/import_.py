@@ -1,0 +1,160 @@
+"""``ofs import``: recordings and archive files into the log.
+
+Owns the options and the report. What is read, and how, stands in :mod:`data.sources.importer`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli import common
+from cli.common import App
+from data.errors import EXIT_CONFIG, EXIT_DATA, EXIT_INTERRUPT
+
+if TYPE_CHECKING:
+    from data.sources.import_report import FileReport, ImportReport
+    from data.sources.importer import Step
+
+_UNITS_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000}
+_SPAN = re.compile(r"(?P<count>[0-9]{1,12})(?P<unit>ns|us|ms|s|m)?")
+
+
+class SpanType(click.ParamType):
+    """A length of time such as 100ms, 1s or 0, as int64 nanoseconds."""
+
+    name = "SPAN"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Nanoseconds; a usage error that shows the accepted forms."""
+        if isinstance(value, int):
+            return value
+        found = _SPAN.fullmatch(value.strip())
+        if found is None or (found["unit"] is None and int(found["count"])):
+            self.fail(f"{value!r} is no length of time; write 100ms, 1s or 0", param, ctx)
+        return int(found["count"]) * _UNITS_NS[found["unit"] or "ns"]
+
+
+@common.command(
+    "import",
+    examples=(
+        "ofs import BTCUSDT-aggTrades-2025-01-01.zip",
+        "ofs import recordings/ --log mylog",
+        "ofs import btcusdt_20240718.gz btcusdt_20240719.gz --levels 10 --cadence 250ms",
+        "ofs import trades.csv --venue binance-spot --symbol LTCUSDT --json",
+    ),
+    exits=(EXIT_CONFIG, EXIT_DATA, EXIT_INTERRUPT),
+)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
+@click.option("--venue", metavar="VENUE", help="Venue, where the file does not tell it.")
+@click.option("--symbol", metavar="SYMBOL", help="Symbol, where the file does not tell it.")
+@click.option(
+    "--levels", type=int, default=20, show_default=True, help="Levels a side of a book, 1 to 25."
+)
+@click.option(
+    "--cadence",
+    "cadence_ns",
+    type=SpanType(),
+    default="100ms",
+    show_default=True,
+    help="Least time between two books; 0 keeps one after every diff.",
+)
+def command(
+    app: App,
+    paths: tuple[str, ...],
+    venue: str | None,
+    symbol: str | None,
+    levels: int,
+    cadence_ns: int,
+) -> None:
+    """Bring recordings and archive files into the log.
+
+    PATH is a file or a folder; the content tells what a file is. Binance archive CSV (spot and
+    USD-M: aggTrades, trades, klines, bookTicker), a trades CSV with the header
+    timestamp,price,quantity,side,tradeId, and raw websocket recordings of '<local time> <JSON>'
+    lines are read, plain, in gzip or in zip. Books are rebuilt from diffs and REST snapshots.
+
+    Give the files of one recording together: a later file goes on with the book of the one before.
+    Importing twice changes nothing. Lines that cannot become events are kept under rejects/ in the
+    log. An import is done wholly or not at all.
+    """
+    from data.sources.importer import import_paths
+
+    with app.progress("import", unit="MB") as line:
+
+        def tell(step: Step) -> None:
+            if step.found is not None:
+                line.say(step.found.line())
+                return
+            line.total = step.total_bytes >> 20
+            line.update(step.done_bytes >> 20, step.market_ns)
+
+        report = import_paths(
+            app.open_log(create=True),
+            paths,
+            venue=venue,
+            symbol=symbol.upper() if symbol else None,
+            levels=levels,
+            cadence_ns=cadence_ns,
+            progress=tell,
+        )
+    if app.json:
+        app.emit({"log": app.log, **report.as_dict()})
+    else:
+        _tell_report(app, report)
+
+
+def _tell_report(app: App, report: ImportReport) -> None:
+    """One line a file on stdout; what needs attention on stderr."""
+    app.table(
+        ("file", "venue", "symbol", "rows", "added", "duplicates", "conflicts", "rejected"),
+        [
+            (
+                f.file,
+                f.venue,
+                f.symbol or "several",
+                _counts(f.rows),
+                f.added,
+                f.duplicates,
+                f.conflicts,
+                f.rejected.total(),
+            )
+            for f in report.files
+        ],
+    )
+    for file in report.files:
+        for text in _remarks(file):
+            app.say(f"{file.file}: {text}")
+    for path, why in report.unknown:
+        app.say(f"passed over {path}: {why}")
+    if report.rejects:
+        app.say(f"rejected lines stand in {app.log}: {', '.join(report.rejects)}")
+
+
+def _remarks(file: FileReport) -> list[str]:
+    """What a person should know of one file, in words."""
+    out = []
+    if file.rejected:
+        out.append(f"rejected {_counts(file.rejected)}")
+    if file.left_out:
+        out.append(f"left out {_counts(file.left_out)}")
+    if file.skipped:
+        out.append(f"skipped {_counts(file.skipped)}")
+    if file.conflicts:
+        out.append(f"{file.conflicts} rows say something else under an id that is already there")
+    if file.out_of_order:
+        out.append(f"{file.out_of_order} rows stood out of order; they were sorted")
+    if file.sequence_breaks:
+        out.append(f"{file.sequence_breaks} breaks in the depth sequence; see 'ofs log gaps'")
+    if file.restarts:
+        out.append("does not go on where the file before it ended; see 'ofs log gaps'")
+    if file.crossed_books:
+        out.append(f"{file.crossed_books} times the rebuilt book was crossed and was not stored")
+    return out + file.notes
+
+
+def _counts(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in sorted(counts.items()))
