@@ -63,7 +63,8 @@ def build(name: str, folder: Path) -> dict[str, Any]:
         if folder.exists():
             shutil.rmtree(folder)
         folder.mkdir(parents=True)
-        for part in sorted(root.rglob("kind=*/**/*.parquet")):
+        # the catalogue comes along, so that opening the replay never needs to write
+        for part in sorted(root.rglob("*.parquet")):
             target = folder / part.relative_to(root)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(part, target)
@@ -90,7 +91,7 @@ def content_hash(spec: MarketSpec) -> tuple[str, dict[str, int]]:
             digest.update(f"{name}.{field.name}\0".encode())
             column = whole[field.name]
             for part in column if isinstance(column, tuple) else (column,):
-                digest.update(np.ascontiguousarray(part, np.dtype(field.dtype).newbyteorder("<")))
+                digest.update(part.astype(np.dtype(field.dtype).newbyteorder("<")).tobytes())
     return digest.hexdigest(), rows
 
 

@@ -28,14 +28,14 @@ PROFILE = np.array(
 """Relative intensity at each full hour UTC; linear between, mean near 1."""
 
 TAU_S = np.array([3_600.0, 240.0, 10.0])
-VARIANCE = np.array([0.45, 0.60, 0.50])
+VARIANCE = np.array([0.45, 0.50, 0.40])
 """Time constants (s) and variances of the three factors of log intensity. Together with the profile
-they give the lognormal spread of trades a second that BTCUSDT shows (sigma about 1.36)."""
+they give the lognormal spread of trades a second that BTCUSDT shows (sigma about 1.3)."""
 
-CLUSTER_MEAN = 2.6
+CLUSTER_MEAN = 2.2
 """Orders a cluster, the first one included."""
 
-ORDERS_PER_TRADE = 0.80
+ORDERS_PER_TRADE = 0.59
 """Orders for each trade print: an order that sweeps levels prints once a level."""
 
 ACTORS = 10

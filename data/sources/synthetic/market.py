@@ -279,7 +279,7 @@ def _params(spec: MarketSpec, sigma_s: float, order_rate: float) -> np.recarray:
     return np.array([p], dtype=book.PARAMS).view(np.recarray)
 
 
-IMPACT = 0.8
+IMPACT = 0.7
 PERMANENT = 0.15
 SHARES = (0.25, 0.35, 0.25)
 TAUS = (20.0, 200.0, 2_500.0)

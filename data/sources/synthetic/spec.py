@@ -52,8 +52,9 @@ class MarketSpec:
     number of trades a second, ``daily_vol`` the standard deviation of a day's return (0.015 is
     1.5 %), ``ref_price`` the first price. ``tick`` and ``lot`` are in units of ``scales``. One
     pattern is planted in every ``every_s`` seconds when ``patterns`` names any kind; ``strength``
-    is the range from which its strength is drawn. ``null`` makes the null twin: the same market, the same times,
-    the mechanism of every pattern switched off. ``first_id`` is the id of the first trade.
+    is the range from which its strength is drawn. ``null`` makes the null twin: the same market,
+    the same times, the mechanism of every pattern switched off. ``first_id`` is the id of the first
+    trade.
 
     Raises :class:`data.errors.ConfigError` where a value is out of range.
     """

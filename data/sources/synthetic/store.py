@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data.errors import DataError
 from data.events import Kind
+from data.log.transaction import REJECTS
 from data.sources.synthetic.market import Chunk, Column, generate
 from data.sources.synthetic.spec import VENUE, Label, MarketSpec
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 GATHER_S = 3600
 """Market time that is gathered in memory before a merge, seconds."""
 
+SIDE_FILES = REJECTS
+"""Folder of the log below which everything that a transaction attaches is kept."""
+
 NS = 1_000_000_000
 
 
@@ -30,9 +35,11 @@ def write_market(
 ) -> list[Label]:
     """Generate the market and merge it into ``store`` in one transaction; returns its labels.
 
-    The labels and the specification are attached as :func:`label_path` of the log. ``progress`` is
-    called with each chunk. Raises what the log raises.
+    The labels and the specification are kept at :func:`label_path` of the log. ``progress`` is
+    called with each chunk. The same market written twice changes nothing; DataError where another
+    one stands in the same place, because two markets of one symbol would be mixed.
     """
+    _refuse_another(store, spec)
     labels: list[Label] = []
     with store.transaction() as tx:
         held: list[Chunk] = []
@@ -46,14 +53,32 @@ def write_market(
                 _merge(tx, spec, held)
                 held = []
         _merge(tx, spec, held)
-        tx.attach(label_path(spec), encode_labels(spec, labels))
+        attached = label_path(spec).removeprefix(f"{SIDE_FILES}/")
+        tx.attach(attached, encode_labels(spec, labels))
     return labels
+
+
+def _refuse_another(store: LogStore, spec: MarketSpec) -> None:
+    path = label_path(spec)
+    if store.storage.fact(path) is not None:
+        known, _ = decode_labels(store.storage.read_bytes(path))
+        if known == spec:
+            return
+    for entry in store.catalogue().entries:
+        mine = entry.venue == VENUE and entry.symbol == spec.symbol and entry.kind != Kind.BAR
+        if mine and entry.min_ts_ns < spec.end_ns and entry.max_ts_ns >= spec.start_ns:
+            raise DataError(
+                f"the log already holds another market of {VENUE} {spec.symbol} at that time",
+                where=f"{store.storage.where}: {entry.path}",
+                why="two synthetic markets under one name would be mixed",
+                do="choose another --symbol, another --from or another --log",
+            )
 
 
 def label_path(spec: MarketSpec) -> str:
     """Where the labels of a market stand, relative to the log's root."""
     twin = "-null" if spec.null else ""
-    return f"labels/{VENUE}-{spec.symbol}-{spec.start_ns // NS}-{spec.seed}{twin}.json"
+    return f"{SIDE_FILES}/labels/{VENUE}-{spec.symbol}-{spec.start_ns // NS}-{spec.seed}{twin}.json"
 
 
 def encode_labels(spec: MarketSpec, labels: Iterable[Label]) -> bytes:
