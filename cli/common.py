@@ -10,6 +10,7 @@ It refuses to know what any command computes.
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +24,7 @@ import click
 from cli import output
 from cli.progress import Progress
 from data import errors
-from data.times import parse_utc
+from data.times import format_utc, parse_utc
 
 if TYPE_CHECKING:
     from data.log import LogStore
@@ -61,6 +62,33 @@ class TimeType(click.ParamType):
 
 TIME = TimeType()
 """Type of ``--from`` (inclusive) and ``--to`` (exclusive)."""
+
+
+class KindsType(click.ParamType):
+    """Names of event kinds, separated by commas."""
+
+    name = "KINDS"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """The names as a tuple; a usage error that suggests the right ones."""
+        if isinstance(value, tuple):
+            return value
+        from data.enums import Kind
+
+        known = [kind.name.lower() for kind in Kind]
+        names = tuple(part.strip().lower() for part in value.split(",") if part.strip())
+        for name in names:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"the kinds are {', '.join(known)}"
+                self.fail(f"there is no kind {name!r}; {hint}", param, ctx)
+        return names
+
+
+KINDS = KindsType()
+"""Type of ``--kinds``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +207,51 @@ def shared_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def series_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--venue``, ``--symbol`` and ``--kinds``, which say what of the log is meant."""
+    for option in (
+        click.option("--kinds", type=KINDS, default=(), help="Kinds of event, e.g. trade,depth."),
+        click.option("--symbol", help="Symbol, e.g. BTCUSDT."),
+        click.option("--venue", help="Venue, e.g. binance-um."),
+    ):
+        function = option(function)
+    return function
+
+
+def range_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--from`` (inclusive) and ``--to`` (exclusive), as ``from_ns`` and ``to_ns``."""
+    upper = click.option("--to", "to_ns", type=TIME, help="End, UTC, exclusive.")
+    lower = click.option("--from", "from_ns", type=TIME, help="Start, UTC, inclusive.")
+    return lower(upper(function))
+
+
+def check_range(from_ns: int | None, to_ns: int | None) -> None:
+    """Raise a usage error unless ``from_ns`` lies before ``to_ns`` (ns UTC; None is open)."""
+    if from_ns is not None and to_ns is not None and from_ns >= to_ns:
+        raise errors.UsageError(
+            "the range is empty",
+            where="--from, --to",
+            why=f"{format_utc(from_ns)} is not before {format_utc(to_ns)}",
+            do="--from is inclusive, --to exclusive; swap or widen them",
+        )
+
+
+def chosen(
+    venue: str,
+    symbol: str,
+    kind: str,
+    wanted_venue: str | None,
+    wanted_symbol: str | None,
+    wanted_kinds: Sequence[str],
+) -> bool:
+    """Whether a series is meant by ``--venue``, ``--symbol`` and ``--kinds``."""
+    return (
+        (wanted_venue is None or venue == wanted_venue.lower())
+        and (wanted_symbol is None or symbol == wanted_symbol.upper())
+        and (not wanted_kinds or kind in wanted_kinds)
+    )
 
 
 def command(

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
@@ -34,8 +35,11 @@ from engine.kernel.sides import (
     tick_rule,
 )
 
+Array = np.ndarray
+
 RULES = ("tick", "quote", "lee_ready", "ladder", "venue_tick")
 DECIDED, AGREED, DECIDED_QTY, AGREED_QTY = range(4)
+"""Columns of the counts."""
 
 COLUMNS: dict[Kind, tuple[str, ...]] = {
     Kind.TRADE: ("ts_ns", "price", "qty", "side", "tick"),
@@ -44,6 +48,7 @@ COLUMNS: dict[Kind, tuple[str, ...]] = {
 }
 """What a reader must be asked for."""
 
+_RULES = len(RULES)
 _TRADE, _DEPTH = int(Kind.TRADE), int(Kind.DEPTH)
 _ZERO = np.zeros(1, np.int64)
 _NONE = np.zeros(0, np.int64)
@@ -87,7 +92,10 @@ class SidesReport:
 
 
 @njit(cache=True, nogil=True)
-def _count_run(s, p, ts, price, qty, flag, tick, hidden, side, counts, i, j):
+def _count_run(
+    s: Any, p: Any, ts: Array, price: Array, qty: Array, flag: Array, tick: Array,
+    hidden: Array, side: Array, counts: Array, i: int, j: int,
+) -> int:  # fmt: skip
     """Judge trades [i, j): int64 ts (ns), price and qty (scaled), int8 flag and tick.
 
     ``hidden`` is an int8 array of zeros in place of the flags, ``side`` (int8) takes the ladder's
@@ -97,7 +105,7 @@ def _count_run(s, p, ts, price, qty, flag, tick, hidden, side, counts, i, j):
     direction = s.tick_dir
     bid, ask = s.bid, s.ask
     sides_trades(s, p, ts, price, qty, hidden, side, i, j)
-    answers = np.zeros(5, np.int64)
+    answers = np.zeros(_RULES, np.int64)
     unflagged = 0
     for k in range(i, j):
         x = price[k]
@@ -115,21 +123,23 @@ def _count_run(s, p, ts, price, qty, flag, tick, hidden, side, counts, i, j):
         answers[2] = by_quote if by_quote != 0 else direction
         answers[3] = side[k]
         answers[4] = 1 if tick[k] > 0 else (-1 if tick[k] < 0 else 0)
-        for r in range(5):
+        for r in range(_RULES):
             if answers[r] == 1 or answers[r] == -1:
-                counts[r, 0] += 1
-                counts[r, 2] += qty[k]
+                counts[r, DECIDED] += 1
+                counts[r, DECIDED_QTY] += qty[k]
                 if answers[r] == flag[k]:
-                    counts[r, 1] += 1
-                    counts[r, 3] += qty[k]
+                    counts[r, AGREED] += 1
+                    counts[r, AGREED_QTY] += qty[k]
     return unflagged
 
 
 @njit(cache=True, nogil=True)
 def _count_batch(
-    state, params, run_kind, run_stop, ts, price, qty, flag, tick, hidden, side,
-    depth_ts, bid_price, bid_offsets, ask_price, ask_offsets, quote_ts, bid, ask, counts,
-):  # fmt: skip
+    state: Array, params: Array, run_kind: Array, run_stop: Array,
+    ts: Array, price: Array, qty: Array, flag: Array, tick: Array, hidden: Array, side: Array,
+    depth_ts: Array, bid_price: Array, bid_offsets: Array, ask_price: Array, ask_offsets: Array,
+    quote_ts: Array, bid: Array, ask: Array, counts: Array,
+) -> tuple[int, int]:  # fmt: skip
     """Take one batch in its order of merge: int64 columns as in :class:`data.log.Batch`.
 
     Returns (trades without a flag, quotes taken).
