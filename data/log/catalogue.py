@@ -12,7 +12,7 @@ It refuses to know how files come to be.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from io import BytesIO
@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data.errors import DataError
 from data.events import Kind, Scales
+from data.log.arrow import int_array, ints_of, text_array, texts_of
 from data.log.entry import Entry, Place, describe, place_of
 from data.log.files import corrupt_file, damaged
 from data.log.storage import FileFact, Storage
@@ -32,11 +32,10 @@ from data.log.storage import FileFact, Storage
 CATALOGUE = "catalogue.parquet"
 _VERSION = "1"
 
-_TYPES = {"int": pa.int64(), "str": pa.string(), "bool": pa.bool_(), "Kind": pa.int8()}
-_SCHEMA = pa.schema(
-    [pa.field(f.name, _TYPES[str(f.type)]) for f in fields(Entry) if f.name != "scales"]
-    + [pa.field("price_scale", pa.int8()), pa.field("qty_scale", pa.int8())]
-)
+_TEXTS = tuple(f.name for f in fields(Entry) if f.type == "str")
+_INTS = tuple(f.name for f in fields(Entry) if f.type in ("int", "bool", "Kind"))
+_SCALES = ("price_scale", "qty_scale")
+_COLUMNS = (*(f.name for f in fields(Entry) if f.name != "scales"), *_SCALES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +63,29 @@ class Series:
 
 
 class Catalogue:
-    """A view of the log at one moment. ``table`` has one row a file, sorted by path."""
+    """A view of the log at one moment: one row a file, sorted by path, column by column.
 
-    def __init__(self, table: pa.Table, broken: Sequence[Broken] = ()) -> None:
-        self.table = table
+    ``texts`` are lists of str, ``ints`` int64 arrays. ``broken`` are files that cannot be used.
+    """
+
+    def __init__(
+        self,
+        texts: Mapping[str, list[str]],
+        ints: Mapping[str, np.ndarray],
+        broken: Sequence[Broken] = (),
+    ) -> None:
+        self.texts = dict(texts)
+        self.ints = dict(ints)
         self.broken = list(broken)
 
     def __len__(self) -> int:
         """Number of files."""
-        return self.table.num_rows
+        return len(self.texts["path"])
 
     @cached_property
     def entries(self) -> list[Entry]:
         """Every file, sorted by path."""
-        return _entries(self.table)
+        return self._entries(np.arange(len(self)))
 
     def select(
         self,
@@ -88,73 +96,107 @@ class Catalogue:
         to_ns: int | None = None,
     ) -> list[Entry]:
         """Files of these kinds, venue and symbol that hold rows with from_ns <= ts_ns < to_ns."""
-        conditions = []
+        mask = np.ones(len(self), bool)
         if kinds is not None:
-            wanted = pa.array([int(k) for k in kinds], pa.int8())
-            conditions.append(pc.is_in(self.table["kind"], wanted))
+            mask &= np.isin(self.ints["kind"], [int(k) for k in kinds])
+        if from_ns is not None:
+            mask &= self.ints["max_ts_ns"] >= from_ns
+        if to_ns is not None:
+            mask &= self.ints["min_ts_ns"] < to_ns
         for name, value in (("venue", venue), ("symbol", symbol)):
             if value is not None:
-                conditions.append(pc.equal(self.table[name], value))
-        if from_ns is not None:
-            conditions.append(pc.greater_equal(self.table["max_ts_ns"], from_ns))
-        if to_ns is not None:
-            conditions.append(pc.less(self.table["min_ts_ns"], to_ns))
-        chosen = self.table
-        if conditions:
-            mask = conditions[0]
-            for condition in conditions[1:]:
-                mask = pc.and_(mask, condition)
-            chosen = chosen.filter(mask)
-        return _entries(chosen)
+                codes, known = self._codes[name]
+                mask &= codes == known.get(value, -1)
+        return self._entries(np.flatnonzero(mask))
 
     def series(self) -> list[Series]:
         """One summary for each kind, venue and symbol, sorted by venue, symbol and kind."""
         if not len(self):
             return []
-        grouped = self.table.group_by(["venue", "symbol", "kind"]).aggregate(
-            [
-                ("min_ts_ns", "min"),
-                ("max_ts_ns", "max"),
-                ("rows", "sum"),
-                ("bytes", "sum"),
-                ("path", "count"),
-                ("gaps", "sum"),
-            ]
-        )
-        rows = grouped.sort_by([(n, "ascending") for n in ("venue", "symbol", "kind")]).to_pylist()
-        return [
+        (venue, _), (symbol, _) = self._codes["venue"], self._codes["symbol"]
+        order = np.lexsort((self.ints["kind"], symbol, venue))
+        keys = np.stack((venue, symbol, self.ints["kind"]))[:, order]
+        starts = np.flatnonzero(np.append(True, (keys[:, 1:] != keys[:, :-1]).any(axis=0)))
+        ints = {name: values[order] for name, values in self.ints.items()}
+        sums = {n: np.add.reduceat(ints[n], starts) for n in ("rows", "bytes", "gaps")}
+        first = np.minimum.reduceat(ints["min_ts_ns"], starts)
+        last = np.maximum.reduceat(ints["max_ts_ns"], starts)
+        files = np.diff(np.append(starts, len(self)))
+        found = [
             Series(
-                kind=Kind(row["kind"]),
-                venue=row["venue"],
-                symbol=row["symbol"],
-                min_ts_ns=row["min_ts_ns_min"],
-                max_ts_ns=row["max_ts_ns_max"],
-                rows=row["rows_sum"],
-                bytes=row["bytes_sum"],
-                files=row["path_count"],
-                gaps=row["gaps_sum"],
+                kind=Kind(int(keys[2, start])),
+                venue=self.texts["venue"][order[start]],
+                symbol=self.texts["symbol"][order[start]],
+                min_ts_ns=int(first[i]),
+                max_ts_ns=int(last[i]),
+                rows=int(sums["rows"][i]),
+                bytes=int(sums["bytes"][i]),
+                files=int(files[i]),
+                gaps=int(sums["gaps"][i]),
             )
-            for row in rows
+            for i, start in enumerate(starts)
         ]
+        return sorted(found, key=lambda s: (s.venue, s.symbol, s.kind))
 
     def replaced(self, new: Sequence[Entry], gone: Iterable[str] = ()) -> Catalogue:
         """The catalogue with ``new`` in place of what had their paths, and without ``gone``."""
-        drop = pa.array([e.path for e in new] + list(gone), pa.string())
-        kept = self.table.filter(pc.invert(pc.is_in(self.table["path"], drop)))
-        return Catalogue(_sorted(pa.concat_tables([kept, _table(new)])))
+        drop = {e.path for e in new} | set(gone)
+        kept = [i for i, path in enumerate(self.texts["path"]) if path not in drop]
+        return self._with(np.array(kept, np.int64), new)
+
+    def _with(self, kept: np.ndarray, new: Sequence[Entry], broken: Sequence[Broken] = ()) -> Any:
+        """The rows ``kept`` and the entries ``new``, sorted by path."""
+        texts = {n: [self.texts[n][i] for i in kept] + [getattr(e, n) for e in new] for n in _TEXTS}
+        ints = {n: self.ints[n][kept] for n in (*_INTS, *_SCALES)}
+        if new:
+            added = _ints(new)
+            ints = {n: np.concatenate((ints[n], added[n])) for n in ints}
+        paths = texts["path"]
+        order = sorted(range(len(paths)), key=paths.__getitem__)
+        texts = {n: [values[i] for i in order] for n, values in texts.items()}
+        place = np.array(order, np.int64)
+        return Catalogue(texts, {n: values[place] for n, values in ints.items()}, broken)
+
+    @cached_property
+    def _codes(self) -> dict[str, tuple[np.ndarray, dict[str, int]]]:
+        """Small numbers for venues and symbols (int64[files]), and what they stand for."""
+        out = {}
+        for name in ("venue", "symbol"):
+            known: dict[str, int] = {}
+            codes = [known.setdefault(text, len(known)) for text in self.texts[name]]
+            out[name] = (np.array(codes, np.int64), known)
+        return out
+
+    def _entries(self, index: np.ndarray) -> list[Entry]:
+        columns: dict[str, list[Any]] = {
+            n: [self.texts[n][i] for i in index.tolist()] for n in _TEXTS
+        }
+        columns |= {n: self.ints[n][index].tolist() for n in (*_INTS, *_SCALES)}
+        prices, quantities = columns["price_scale"], columns["qty_scale"]
+        columns["scales"] = [Scales(p, q) for p, q in zip(prices, quantities, strict=True)]
+        columns["kind"] = [Kind(k) for k in columns["kind"]]
+        columns["has_recv"] = [bool(flag) for flag in columns["has_recv"]]
+        names = [f.name for f in fields(Entry)]
+        return [Entry(*values) for values in zip(*(columns[n] for n in names), strict=True)]
 
 
 def empty() -> Catalogue:
     """The catalogue of a log without files."""
-    return Catalogue(_SCHEMA.empty_table())
+    return Catalogue(
+        {n: [] for n in _TEXTS}, {n: np.empty(0, np.int64) for n in (*_INTS, *_SCALES)}
+    )
 
 
 def to_bytes(catalogue: Catalogue) -> bytes:
     """``catalogue.parquet`` as bytes; the footer carries a digest of every column."""
-    table = catalogue.table.combine_chunks()
-    facts = {"ofs.catalogue": _VERSION, "ofs.digest": _digest(table)}
+    arrays = [
+        text_array(catalogue.texts[n]) if n in catalogue.texts else int_array(catalogue.ints[n])
+        for n in _COLUMNS
+    ]
+    facts = {"ofs.catalogue": _VERSION, "ofs.digest": _digest(catalogue)}
+    table = pa.Table.from_arrays(arrays, names=list(_COLUMNS)).replace_schema_metadata(facts)
     out = BytesIO()
-    pq.write_table(table.replace_schema_metadata(facts), out, compression="zstd")
+    pq.write_table(table, out, compression="zstd")
     return out.getvalue()
 
 
@@ -163,40 +205,41 @@ def load(storage: Storage) -> Catalogue | None:
     if storage.fact(CATALOGUE) is None:
         return None
     where = storage.name(CATALOGUE)
-    with corrupt_file(where):
-        table = pq.read_table(BytesIO(storage.read_bytes(CATALOGUE)), use_threads=False)
+    content = storage.read_bytes(CATALOGUE)
+    with corrupt_file(where, "delete it: it is made again from the files of the log"):
+        # not read_table: that imports pyarrow.dataset, 37 MB of it
+        table = pq.ParquetFile(BytesIO(content)).read(use_threads=False)
         facts = table.schema.metadata or {}
         if facts.get(b"ofs.catalogue", b"").decode() != _VERSION:
             raise ValueError("it was not written by this version of ofs")
-        table = table.replace_schema_metadata(None).cast(_SCHEMA)
-        if facts[b"ofs.digest"].decode() != _digest(table):
+        texts = {n: texts_of(table[n]) for n in _TEXTS}
+        ints = {n: ints_of(table[n].cast(pa.int64())) for n in (*_INTS, *_SCALES)}
+        found = Catalogue(texts, ints)
+        if facts[b"ofs.digest"].decode() != _digest(found):
             raise ValueError("its content does not match its digest")
-    return Catalogue(table)
+    return found
 
 
 def refresh(storage: Storage, known: Catalogue | None) -> tuple[Catalogue, bool]:
     """The catalogue brought in line with what is there, and whether that changed it."""
-    base = (known or empty()).table
-    found = [f for folder in _kind_folders(storage) for f in storage.list_files(folder)]
-    found = [f for f in found if _is_data(f.path)]
-    paths = pa.array([f.path for f in found], pa.string())
-    row = pc.index_in(paths, base["path"]).to_numpy(zero_copy_only=False)
-    unknown = np.isnan(row) if row.dtype.kind == "f" else np.zeros(len(row), bool)
-    kept_rows = row[~unknown].astype(np.int64)
-    kept = base.take(pa.array(np.sort(kept_rows)))
-    broken = _resized(storage, base, [f for f, u in zip(found, unknown, strict=True) if not u])
+    base = known if known is not None else empty()
+    row_of = {path: i for i, path in enumerate(base.texts["path"])}
+    kept: list[int] = []
     new: list[Entry] = []
-    for file in (f for f, u in zip(found, unknown, strict=True) if u):
-        try:
-            new.append(describe(storage, file.path, file.size))
-        except DataError as error:
-            broken.append(Broken(file.path, place_of(file.path), error.why))
-        except FileNotFoundError:
-            continue  # it went away between the listing and now
-        except OSError as error:
-            broken.append(Broken(file.path, place_of(file.path), str(error)))
-    table = _sorted(pa.concat_tables([kept, _table(new)])) if new else kept
-    return Catalogue(table, broken), bool(new) or len(kept) != len(base)
+    broken: list[Broken] = []
+    for file in _data_files(storage):
+        row = row_of.get(file.path)
+        if row is None:
+            _learn(storage, file, new, broken)
+            continue
+        kept.append(row)
+        if base.ints["bytes"][row] != file.size:
+            why = f"it has {file.size} bytes, {base.ints['bytes'][row]} were written"
+            broken.append(Broken(file.path, place_of(file.path), why))
+    if not new and len(kept) == len(base):
+        base.broken = broken
+        return base, False
+    return base._with(np.array(kept, np.int64), new, broken), True
 
 
 def broken_error(storage: Storage, broken: Broken) -> DataError:
@@ -204,62 +247,40 @@ def broken_error(storage: Storage, broken: Broken) -> DataError:
     return damaged(storage.name(broken.path), broken.why)
 
 
-def _resized(storage: Storage, base: pa.Table, files: list[FileFact]) -> list[Broken]:
-    paths = pa.array([f.path for f in files], pa.string())
-    row = pc.index_in(paths, base["path"])
-    sizes = base["bytes"].take(row).to_numpy()
-    now = np.array([f.size for f in files], np.int64)
-    return [
-        Broken(
-            files[i].path,
-            place_of(files[i].path),
-            f"it has {now[i]} bytes, {sizes[i]} were written",
-        )
-        for i in np.flatnonzero(sizes != now)
-    ]
+def _learn(storage: Storage, file: FileFact, new: list[Entry], broken: list[Broken]) -> None:
+    """Open a file that the catalogue does not know."""
+    try:
+        new.append(describe(storage, file.path, file.size))
+    except DataError as error:
+        broken.append(Broken(file.path, place_of(file.path), error.why))
+    except FileNotFoundError:
+        return  # it went away between the listing and now
+    except OSError as error:
+        broken.append(Broken(file.path, place_of(file.path), str(error)))
 
 
-def _kind_folders(storage: Storage) -> list[str]:
-    return [f for f in storage.list_folders() if f.startswith("kind=")]
+def _data_files(storage: Storage) -> Iterable[FileFact]:
+    for folder in storage.list_folders():
+        if not folder.startswith("kind="):
+            continue
+        for file in storage.list_files(folder):
+            name = file.path.rpartition("/")[2]
+            if name.endswith(".parquet") and name[0] not in "._":
+                yield file
 
 
-def _is_data(path: str) -> bool:
-    name = path.rpartition("/")[2]
-    return name.endswith(".parquet") and name[0] not in "._"
-
-
-def _digest(table: pa.Table) -> str:
+def _digest(catalogue: Catalogue) -> str:
     digest = hashlib.sha256()
-    for name in _SCHEMA.names:
-        column = table[name]
-        if pa.types.is_string(column.type):
-            digest.update("\0".join(column.to_pylist()).encode())
+    for name in _COLUMNS:
+        if name in catalogue.texts:
+            digest.update("\0".join(catalogue.texts[name]).encode())
         else:
-            digest.update(column.cast(pa.int64()).to_numpy().tobytes())
+            digest.update(catalogue.ints[name].tobytes())
     return digest.hexdigest()
 
 
-def _sorted(table: pa.Table) -> pa.Table:
-    return table.sort_by("path").combine_chunks()
-
-
-def _table(entries: Sequence[Entry]) -> pa.Table:
-    columns: dict[str, list[Any]] = {name: [] for name in _SCHEMA.names}
-    for entry in entries:
-        for name in _SCHEMA.names:
-            if name == "price_scale":
-                columns[name].append(entry.scales.price)
-            elif name == "qty_scale":
-                columns[name].append(entry.scales.qty)
-            else:
-                columns[name].append(getattr(entry, name))
-    return pa.table(columns, schema=_SCHEMA)
-
-
-def _entries(table: pa.Table) -> list[Entry]:
-    columns = {name: table[name].to_pylist() for name in _SCHEMA.names}
-    prices, quantities = columns.pop("price_scale"), columns.pop("qty_scale")
-    columns["scales"] = [Scales(p, q) for p, q in zip(prices, quantities, strict=True)]
-    columns["kind"] = [Kind(k) for k in columns["kind"]]
-    names = [f.name for f in fields(Entry)]
-    return [Entry(*values) for values in zip(*(columns[n] for n in names), strict=True)]
+def _ints(entries: Sequence[Entry]) -> dict[str, np.ndarray]:
+    columns = {n: np.array([int(getattr(e, n)) for e in entries], np.int64) for n in _INTS}
+    columns["price_scale"] = np.array([e.scales.price for e in entries], np.int64)
+    columns["qty_scale"] = np.array([e.scales.qty for e in entries], np.int64)
+    return columns

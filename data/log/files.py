@@ -35,6 +35,7 @@ from data.events import (
     arrow_schema,
     file_metadata,
 )
+from data.log.arrow import arrow_type, int_array, ints_of, list_array, lists_of
 from data.log.columns import Rows, offsets_name
 
 ZSTD_LEVEL = 3
@@ -43,6 +44,12 @@ GROUP_ROWS_DEPTH = 8_192
 
 _COMMON_SINCE_START = frozenset({"ts_ns"})
 """Columns without which a file of any version makes no sense."""
+
+
+_RESTORE = (
+    "restore the file from a copy, or delete it and import its source again; "
+    "the rest of the log stays readable"
+)
 
 
 def group_rows(kind: Kind) -> int:
@@ -62,23 +69,17 @@ class Header:
 
 
 @contextmanager
-def corrupt_file(where: str) -> Iterator[None]:
+def corrupt_file(where: str, do: str = "") -> Iterator[None]:
     """Turns what pyarrow raises on a damaged file into a CorruptFileError naming ``where``."""
     try:
         yield
     except (OSError, pa.ArrowException, ValueError, KeyError, OverflowError, MemoryError) as error:
-        raise damaged(where, str(error).split("\n")[0]) from error
+        raise damaged(where, str(error).split("\n")[0], do or _RESTORE) from error
 
 
-def damaged(where: str, why: str) -> CorruptFileError:
+def damaged(where: str, why: str, do: str = _RESTORE) -> CorruptFileError:
     """The error for a file that cannot be used."""
-    return CorruptFileError(
-        f"cannot read {where}",
-        where=where,
-        why=why,
-        do="restore the file from a copy, or delete it and import its source again; "
-        "the rest of the log stays readable",
-    )
+    return CorruptFileError(f"cannot read {where}", where=where, why=why, do=do)
 
 
 def to_table(rows: Rows) -> pa.Table:
@@ -86,13 +87,11 @@ def to_table(rows: Rows) -> pa.Table:
     schema = arrow_schema(EVENTS[rows.kind])
     columns = []
     for field, column in zip(EVENTS[rows.kind].fields, schema, strict=True):
-        values = pa.array(
-            rows[field.name], column.type.value_type if field.is_list else column.type
-        )
         if field.is_list:
-            offsets = rows[offsets_name(field.name)].astype(np.int32)
-            values = pa.ListArray.from_arrays(pa.array(offsets), values, type=column.type)
-        columns.append(values)
+            offsets = rows[offsets_name(field.name)]
+            columns.append(list_array(rows[field.name], offsets, column.type))
+        else:
+            columns.append(int_array(rows[field.name]))
     return pa.Table.from_arrays(columns, schema=schema)
 
 
@@ -104,9 +103,9 @@ def rows_of(kind: Kind, decoded: pa.Table, columns: Sequence[str]) -> Rows:
     out: dict[str, np.ndarray] = {}
     for name in columns:
         if EVENTS[kind].field(name).is_list:
-            _add_list(out, name, _one_chunk(decoded[name]))
+            _add_list(out, name, decoded[name])
         else:
-            out[name] = _values(_one_chunk(decoded[name]), EVENTS[kind].field(name).dtype)
+            out[name] = ints_of(decoded[name])
     return Rows(kind, decoded.num_rows, out)
 
 
@@ -216,9 +215,9 @@ class FileReader:
             if name in constants:
                 out[name] = np.full(n, constants[name], field.dtype)
             elif field.is_list:
-                _add_list(out, name, _one_chunk(decoded[self._stored(name)]), self.has(name))
+                _add_list(out, name, decoded[self._stored(name)], self.has(name))
             else:
-                out[name] = _values(_one_chunk(decoded[name]), field.dtype)
+                out[name] = ints_of(decoded[name])
         return Rows(self.header.kind, n, out)
 
     def _stored(self, name: str) -> str:
@@ -244,37 +243,19 @@ class FileReader:
 
 def _fits(dtype: str, found: pa.DataType) -> bool:
     value = found.value_type if pa.types.is_list(found) else found
-    return value == {"i8": pa.int64(), "i4": pa.int32(), "i1": pa.int8()}[dtype]
+    return value == arrow_type(dtype)
 
 
-def _add_list(out: dict[str, np.ndarray], name: str, lists: pa.Array, here: bool = True) -> None:
+def _add_list(
+    out: dict[str, np.ndarray], name: str, column: pa.ChunkedArray, here: bool = True
+) -> None:
     """Values and offsets of a list column; with ``here`` False only its lengths, filled with 0."""
-    n, shared = len(lists), offsets_name(name)
-    raw = np.frombuffer(lists.buffers()[1], np.int32)[lists.offset : lists.offset + n + 1]
-    if len(raw) != n + 1 or lists.null_count:
-        raise ValueError(f"{name} holds lists that are missing")
-    offsets = raw.astype(np.int64) - int(raw[0])
+    values, offsets = lists_of(column)
+    shared = offsets_name(name)
     if shared in out and not np.array_equal(out[shared], offsets):
         raise ValueError(f"{name} has another number of levels than its side")
     out[shared] = offsets
-    if here:
-        out[name] = _values(lists.values, "i8")[int(raw[0]) : int(raw[-1])]
-    else:
-        out[name] = np.zeros(int(offsets[-1]), np.int64)
-
-
-def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def _values(array: pa.Array, dtype: str) -> np.ndarray:
-    """The values of an Arrow array over its own memory, writeable (numba's types depend on it)."""
-    if array.null_count:
-        raise ValueError("a value is missing")
-    if len(array) == 0:
-        return np.empty(0, dtype)
-    values = np.frombuffer(array.buffers()[1], dtype)[array.offset : array.offset + len(array)]
-    return values if values.flags.writeable else values.copy()
+    out[name] = values if here else np.zeros(len(values), np.int64)
 
 
 def _header(metadata: Mapping[bytes, bytes], where: str) -> Header:

@@ -1,8 +1,9 @@
 """Streams of blocks: one kind of one symbol, row group by row group, in its stored order.
 
-Owns :class:`Lane` (files that follow each other), :class:`Lanes` (files whose ranges overlap, as one
-stream) and :class:`Merger` (blocks of several streams into runs). What must hold: at most one row group a lane is decoded at a time; a row group outside the range is never decoded; columns
-that nobody asked for are decoded only where the order of merge needs them.
+Owns :class:`Lane` (files that follow each other), :class:`Lanes` (files whose ranges overlap, as
+one stream) and :class:`Merger` (blocks of several streams into runs). What must hold: at most one
+row group a lane is decoded at a time; a row group outside the range is never decoded; columns that
+nobody asked for are decoded only where the order of merge needs them.
 
 It refuses to know what consumes the rows. The order itself stands in :mod:`data.log.order`.
 """
