@@ -95,6 +95,9 @@ def settings(tape: Tape) -> dict[str, str]:
         "sim.order_latency": f"{ENTRY_LATENCY_NS}ns",
         "sim.response_latency": f"{RESPONSE_LATENCY_NS}ns",
         "sim.taker_fee": f"{FEE_RATE}",
+        "sim.balance": "1000000000",
+        "sim.margin": "0",
+        "sim.stop_out": "0",
     }
 
 
