@@ -160,8 +160,9 @@ class Database:
         groups: dict[Kind, dict[Scales, list[str]]] = {kind: {} for kind in LOG_KINDS}
         catalogue = log.catalogue() if log is not None else None
         if log is not None and catalogue is not None:
+            damaged = {broken.path for broken in catalogue.broken}
             for entry in catalogue.entries:
-                if entry.kind in groups:
+                if entry.kind in groups and entry.path not in damaged:
                     file = log.storage.name(entry.path)
                     groups[entry.kind].setdefault(entry.scales, []).append(file)
             for broken in catalogue.broken:

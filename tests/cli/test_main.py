@@ -142,7 +142,7 @@ def test_an_unforeseen_failure_is_a_bug_in_one_line(
     assert main.run(["fake"]) == errors.EXIT_BUG
     said = capsys.readouterr().err
     assert said.startswith(f"bug: {type(error).__name__}: ") and said.count("\n") == 1
-    assert "--debug" in said and "test_main.py:" in said
+    assert "--debug" in said and " at common.py:" in said
 
 
 @pytest.mark.parametrize("words", [["fake", "--debug"], ["--debug", "fake"]])

@@ -1,0 +1,116 @@
+"""``ofs log ls``, ``cat`` and ``sides`` over a small log, and their mistakes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data import errors
+from tests.data.make_log import make_log
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    make_log(tmp_path / "log")
+    return tmp_path / "log"
+
+
+def test_ls_lists_series(run: Any, log: Path) -> None:
+    rows = run("log", "ls", "--log", log, "--json").json()
+    assert [(r["venue"], r["symbol"], r["kind"], r["files"], r["rows"]) for r in rows] == [
+        ("binance-um", "BTCUSDT", "trade", 3, 150),
+        ("binance-um", "BTCUSDT", "depth", 3, 150),
+        ("bybit", "XAUT", "trade", 3, 150),
+    ]
+    assert rows[0]["from"] == "2024-08-09T00:00:00.000Z"
+    assert rows[0]["to"] == "2024-08-11T00:00:49.000Z" and rows[0]["gaps"] == 0
+    text = run("log", "ls", "--log", log, "--symbol", "btcusdt", "--kinds", "depth").out
+    assert len(text.splitlines()) == 2 and "depth" in text
+
+
+def test_ls_of_nothing(run: Any, log: Path) -> None:
+    assert run("log", "ls", "--log", log, "--symbol", "NONE", "--json").json() == []
+    result = run("log", "ls", "--log", log, "--symbol", "NONE")
+    assert (result.code, result.out) == (0, "") and "holds nothing" in result.err
+
+
+def test_ls_names_a_damaged_file_and_lists_the_rest(run: Any, log: Path) -> None:
+    file = next(log.glob("kind=depth/**/*.parquet"))
+    file.write_bytes(b"")
+    result = run("log", "ls", "--log", log, "--json")
+    assert result.code == errors.EXIT_DATA and str(file) in result.err
+    assert [row["kind"] for row in result.json()] == ["trade", "depth", "trade"]
+
+
+def test_cat_merges_the_kinds_in_total_order(run: Any, log: Path) -> None:
+    words = ("log", "cat", "--log", log, "--symbol", "BTCUSDT", "--venue", "binance-um")
+    events = run(*words, "--json").json()
+    assert len(events) == 300
+    assert [e["time"] for e in events] == sorted(e["time"] for e in events)
+    assert [e["kind"] for e in events[:4]] == ["trade", "depth", "trade", "depth"]
+    assert events[0]["price"] == 60000.0 and events[0]["qty"] == 0.001
+    assert events[1]["bid_price"][:2] == [59999.9, 59999.8]
+    lines = run(*words, "--jsonl", "--limit", "7").out.splitlines()
+    assert [json.loads(line) for line in lines] == events[:7]
+    text = run(*words, "--limit", "2").out.splitlines()
+    assert text[0] == "2024-08-09T00:00:00.000Z  trade        sell    0.001 @ 60000  id 1"
+    assert "0.01 @ 59999.9 | 0.011 @ 60000.1  5x5 levels" in text[1]
+
+
+def test_cat_of_a_range_and_of_kinds(run: Any, log: Path) -> None:
+    words = ("log", "cat", "--log", log, "--symbol", "BTCUSDT", "--kinds", "trade")
+    events = run(*words, "--from", "2024-08-10T00:00:03", "--to", "2024-08-10T00:00:05", "--json")
+    assert [e["id"] for e in events.json()] == [54, 55]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["cat"], 2, "2 series fit"),
+        (["cat", "--symbol", "BTCUSD"], 4, "did you mean BTCUSDT?"),
+        (["cat", "--symbol", "BTCUSDT", "--kinds", "trades"], 2, "did you mean trade?"),
+        (["cat", "--symbol", "BTCUSDT", "--from", "noon"], 2, "2024-08-08T23:54:15"),
+        (["cat", "--symbol", "BTCUSDT", "--from", "2024-08-10", "--to", "2024-08-10"], 2, "empty"),
+        (["cat", "--symbol", "BTCUSDT", "--from", "2030-01-01"], 4, "in the range"),
+        (["cat", "--symbol", "BTCUSDT", "--json", "--jsonl"], 2, "exclude each other"),
+        (["cat", "--symbol", "BTCUSDT", "--limit", "0"], 2, "--limit"),
+        (["sides", "--symbol", "NONE"], 4, "holds nothing for"),
+        (["sides", "--quote-age", "-1"], 2, "--quote-age"),
+        (["ls", "--kinds", "x"], 2, "the kinds are gap"),
+    ],
+)
+def test_mistakes(words: list[str], code: int, said: str, run: Any, log: Path) -> None:
+    result = run("log", *words, "--log", log)
+    assert result.code == code and said in result.err, result.err
+    assert result.out == "" and "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("name", ["ls", "check", "gaps", "cat", "sides"])
+def test_a_log_that_is_not_there(name: str, run: Any, tmp_path: Path) -> None:
+    result = run("log", name, "--log", tmp_path / "typo")
+    assert result.code == errors.EXIT_DATA
+    assert str(tmp_path / "typo") in result.err and not (tmp_path / "typo").exists()
+
+
+def test_sides_judges_every_rule(run: Any, log: Path) -> None:
+    facts = run("log", "sides", "--log", log, "--symbol", "BTCUSDT", "--json").json()
+    assert (facts["trades"], facts["unflagged"], facts["quotes"]) == (150, 0, 150)
+    rules = {rule["rule"]: rule for rule in facts["rules"]}
+    assert list(rules) == ["tick", "quote", "lee_ready", "ladder"]
+    assert rules["tick"]["agrees"] == rules["tick"]["agreed"] / rules["tick"]["decided"]
+    assert rules["tick"]["found"] == rules["tick"]["agreed"] / 150
+    text = run("log", "sides", "--log", log, "--symbol", "BTCUSDT")
+    assert "150 flagged trades" in text.err and "lee_ready" in text.out
+
+
+def test_a_damaged_file_is_named(run: Any, log: Path) -> None:
+    file = next(log.glob("kind=trade/venue=binance-um/**/*.parquet"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(bytes(content))
+    result = run("log", "cat", "--log", log, "--symbol", "BTCUSDT")
+    assert result.code == errors.EXIT_DATA and str(file) in result.err
+    assert len(run("log", "cat", "--log", log, "--symbol", "XAUT", "--json").json()) == 150
