@@ -16,28 +16,30 @@ It refuses to know why an order fills: the cause stands in the state before :fun
 
 from __future__ import annotations
 
-from numba import njit
+import numpy as np
 
 from data.events import FP9, PRICE_QTY_PRODUCT_MAX, ExitReason, Liquidity, OrderReason
-from engine.kernel.matching_book import touch
+from engine.kernel.compiled import inlined, internal
+from engine.kernel.matching_book import source_now, touch
 from engine.kernel.matching_records import write_equity, write_fill, write_order, write_position
 from engine.kernel.matching_state import POSITIONS, V_ORDER_STATE, V_OVERFLOW
 from engine.kernel.numbers import divide_half_away, product_fits
-from engine.kernel.orders import CANCEL, FILL_ALL, FILL_PART, REFUSE, advance, is_live
+from engine.kernel.orders import FILL_ALL, FILL_PART, advance, is_live
 
-_MAKER = int(Liquidity.MAKER)
-_MARGIN = int(OrderReason.MARGIN)
-_NO_SLOT = int(OrderReason.NO_SLOT)
-_OVERFLOW = int(OrderReason.OVERFLOW)
-_REVERSE = int(ExitReason.REVERSE)
-_STRATEGY = int(ExitReason.STRATEGY)
+_MAKER = np.int64(Liquidity.MAKER)
+_NONE = np.int64(OrderReason.NONE)
+_MARGIN = np.int64(OrderReason.MARGIN)
+_NO_SLOT = np.int64(OrderReason.NO_SLOT)
+_OVERFLOW = np.int64(OrderReason.OVERFLOW)
+_REVERSE = np.int64(ExitReason.REVERSE)
+_STRATEGY = np.int64(ExitReason.STRATEGY)
 _SUM_MAX = PRICE_QTY_PRODUCT_MAX
 
 
 # --- money -----------------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@internal
 def money_fits(p, price, qty):
     """True when price * qty, and its money and fee, stay inside int64 with room to double."""
     if not product_fits(2 * price, qty) or not product_fits(2 * price * qty, p.mul):
@@ -45,20 +47,20 @@ def money_fits(p, price, qty):
     return product_fits(qty, p.fee_unit)
 
 
-@njit(cache=True, nogil=True)
+@internal
 def to_money(p, product):
     """Money (1e-8) of a price * qty product that is known to fit; rounded half away from zero."""
     return divide_half_away(product * p.mul, p.div)
 
 
-@njit(cache=True, nogil=True)
+@internal
 def share_ppb(amount, ppb):
     """amount * ppb / 1e9 of a money amount >= 0, |ppb| <= 1e9; rounded half away from zero."""
     whole = amount // FP9
     return whole * ppb + divide_half_away((amount - whole * FP9) * ppb, FP9)
 
 
-@njit(cache=True, nogil=True)
+@internal
 def commission(p, price, qty, liquidity):
     """Fee of a fill, money: a share of the notional plus a fee per whole unit of quantity."""
     ppb = p.maker_ppb if liquidity == _MAKER else p.taker_ppb
@@ -66,7 +68,7 @@ def commission(p, price, qty, liquidity):
     return fee + divide_half_away(qty * p.fee_unit, p.qty_unit)
 
 
-@njit(cache=True, nogil=True)
+@internal
 def _mul_div(a, b, c):
     """(quotient, remainder) of a * b / c for 0 <= a < c and b >= 0, exact without 128 bits."""
     if product_fits(a, b):
@@ -86,23 +88,23 @@ def _mul_div(a, b, c):
     return quotient, rest
 
 
-@njit(cache=True, nogil=True)
-def portion(total, qty, whole, up):
-    """total * qty / whole of integers >= 0, qty <= whole; rounded up when ``up``, else down."""
+@internal
+def portion(total, qty, whole, side):
+    """total * qty / whole of integers >= 0, qty <= whole; rounded up for a long, else down."""
     if qty == whole:
         return total
     base = total // whole
     quotient, rest = _mul_div(total - base * whole, qty, whole)
-    return base * qty + quotient + (1 if up and rest > 0 else 0)
+    return base * qty + quotient + (1 if side > 0 and rest > 0 else 0)
 
 
 # --- the account as a whole ------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@internal
 def open_result(s, p, w):
     """Open result of position ``w`` in money at what its exit would meet; 0 with no price."""
-    price, _ = touch(s, p, -w.side)
+    price = touch(s, p, -w.side, source_now(s, p))
     if price == 0:
         price = s.last_price
     if price <= 0:
@@ -113,7 +115,7 @@ def open_result(s, p, w):
     return to_money(p, w.side * (price * w.qty - w.cost))
 
 
-@njit(cache=True, nogil=True)
+@internal
 def equity_now(s, p):
     """Balance plus the open result of every position, money."""
     equity = s.balance
@@ -124,7 +126,7 @@ def equity_now(s, p):
     return equity
 
 
-@njit(cache=True, nogil=True)
+@internal
 def margin_bears(s, p, price, qty, released):
     """True when the equity covers all margin once ``qty`` is opened and ``released`` is freed."""
     if p.margin_ppb == 0:
@@ -136,7 +138,7 @@ def margin_bears(s, p, price, qty, released):
 # --- orders that end -------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@internal
 def order_step(s, o, event):
     """Move the order by ``event`` of its life cycle; an illegal step is counted."""
     if not advance(o, event):
@@ -145,9 +147,10 @@ def order_step(s, o, event):
     s.changed = 1
 
 
-@njit(cache=True, nogil=True)
-def order_ended(s, out, o, reason):
-    """Write the row of an order that has just reached a terminal state."""
+@internal
+def end_order(s, out, o, event, reason):
+    """Move an order into a terminal state by ``event``, with an OrderReason, and write its row."""
+    order_step(s, o, event)
     o.reason = reason
     if o.travelled:
         s.ended += 1
@@ -155,24 +158,10 @@ def order_ended(s, out, o, reason):
     write_order(out, o)
 
 
-@njit(cache=True, nogil=True)
-def cancel_order(s, out, o, reason):
-    """Withdraw what is left of a live order, with an OrderReason."""
-    order_step(s, o, CANCEL)
-    order_ended(s, out, o, reason)
-
-
-@njit(cache=True, nogil=True)
-def refuse_order(s, out, o, reason):
-    """Turn down an order that was not accepted, with an OrderReason."""
-    order_step(s, o, REFUSE)
-    order_ended(s, out, o, reason)
-
-
 # --- what a fill does ------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@internal
 def closable(s, p, o):
     """Slot of the oldest position that ``o`` reduces, -1 where there is none.
 
@@ -189,7 +178,7 @@ def closable(s, p, o):
     return -1
 
 
-@njit(cache=True, nogil=True)
+@internal
 def closable_qty(s, p, o):
     """Quantity that ``o`` could close in all."""
     if p.hedging and not o.reduce_only:
@@ -202,7 +191,7 @@ def closable_qty(s, p, o):
     return total
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _own_position(s, p, o):
     """Slot of the position that an opening fill of ``o`` enlarges, -1 where it opens a new one."""
     for k in range(s.n_positions):
@@ -213,7 +202,7 @@ def _own_position(s, p, o):
     return -1
 
 
-@njit(cache=True, nogil=True)
+@internal
 def drop_closed(s):
     """Free the slots of closed positions; the order of the others stays."""
     kept = 0
@@ -227,7 +216,7 @@ def drop_closed(s):
     s.n_positions = kept
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _blank_position(w):
     """Zero what a new position adds to."""
     w.qty = 0
@@ -249,7 +238,7 @@ def _blank_position(w):
     w.exit_order_id = 0
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _new_position(s, o):
     """Slot of a new, empty position opened by ``o``, -1 where there is no slot."""
     drop_closed(s)
@@ -270,7 +259,7 @@ def _new_position(s, o):
     return -1
 
 
-@njit(cache=True, nogil=True)
+@internal
 def _count_fill(s, out, o, w, qty, fee, pnl):
     """Book a fill of ``qty`` of ``o`` on position ``w`` and on the account."""
     w.fees += fee
@@ -280,15 +269,16 @@ def _count_fill(s, out, o, w, qty, fee, pnl):
     s.news = 1
     o.position_id = w.id
     o.left -= qty
-    order_step(s, o, FILL_ALL if o.left == 0 else FILL_PART)
     if o.left == 0:
-        order_ended(s, out, o, 0)
+        end_order(s, out, o, FILL_ALL, _NONE)
+    else:
+        order_step(s, o, FILL_PART)
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _open_part(s, p, out, o, qty, price):
     """Open or enlarge with ``qty`` at ``price``; 0 and a reason in ``s.refusal`` when refused."""
-    if s.liquidity == _MAKER and not margin_bears(s, p, price, qty, 0):
+    if s.liquidity == _MAKER and not margin_bears(s, p, price, qty, _NONE):
         s.refusal = _MARGIN
         return 0
     i = _own_position(s, p, o)
@@ -323,12 +313,12 @@ def _open_part(s, p, out, o, qty, price):
     return qty
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _close_part(s, p, out, o, w, qty, price):
     """Reduce position ``w`` by ``qty`` at ``price``."""
-    cost = portion(w.cost, qty, w.qty, w.side > 0)
+    cost = portion(w.cost, qty, w.qty, w.side)
     pnl = to_money(p, w.side * (price * qty - cost))
-    margin = portion(w.margin, qty, w.qty, False)
+    margin = portion(w.margin, qty, w.qty, -w.side * w.side)
     w.qty -= qty
     w.cost -= cost
     w.exit_qty += qty
@@ -351,7 +341,7 @@ def _close_part(s, p, out, o, w, qty, price):
         write_equity(s, out, s.now_ns, equity_now(s, p))
 
 
-@njit(cache=True, nogil=True)
+@internal
 def execute(s, p, out, o, qty, price):
     """Fill ``qty`` of the live order ``o`` at ``price``: close what it closes, open the rest.
 
@@ -376,7 +366,7 @@ def execute(s, p, out, o, qty, price):
     return qty - left
 
 
-@njit(cache=True, nogil=True)
+@internal
 def live_reducer_is_idle(s, p, o):
     """True when ``o`` is a live reduce-only order with nothing left to reduce."""
     return o.reduce_only and is_live(o.state) and closable(s, p, o) < 0

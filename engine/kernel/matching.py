@@ -16,21 +16,20 @@ prices and quantities int64 in the units of the log.
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
-from data.events import FillReason, Kind
+from data.events import Kind
 from engine.kernel.account import equity_now
+from engine.kernel.compiled import inlined, internal
 from engine.kernel.matching_book import keep_book, keep_last, keep_quote
 from engine.kernel.matching_events import (
-    exits_on_touch,
-    exits_on_trade,
-    rest_on_bar,
-    rest_on_book,
-    rest_on_quote,
-    rest_on_trade,
+    BY_BAR_STOP,
+    BY_BAR_TARGET,
+    BY_SIGHT,
+    exits,
+    rest,
     stop_out,
-    stops_on_bar,
-    targets_on_bar,
 )
 from engine.kernel.matching_orders import (
     next_due,
@@ -69,19 +68,53 @@ __all__ = [
 ]
 
 MINUTE_NS = 60_000_000_000
-_TRADE = int(Kind.TRADE)
-_DEPTH = int(Kind.DEPTH)
-_QUOTE = int(Kind.QUOTE)
-_BAR = int(Kind.BAR)
-_STOP_TRADE = int(FillReason.STOP_TRADE)
-_TARGET_TRADE = int(FillReason.TARGET_TRADE)
-_STOP_BOOK = int(FillReason.STOP_BOOK)
-_TARGET_BOOK = int(FillReason.TARGET_BOOK)
+_GAP = np.int64(Kind.GAP)
+_TRADE = np.int64(Kind.TRADE)
+_DEPTH = np.int64(Kind.DEPTH)
+_QUOTE = np.int64(Kind.QUOTE)
+_BAR = np.int64(Kind.BAR)
+_CLOCK = np.int64(Kind.CLOCK)
+_ZERO = np.int64(0)
 
 
 @njit(cache=True, nogil=True)
-def _first_hit(s, ts, price, i, j):
-    """First trade of [i, j) that reaches a due request or leaves the price band; j if there is none."""
+def wake(s, p, out, kind, ts, id_):
+    """Let the event in ``s.event`` act; the one door to everything that can fill.
+
+    ``kind`` GAP: only what is due up to ``ts`` arrives. CLOCK: a boundary, with the stop-out. Other
+    kinds meet what waits; a trade is remembered as the last price once what was due has arrived.
+    """
+    run_due(s, p, out, ts)
+    if kind == _GAP:
+        return
+    e = s.event
+    e.kind = kind
+    e.ts = ts
+    e.id = id_
+    s.now_ns = max(s.now_ns, ts)
+    s.cause_kind = kind
+    s.cause_ns = ts
+    s.cause_id = id_
+    if kind == _BAR:
+        exits(s, p, out, BY_BAR_STOP)
+        exits(s, p, out, BY_BAR_TARGET)
+        rest(s, p, out)
+        exits(s, p, out, BY_BAR_STOP)
+    elif kind == _CLOCK:
+        stop_out(s, p, out)
+        exits(s, p, out, BY_SIGHT)
+    else:
+        if kind == _TRADE:
+            s.trade_ns = ts
+            keep_last(s, kind, ts, id_, e.price, e.side)
+        rest(s, p, out)
+        exits(s, p, out, BY_SIGHT)
+    settle(s, p, out)
+
+
+@njit(cache=True, nogil=True)
+def first_hit(s, ts, price, i, j):
+    """First trade of [i, j) that reaches a due request or leaves the price band; else ``j``."""
     due = next_due(s)
     lo = s.band_lo
     hi = s.band_hi
@@ -98,35 +131,7 @@ def _first_hit(s, ts, price, i, j):
     return j
 
 
-@njit(cache=True, nogil=True)
-def _keep_trade(s, ts, ids, price, side, k):
-    """Remember trade ``k`` as the last one."""
-    keep_last(s, _TRADE, ts[k], ids[k], price[k], side[k])
-    s.trade_ns = ts[k]
-
-
-@njit(cache=True, nogil=True)
-def _cause(s, kind, ts, id_):
-    """Make an event the cause of the fills to come; the clock never goes back."""
-    s.now_ns = max(s.now_ns, ts)
-    s.cause_kind = kind
-    s.cause_ns = ts
-    s.cause_id = id_
-
-
-@njit(cache=True, nogil=True)
-def _one_trade(s, p, out, ts, id_, price, qty, side):
-    """A trade that may wake something; it has been remembered as the last one."""
-    if price <= 0 or qty <= 0:
-        s.violations[V_BAD_EVENT] += 1
-        return
-    _cause(s, _TRADE, ts, id_)
-    rest_on_trade(s, p, out, ts, price, qty, side)
-    exits_on_trade(s, p, out, ts, price, _STOP_TRADE, _TARGET_TRADE)
-    settle(s, p, out)
-
-
-@njit(cache=True, nogil=True)
+@inlined
 def sim_trades(s, p, out, ts, ids, price, qty, side, i, j):
     """Trades [i, j) happen; returns the first one not processed (j unless ``out`` is nearly full).
 
@@ -135,89 +140,99 @@ def sim_trades(s, p, out, ts, ids, price, qty, side, i, j):
     """
     k = i
     while k < j:
-        hit = _first_hit(s, ts, price, k, j)
+        hit = first_hit(s, ts, price, k, j)
         if hit > i:
-            _keep_trade(s, ts, ids, price, side, hit - 1)
-        if hit == j:
-            return j
-        if not room_for_fills(out):
-            return hit
-        run_due(s, p, out, ts[hit])
-        _keep_trade(s, ts, ids, price, side, hit)
-        _one_trade(s, p, out, ts[hit], ids[hit], price[hit], qty[hit], side[hit])
-        k = hit + 1
-    return j
+            keep_last(s, _TRADE, ts[hit - 1], ids[hit - 1], price[hit - 1], side[hit - 1])
+            s.trade_ns = ts[hit - 1]
+        k = hit
+        if hit < j:
+            if not room_for_fills(out):
+                break
+            e = s.event
+            e.price = price[hit]
+            e.qty = qty[hit]
+            e.side = side[hit]
+            e.bid = price[hit]
+            e.ask = price[hit]
+            wake(s, p, out, _TRADE, ts[hit], ids[hit])
+            k = hit + 1
+    return k
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def sim_depth(
     s, p, out, ts, id_, bid_price, bid_qty, b0, b1, ask_price, ask_qty, a0, a1,
 ):  # fmt: skip
-    """A snapshot: levels [b0, b1) and [a0, a1) of flat int64 arrays, best first, up to 25 a side."""
-    run_due(s, p, out, ts)
-    if not keep_book(s, ts, id_, bid_price, bid_qty, b0, b1, ask_price, ask_qty, a0, a1):
-        return
-    if s.n_orders == 0 and s.n_positions == 0:
-        return
-    _cause(s, _DEPTH, ts, id_)
-    rest_on_book(s, p, out, ts)
-    bid = s.book_price[0, 0] if s.n_levels[0] > 0 else 0
-    ask = s.book_price[1, 0] if s.n_levels[1] > 0 else 0
-    exits_on_touch(s, p, out, ts, bid, ask, True, _STOP_BOOK, _TARGET_BOOK)
-    settle(s, p, out)
+    """A snapshot: levels [b0, b1) and [a0, a1) of flat int64 arrays, best first, 25 a side."""
+    if s.n_requests > 0:
+        wake(s, p, out, _GAP, ts, id_)
+    good = keep_book(s, ts, id_, bid_price, bid_qty, b0, b1, ask_price, ask_qty, a0, a1)
+    if good and (s.n_orders > 0 or s.n_positions > 0):
+        s.event.bid = s.book_price[0, 0] if s.n_levels[0] > 0 else 0
+        s.event.ask = s.book_price[1, 0] if s.n_levels[1] > 0 else 0
+        wake(s, p, out, _DEPTH, ts, id_)
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def sim_quote(s, p, out, ts, id_, bid, bid_qty, ask, ask_qty):
     """A best bid and ask; a size of 0 is not known."""
-    run_due(s, p, out, ts)
-    if not keep_quote(s, ts, id_, bid, bid_qty, ask, ask_qty):
-        return
-    if s.n_orders == 0 and s.n_positions == 0:
-        return
-    _cause(s, _QUOTE, ts, id_)
-    rest_on_quote(s, p, out, ts)
-    exits_on_touch(s, p, out, ts, bid, ask, False, _STOP_BOOK, _TARGET_BOOK)
-    settle(s, p, out)
+    if s.n_requests > 0:
+        wake(s, p, out, _GAP, ts, id_)
+    good = keep_quote(s, ts, id_, bid, bid_qty, ask, ask_qty)
+    if good and (s.n_orders > 0 or s.n_positions > 0):
+        s.event.bid = bid
+        s.event.ask = ask
+        wake(s, p, out, _QUOTE, ts, id_)
 
 
-@njit(cache=True, nogil=True)
-def sim_bar(s, p, out, ts, id_, open_ns, open_, high, low, close):
-    """A closed bar of [open_ns, ts); it acts only where no finer data were seen since its start."""
-    run_due(s, p, out, ts)
+@internal
+def _bar_counts(s, open_ns, high, low):
+    """True when a bar may act: its prices are sane and no finer data were seen since its start."""
     if s.trade_ns >= open_ns or s.book_ns >= open_ns or s.quote_ns >= open_ns:
-        return
+        return False
     if low <= 0 or high < low:
         s.violations[V_BAD_EVENT] += 1
-        return
-    if s.n_orders > 0 or s.n_positions > 0:
-        _cause(s, _BAR, ts, id_)
-        stops_on_bar(s, p, out, ts, open_ns, open_, high, low)
-        targets_on_bar(s, p, out, ts, open_ns, high, low, close)
-        rest_on_bar(s, p, out, ts, open_ns, high, low, close)
-        stops_on_bar(s, p, out, ts, open_ns, open_, high, low)
-        settle(s, p, out)
-    keep_last(s, _BAR, ts, id_, close, 0)
+        return False
+    return True
 
 
-@njit(cache=True, nogil=True)
+@inlined
+def sim_bar(s, p, out, ts, id_, open_ns, open_, high, low, close):
+    """A closed bar of [open_ns, ts); it acts only where no finer data were seen since its start."""
+    if s.n_requests > 0:
+        wake(s, p, out, _GAP, ts, id_)
+    if _bar_counts(s, open_ns, high, low):
+        if s.n_orders > 0 or s.n_positions > 0:
+            e = s.event
+            e.open_ns = open_ns
+            e.open = open_
+            e.high = high
+            e.low = low
+            e.close = close
+            wake(s, p, out, _BAR, ts, id_)
+        keep_last(s, _BAR, ts, id_, close, _ZERO)
+
+
+@inlined
 def sim_clock(s, p, out, now):
     """Time reaches ``now`` (ns): what is due arrives, what was reported becomes known."""
-    run_due(s, p, out, now)
+    if s.n_requests > 0:
+        wake(s, p, out, _GAP, now, _ZERO)
     s.now_ns = max(s.now_ns, now)
     apply_reports(s, now)
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def sim_boundary(s, p, out, now):
     """A decision boundary at ``now`` (ns), before the strategy looks: due things, stop-out, equity.
 
     A sample of the equity is written on every whole UTC minute.
     """
-    run_due(s, p, out, now)
+    if s.n_orders > 0 or s.n_positions > 0:
+        s.event.bid = 0
+        s.event.ask = 0
+        wake(s, p, out, _CLOCK, now, _ZERO)
     s.now_ns = max(s.now_ns, now)
-    stop_out(s, p, out)
-    settle(s, p, out)
     apply_reports(s, now)
     if now % MINUTE_NS == 0:
         write_equity(s, out, now, equity_now(s, p))

@@ -10,9 +10,10 @@ quote that is newer than the snapshot in use bounds its prices from the unfavour
 
 from __future__ import annotations
 
-from numba import njit
+import numpy as np
 
-from data.events import Kind
+from data.events import FillReason, Kind
+from engine.kernel.compiled import internal
 from engine.kernel.matching_state import (
     FROM_BOOK,
     FROM_LAST,
@@ -24,67 +25,57 @@ from engine.kernel.matching_state import (
     worse,
 )
 
-_DEPTH = int(Kind.DEPTH)
-_QUOTE = int(Kind.QUOTE)
+_DEPTH = np.int64(Kind.DEPTH)
+_QUOTE = np.int64(Kind.QUOTE)
+_BOOK_WALK = np.int64(FillReason.BOOK_WALK)
+_QUOTE_TOUCH = np.int64(FillReason.QUOTE_TOUCH)
+_LAST_PRICE = np.int64(FillReason.LAST_PRICE)
 
 
-@njit(cache=True, nogil=True)
-def book_is_fresh(s, p):
-    """True when the last snapshot may be traded against at ``s.now_ns``."""
-    return s.book_ns > 0 and s.now_ns - s.book_ns <= p.stale_ns
-
-
-@njit(cache=True, nogil=True)
-def quote_is_fresh(s, p):
-    """True when the last quote may be traded against at ``s.now_ns``."""
-    return s.quote_ns > 0 and s.now_ns - s.quote_ns <= p.stale_ns
-
-
-@njit(cache=True, nogil=True)
-def quote_bound(s, p, t):
-    """Price that a taker of side ``t`` cannot beat while a quote is newer than the book; 0 = none."""
-    if s.quote_ns > s.book_ns and quote_is_fresh(s, p):
-        return s.quote_price[(t + 1) // 2]
-    return 0
-
-
-@njit(cache=True, nogil=True)
-def touch(s, p, t):
-    """(price, source): what a taker of side ``t`` meets first; price 0 where there is nothing.
-
-    Price units, before slippage. A fresh snapshot with an empty side gives (0, FROM_BOOK).
-    """
-    k = (t + 1) // 2
-    if book_is_fresh(s, p):
-        if s.n_levels[k] == 0:
-            return 0, FROM_BOOK
-        price = s.book_price[k, 0]
-        bound = quote_bound(s, p, t)
-        if bound > 0:
-            price = worse(t, price, bound)
-        return price, FROM_BOOK
-    if quote_is_fresh(s, p):
-        return s.quote_price[k], FROM_QUOTE
+@internal
+def source_now(s, p):
+    """Which market data (a FROM_ code) an order would meet at ``s.now_ns``."""
+    if s.book_ns > 0 and s.now_ns - s.book_ns <= p.stale_ns:
+        return FROM_BOOK
+    if s.quote_ns > 0 and s.now_ns - s.quote_ns <= p.stale_ns:
+        return FROM_QUOTE
     recent = p.price_stale_ns == 0 or s.now_ns - s.last_ns <= p.price_stale_ns
-    if s.last_price > 0 and recent:
-        return max(1, s.last_price + t * p.half_spread), FROM_LAST
-    return 0, FROM_NOTHING
+    return FROM_LAST if s.last_price > 0 and recent else FROM_NOTHING
 
 
-@njit(cache=True, nogil=True)
-def flat_price(s, p, t, source, bound):
-    """Price of a whole fill with no book: touch, never better than ``bound`` (0 = none), slippage."""
-    price = s.quote_price[(t + 1) // 2]
+@internal
+def quote_bound(s, p, t):
+    """Price that a taker of side ``t`` cannot beat while the quote is newer than the book; or 0."""
+    newer = s.quote_ns > s.book_ns and s.now_ns - s.quote_ns <= p.stale_ns
+    return s.quote_price[(t + 1) // 2] if newer else 0
+
+
+@internal
+def touch(s, p, t, source):
+    """Price that a taker of side ``t`` meets first in ``source``, before slippage; 0: nothing."""
+    k = (t + 1) // 2
+    if source == FROM_NOTHING or (source == FROM_BOOK and s.n_levels[k] == 0):
+        return 0
+    if source == FROM_QUOTE:
+        return s.quote_price[k]
     if source == FROM_LAST:
-        price = s.last_price + t * p.half_spread
+        return max(1, s.last_price + t * p.half_spread)
+    bound = quote_bound(s, p, t)
+    return worse(t, s.book_price[k, 0], bound) if bound > 0 else s.book_price[k, 0]
+
+
+@internal
+def flat_price(s, p, t, source, bound):
+    """Price of a fill with no book: the touch, no better than ``bound`` (0: none), slipped."""
+    price = touch(s, p, t, source)
     if bound > 0:
         price = worse(t, price, bound)
     return max(1, price + t * p.slippage)
 
 
-@njit(cache=True, nogil=True)
+@internal
 def free_in_book(s, t, limit):
-    """Quantity of the snapshot that a taker of side ``t`` may still take up to ``limit`` (0 = any)."""
+    """Quantity that a taker of side ``t`` may still take up to ``limit`` (0: any price)."""
     k = (t + 1) // 2
     total = 0
     for i in range(s.n_levels[k]):
@@ -94,37 +85,58 @@ def free_in_book(s, t, limit):
     return total
 
 
-@njit(cache=True, nogil=True)
-def use_book(s, t, limit, qty):
-    """Remember that ``qty`` was taken by side ``t`` from the levels up to ``limit``, best first."""
-    k = (t + 1) // 2
+@internal
+def shown(s, kind, side, price, want):
+    """Quantity, up to ``want``, that the event just kept shows to an order resting at ``price``.
+
+    ``kind`` DEPTH or QUOTE, ``side`` of the resting order; a quote of unknown size serves all.
+    """
+    if kind == _DEPTH:
+        return min(want, free_in_book(s, side, price))
+    k = (side + 1) // 2
+    if side * s.quote_price[k] > side * price:
+        return 0
+    if s.quote_qty[k] == 0:
+        return want
+    return min(want, max(0, s.quote_qty[k] - s.quote_used[k]))
+
+
+@internal
+def use_shown(s, kind, side, price, qty):
+    """Remember that ``qty`` of what :func:`shown` gave is taken, best price first."""
+    k = (side + 1) // 2
+    if kind == _QUOTE:
+        s.quote_used[k] += qty
+        return
     for i in range(s.n_levels[k]):
-        if qty == 0 or t * s.book_price[k, i] > t * limit:
+        if qty == 0 or side * s.book_price[k, i] > side * price:
             break
-        q = min(qty, max(0, s.book_qty[k, i] - s.book_used[k, i]))
-        s.book_used[k, i] += q
-        qty -= q
+        part = min(qty, max(0, s.book_qty[k, i] - s.book_used[k, i]))
+        s.book_used[k, i] += part
+        qty -= part
     s.book_taken = 1
 
 
-@njit(cache=True, nogil=True)
+@internal
 def blame(s, source):
-    """Make the market data named by ``source`` the cause of the fills to come."""
+    """Make the market data of ``source`` the cause of the fills to come; their FillReason."""
     if source == FROM_BOOK:
         s.cause_kind = _DEPTH
         s.cause_ns = s.book_ns
         s.cause_id = s.book_id
-    elif source == FROM_QUOTE:
+        return _BOOK_WALK
+    if source == FROM_QUOTE:
         s.cause_kind = _QUOTE
         s.cause_ns = s.quote_ns
         s.cause_id = s.quote_id
-    else:
-        s.cause_kind = s.last_kind
-        s.cause_ns = s.last_ns
-        s.cause_id = s.last_id
+        return _QUOTE_TOUCH
+    s.cause_kind = s.last_kind
+    s.cause_ns = s.last_ns
+    s.cause_id = s.last_id
+    return _LAST_PRICE
 
 
-@njit(cache=True, nogil=True)
+@internal
 def keep_book(s, ts, id_, bid_price, bid_qty, b0, b1, ask_price, ask_qty, a0, a1):
     """Copy a snapshot; False (and no book) when it is crossed. Forgets what was taken before."""
     bids = min(b1 - b0, LEVELS)
@@ -155,7 +167,7 @@ def keep_book(s, ts, id_, bid_price, bid_qty, b0, b1, ask_price, ask_qty, a0, a1
     return True
 
 
-@njit(cache=True, nogil=True)
+@internal
 def keep_quote(s, ts, id_, bid, bid_qty, ask, ask_qty):
     """Remember a quote; False (and no quote) when it is crossed or has a price of 0 or less."""
     s.quote_id = id_
@@ -173,7 +185,7 @@ def keep_quote(s, ts, id_, bid, bid_qty, ask, ask_qty):
     return True
 
 
-@njit(cache=True, nogil=True)
+@internal
 def keep_last(s, kind, ts, id_, price, side):
     """Remember the last price and the event that gave it."""
     s.last_kind = kind

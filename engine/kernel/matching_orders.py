@@ -8,24 +8,31 @@ first out. It refuses to know what later events do to a resting order.
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
-from data.events import FillReason, Liquidity, OrderReason, OrderType
+from data.events import Liquidity, OrderReason, OrderType
 from engine.kernel.account import (
-    cancel_order,
     closable_qty,
+    end_order,
     execute,
     margin_bears,
     money_fits,
     order_step,
-    refuse_order,
 )
-from engine.kernel.matching_book import blame, flat_price, free_in_book, quote_bound, touch
+from engine.kernel.compiled import inlined, internal
+from engine.kernel.matching_book import (
+    blame,
+    flat_price,
+    free_in_book,
+    quote_bound,
+    source_now,
+    touch,
+)
 from engine.kernel.matching_reports import settle
 from engine.kernel.matching_state import (
     FROM_BOOK,
     FROM_NOTHING,
-    FROM_QUOTE,
     NEVER,
     ORDERS,
     REQUEST_CANCEL,
@@ -37,175 +44,157 @@ from engine.kernel.matching_state import (
     V_REQUESTS,
     worse,
 )
-from engine.kernel.orders import ACCEPT, SUBMIT, is_live
+from engine.kernel.orders import ACCEPT, CANCEL, REFUSE, SUBMIT, is_live
 from engine.kernel.queue_position import queue_join
 
-_MARKET = int(OrderType.MARKET)
-_LIMIT = int(OrderType.LIMIT)
-_TAKER = int(Liquidity.TAKER)
-_BOOK_WALK = int(FillReason.BOOK_WALK)
-_QUOTE_TOUCH = int(FillReason.QUOTE_TOUCH)
-_LAST_PRICE = int(FillReason.LAST_PRICE)
-_NONE = int(OrderReason.NONE)
-_NO_PRICE = int(OrderReason.NO_PRICE)
-_NO_LIQUIDITY = int(OrderReason.NO_LIQUIDITY)
-_MARGIN = int(OrderReason.MARGIN)
-_BAD_QTY = int(OrderReason.BAD_QTY)
-_BAD_PRICE = int(OrderReason.BAD_PRICE)
-_BAD_ORDER = int(OrderReason.BAD_ORDER)
-_BY_STRATEGY = int(OrderReason.BY_STRATEGY)
-_NO_SLOT = int(OrderReason.NO_SLOT)
-_WOULD_TAKE = int(OrderReason.WOULD_TAKE)
-_OVERFLOW = int(OrderReason.OVERFLOW)
-_NOTHING_TO_REDUCE = int(OrderReason.NOTHING_TO_REDUCE)
+_MARKET = np.int64(OrderType.MARKET)
+_LIMIT = np.int64(OrderType.LIMIT)
+_TAKER = np.int64(Liquidity.TAKER)
+_NONE = np.int64(OrderReason.NONE)
+_NO_PRICE = np.int64(OrderReason.NO_PRICE)
+_NO_LIQUIDITY = np.int64(OrderReason.NO_LIQUIDITY)
+_MARGIN = np.int64(OrderReason.MARGIN)
+_BAD_QTY = np.int64(OrderReason.BAD_QTY)
+_BAD_PRICE = np.int64(OrderReason.BAD_PRICE)
+_BAD_ORDER = np.int64(OrderReason.BAD_ORDER)
+_BY_STRATEGY = np.int64(OrderReason.BY_STRATEGY)
+_NO_SLOT = np.int64(OrderReason.NO_SLOT)
+_WOULD_TAKE = np.int64(OrderReason.WOULD_TAKE)
+_OVERFLOW = np.int64(OrderReason.OVERFLOW)
+_NOTHING_TO_REDUCE = np.int64(OrderReason.NOTHING_TO_REDUCE)
 
 
 # --- taking ----------------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
-def can_take(s, p, t):
-    """(price, source, reason): touch of a taker of side ``t``, and why it cannot take (0 = it can)."""
-    price, source = touch(s, p, t)
+@internal
+def cannot_take(s, source, t):
+    """OrderReason why a taker of side ``t`` finds nothing in ``source``; 0: it does."""
     if source == FROM_NOTHING:
-        return price, source, _NO_PRICE
-    if source == FROM_BOOK and free_in_book(s, t, 0) == 0:
-        return price, source, _NO_LIQUIDITY
-    return price, source, _NONE
+        return _NO_PRICE
+    if source == FROM_BOOK and free_in_book(s, t, _NONE) == 0:
+        return _NO_LIQUIDITY
+    return _NONE
 
 
-@njit(cache=True, nogil=True)
-def _walk(s, p, out, o, want, limit, bound):
-    """Take up to ``want`` from the snapshot, level by level; one fill a level."""
+@internal
+def take(s, p, out, o, want, source, limit, bound):
+    """Take up to ``want`` as ``o`` from ``source``: level by level from a book, else in one piece.
+
+    Prices are no worse than ``limit`` and no better than ``bound`` (0: none). Cause, reason and
+    liquidity stand in ``s``. Returns what was filled.
+    """
     t = o.side
     k = (t + 1) // 2
+    from_book = source == FROM_BOOK
+    newer = quote_bound(s, p, t) if from_book else 0
+    if newer > 0:
+        bound = newer if bound == 0 else worse(t, bound, newer)
     left = want
-    for i in range(s.n_levels[k]):
-        free = s.book_qty[k, i] - s.book_used[k, i]
-        if left == 0:
-            break
-        if free <= 0:
+    for i in range(s.n_levels[k] if from_book else 1):
+        part = left
+        if from_book:
+            part = min(left, s.book_qty[k, i] - s.book_used[k, i])
+            price = s.book_price[k, i]
+            if bound > 0:
+                price = worse(t, price, bound)
+            if limit > 0 and t * price > t * limit:
+                break
+        else:
+            price = flat_price(s, p, t, source, bound)
+            if limit > 0 and t * price > t * limit:
+                price = limit
+        if part <= 0:
             continue
-        price = s.book_price[k, i]
-        if bound > 0:
-            price = worse(t, price, bound)
-        if limit > 0 and t * price > t * limit:
-            break
-        part = min(left, free)
         done = execute(s, p, out, o, part, price)
-        s.book_used[k, i] += done
-        s.book_taken = 1
+        if from_book:
+            s.book_used[k, i] += done
+            s.book_taken = 1
         left -= done
-        if done < part:
+        if done < part or left == 0:
             break
     return want - left
-
-
-@njit(cache=True, nogil=True)
-def take(s, p, out, o, want, source, limit, bound):
-    """Take up to ``want`` as ``o`` from ``source``, no worse than ``limit``, no better than ``bound``.
-
-    Prices of 0 do not bind. Cause, reason and liquidity stand in ``s``. Returns what was filled.
-    """
-    if source == FROM_BOOK:
-        newer = quote_bound(s, p, o.side)
-        if newer > 0:
-            bound = newer if bound == 0 else worse(o.side, bound, newer)
-        return _walk(s, p, out, o, want, limit, bound)
-    price = flat_price(s, p, o.side, source, bound)
-    if limit > 0 and o.side * price > o.side * limit:
-        price = limit
-    return execute(s, p, out, o, want, price)
 
 
 # --- arrival ---------------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@internal
 def _margin_allows(s, p, o, price):
     """True when the account can bear what ``o`` would open at ``price``."""
     closes = min(o.qty, closable_qty(s, p, o))
     if o.reduce_only or closes == o.qty:
         return True
-    released = s.margin if closes > 0 else 0
+    released = s.margin if closes > 0 else _NONE
     return margin_bears(s, p, price, o.qty - closes, released)
 
 
-@njit(cache=True, nogil=True)
-def _take_on_arrival(s, p, out, o, source, limit):
-    """Fill what the market shows now; the reduce-only part never exceeds what there is to reduce."""
-    s.liquidity = _TAKER
-    s.queue_ahead = 0
-    s.why = _LAST_PRICE
-    if source == FROM_BOOK:
-        s.why = _BOOK_WALK
-    elif source == FROM_QUOTE:
-        s.why = _QUOTE_TOUCH
-    blame(s, source)
-    s.refusal = 0
-    want = min(o.left, closable_qty(s, p, o)) if o.reduce_only else o.left
-    done = take(s, p, out, o, want, source, limit, 0)
-    if o.left == 0:
-        return
-    if s.refusal > 0:
-        cancel_order(s, out, o, s.refusal)
-    elif o.reduce_only and done == want:
-        cancel_order(s, out, o, _NOTHING_TO_REDUCE)
-
-
-@njit(cache=True, nogil=True)
-def _arrive_market(s, p, out, o, price, source, reason):
-    """A market order takes what it can; what nothing can serve is cancelled, not invented."""
-    if reason > 0:
-        refuse_order(s, out, o, reason)
-    elif not _margin_allows(s, p, o, price):
-        refuse_order(s, out, o, _MARGIN)
+@internal
+def _refusal_on_arrival(s, p, o, source, price, takes):
+    """OrderReason why the matching engine refuses ``o``, 0 when it accepts it."""
+    if o.reduce_only and closable_qty(s, p, o) == 0:
+        return _NOTHING_TO_REDUCE
+    if o.type == _LIMIT:
+        if takes and o.tif == TIF_POST_ONLY:
+            return _WOULD_TAKE
+        price = o.price
     else:
-        order_step(s, o, ACCEPT)
-        _take_on_arrival(s, p, out, o, source, 0)
-        if is_live(o.state):
-            cancel_order(s, out, o, _NO_LIQUIDITY)
+        reason = cannot_take(s, source, o.side)
+        if reason > 0:
+            return reason
+    return _NONE if _margin_allows(s, p, o, price) else _MARGIN
 
 
-@njit(cache=True, nogil=True)
-def _arrive_limit(s, p, out, o, price, source, reason):
-    """A limit order takes what is better than its price, then rests, or ends if it may not rest."""
-    takes = price > 0 and o.side * price <= o.side * o.price
-    if takes and o.tif == TIF_POST_ONLY:
-        refuse_order(s, out, o, _WOULD_TAKE)
-        return
-    if not _margin_allows(s, p, o, o.price):
-        refuse_order(s, out, o, _MARGIN)
+@internal
+def _end_on_arrival(s, o, source, exhausted):
+    """OrderReason why a live order may not rest after it has taken, 0 when it may."""
+    if s.refusal > 0:
+        return s.refusal
+    if o.reduce_only and exhausted:
+        return _NOTHING_TO_REDUCE
+    if o.type == _LIMIT and o.tif != TIF_IOC:
+        return _NONE
+    return _NO_PRICE if source == FROM_NOTHING else _NO_LIQUIDITY
+
+
+@inlined
+def _arrive(s, p, out, o):
+    """The order reaches the matching engine at ``s.now_ns``: refused, or it takes, rests or ends.
+
+    A limit order takes what is not worse than its price and rests with what is left; what a market
+    order cannot be served with is cancelled, not invented. A reduce-only order never takes more
+    than there is to reduce.
+    """
+    o.active_ns = s.now_ns
+    source = source_now(s, p)
+    price = touch(s, p, o.side, source)
+    takes = o.type == _MARKET or (price > 0 and o.side * price <= o.side * o.price)
+    reason = _refusal_on_arrival(s, p, o, source, price, takes)
+    if reason > 0:
+        end_order(s, out, o, REFUSE, reason)
         return
     order_step(s, o, ACCEPT)
-    if takes and reason == 0:
-        _take_on_arrival(s, p, out, o, source, o.price)
-    if is_live(o.state):
-        if o.tif == TIF_IOC:
-            cancel_order(s, out, o, _NO_PRICE if source == FROM_NOTHING else _NO_LIQUIDITY)
-        else:
-            queue_join(s, p, o)
-
-
-@njit(cache=True, nogil=True)
-def _arrive(s, p, out, o):
-    """The order reaches the matching engine at ``s.now_ns``."""
-    o.active_ns = s.now_ns
-    s.changed = 1
-    if o.reduce_only and closable_qty(s, p, o) == 0:
-        refuse_order(s, out, o, _NOTHING_TO_REDUCE)
+    want = min(o.left, closable_qty(s, p, o)) if o.reduce_only else o.left
+    done = 0
+    s.refusal = 0
+    if takes:
+        s.liquidity = _TAKER
+        s.queue_ahead = 0
+        s.why = blame(s, source)
+        done = take(s, p, out, o, want, source, o.price, _NONE)
+    if not is_live(o.state):
         return
-    price, source, reason = can_take(s, p, o.side)
-    if o.type == _MARKET:
-        _arrive_market(s, p, out, o, price, source, reason)
+    reason = _end_on_arrival(s, o, source, done == want)
+    if reason > 0:
+        end_order(s, out, o, CANCEL, reason)
     else:
-        _arrive_limit(s, p, out, o, price, source, reason)
+        queue_join(s, o, source)
 
 
 # --- requests --------------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@internal
 def _find_order(s, order_id):
     """Slot of the order ``order_id``, -1 where it is not open."""
     for k in range(s.n_orders):
@@ -214,7 +203,7 @@ def _find_order(s, order_id):
     return -1
 
 
-@njit(cache=True, nogil=True)
+@internal
 def _find_position(s, position_id):
     """Slot of the position ``position_id``, -1 where it is not open."""
     for k in range(s.n_positions):
@@ -223,18 +212,18 @@ def _find_position(s, position_id):
     return -1
 
 
-@njit(cache=True, nogil=True)
+@internal
 def next_due(s):
     """Time (ns) at which the next request arrives, NEVER where none is under way."""
     return s.requests[s.request_head].due_ns if s.n_requests > 0 else NEVER
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _serve_request(s, p, out, r):
     """Carry out a request that has arrived; one whose object is gone does nothing."""
     if r.kind == REQUEST_MOVE_STOP:
         i = _find_position(s, r.id)
-        if i >= 0 and _levels_are_good(s.positions[i].side, 0, r.price, s.positions[i].target):
+        if i >= 0 and _levels_are_good(s.positions[i].side, _NONE, r.price, s.positions[i].target):
             s.positions[i].stop = r.price
             s.positions[i].armed_ns = s.now_ns
             s.changed = 1
@@ -245,10 +234,10 @@ def _serve_request(s, p, out, r):
     if r.kind == REQUEST_NEW:
         _arrive(s, p, out, s.orders[i])
     else:
-        cancel_order(s, out, s.orders[i], _BY_STRATEGY)
+        end_order(s, out, s.orders[i], CANCEL, _BY_STRATEGY)
 
 
-@njit(cache=True, nogil=True)
+@internal
 def run_due(s, p, out, upto):
     """Let every request arrive that is due at or before ``upto`` (ns), each at its own time."""
     while s.n_requests > 0:
@@ -262,7 +251,7 @@ def run_due(s, p, out, upto):
         settle(s, p, out)
 
 
-@njit(cache=True, nogil=True)
+@internal
 def _send(s, p, now, kind, id_, price):
     """Put a request on its way; False when the line is full."""
     if s.n_requests == REQUESTS:
@@ -280,15 +269,15 @@ def _send(s, p, now, kind, id_, price):
 # --- what a strategy asks for ----------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@internal
 def _price_is_good(p, price):
     """True for a price that is 0 (none) or a whole number of price steps."""
     return price == 0 or (price > 0 and price % p.price_step == 0)
 
 
-@njit(cache=True, nogil=True)
+@internal
 def _levels_are_good(side, price, stop, target):
-    """True when stop < price < target for a long (mirrored for a short), as far as they are given."""
+    """True when stop < price < target for a long (mirrored for a short), as far as given."""
     if stop > 0 and target > 0 and side * stop >= side * target:
         return False
     if price == 0:
@@ -297,7 +286,7 @@ def _levels_are_good(side, price, stop, target):
     return below and (target == 0 or side * target > side * price)
 
 
-@njit(cache=True, nogil=True)
+@internal
 def _fault(s, p, o):
     """OrderReason why an order may not be sent, 0 when it may."""
     known_kind = o.type == _MARKET or o.type == _LIMIT
@@ -320,7 +309,7 @@ def _fault(s, p, o):
     return 0
 
 
-@njit(cache=True, nogil=True)
+@internal
 def _free_slot(s):
     """Slot of no open order; the scratch slot where all are in use."""
     for i in range(ORDERS):
@@ -329,7 +318,7 @@ def _free_slot(s):
     return ORDERS
 
 
-@njit(cache=True, nogil=True)
+@internal
 def new_order(s, o, kind, side, qty, price):
     """Make the slot ``o`` a new order that nobody has seen yet (state EMPTY)."""
     s.order_id += 1
@@ -384,7 +373,7 @@ def sim_submit(
     o.exit_reason = exit_reason
     reason = _fault(s, p, o)
     if reason > 0:
-        refuse_order(s, out, o, reason)
+        end_order(s, out, o, REFUSE, reason)
         o.id = 0
         s.changed = 0
         return 0
@@ -413,7 +402,7 @@ def sim_cancel(s, p, out, now, order_id):
     i = _find_order(s, order_id)
     if i >= 0 and s.orders[i].cancelling:
         return 0
-    if not _send(s, p, now, REQUEST_CANCEL, order_id, 0):
+    if not _send(s, p, now, REQUEST_CANCEL, order_id, _NONE):
         return 0
     if i >= 0:
         s.orders[i].cancelling = 1

@@ -6,15 +6,14 @@ that finds no room is counted in ``out.lost``. It refuses to know why anything h
 
 from __future__ import annotations
 
-from numba import njit
-
+from engine.kernel.compiled import internal
 from engine.kernel.matching_state import MODEL_VERSION
 from engine.kernel.outputs import EQUITY_MAX, FILLS_MAX, ORDERS_MAX, POSITIONS_MAX
 
 _MODEL = MODEL_VERSION * 10
 
 
-@njit(cache=True, nogil=True)
+@internal
 def write_order(out, o):
     """Append the row of the order slot ``o`` as it stands."""
     if out.n_orders >= ORDERS_MAX:
@@ -37,7 +36,7 @@ def write_order(out, o):
     out.n_orders += 1
 
 
-@njit(cache=True, nogil=True)
+@internal
 def write_fill(s, p, out, o, position_id, qty, price, fee, pnl):
     """Append a fill of order ``o`` under the cause that stands in ``s``; money in 1e-8."""
     s.fill_id += 1
@@ -66,7 +65,7 @@ def write_fill(s, p, out, o, position_id, qty, price, fee, pnl):
     out.n_fills += 1
 
 
-@njit(cache=True, nogil=True)
+@internal
 def write_position(out, w):
     """Append the row of the position slot ``w``; closed_ns 0 means that it is open."""
     if out.n_positions >= POSITIONS_MAX:
@@ -91,7 +90,7 @@ def write_position(out, w):
     out.n_positions += 1
 
 
-@njit(cache=True, nogil=True)
+@internal
 def write_equity(s, out, ts_ns, equity):
     """Append a sample of the account at ``ts_ns``; ``equity`` is money. Keeps the peak."""
     s.peak_equity = max(s.peak_equity, equity)

@@ -11,18 +11,19 @@ later than it should, never earlier.
 
 from __future__ import annotations
 
-from numba import njit
+import numpy as np
 
 from data.events import OrderReason, OrderState
-from engine.kernel.account import cancel_order, drop_closed, live_reducer_is_idle
+from engine.kernel.account import drop_closed, end_order, live_reducer_is_idle
+from engine.kernel.compiled import internal
 from engine.kernel.matching_state import NEVER, REPORTS
-from engine.kernel.orders import is_live
+from engine.kernel.orders import CANCEL, is_live
 
-_POSITION_CLOSED = int(OrderReason.POSITION_CLOSED)
-_PENDING = int(OrderState.PENDING)
+_POSITION_CLOSED = np.int64(OrderReason.POSITION_CLOSED)
+_PENDING = np.int64(OrderState.PENDING)
 
 
-@njit(cache=True, nogil=True)
+@internal
 def apply_reports(s, now):
     """Make known what was reported up to ``now`` (ns)."""
     while s.n_reports > 0:
@@ -42,7 +43,7 @@ def apply_reports(s, now):
         s.n_reports -= 1
 
 
-@njit(cache=True, nogil=True)
+@internal
 def _report_slot(s, known_ns):
     """Index of the report that becomes known at ``known_ns``: the youngest, or a new one."""
     last = (s.report_head + s.n_reports - 1) % REPORTS
@@ -55,7 +56,7 @@ def _report_slot(s, known_ns):
     return (last + 1) % REPORTS
 
 
-@njit(cache=True, nogil=True)
+@internal
 def send_report(s, p):
     """Send the account as it stands; position fields are those of the oldest open position."""
     apply_reports(s, s.now_ns)
@@ -78,7 +79,7 @@ def send_report(s, p):
     r.ended = s.ended
 
 
-@njit(cache=True, nogil=True)
+@internal
 def _drop_ended_orders(s, p, out):
     """End reduce-only orders whose position is gone, and free the slots of ended orders."""
     kept = 0
@@ -86,7 +87,7 @@ def _drop_ended_orders(s, p, out):
         i = s.order_at[k]
         o = s.orders[i]
         if live_reducer_is_idle(s, p, o):
-            cancel_order(s, out, o, _POSITION_CLOSED)
+            end_order(s, out, o, CANCEL, _POSITION_CLOSED)
         if o.state == _PENDING or is_live(o.state):
             s.order_at[kept] = i
             kept += 1
@@ -95,9 +96,9 @@ def _drop_ended_orders(s, p, out):
     s.n_orders = kept
 
 
-@njit(cache=True, nogil=True)
+@internal
 def draw_band(s):
-    """Prices at or below ``band_lo``, or at or above ``band_hi``, may wake an order or a position."""
+    """Prices up to ``band_lo``, or from ``band_hi`` on, may wake an order or a position."""
     lo = -NEVER
     hi = NEVER
     for k in range(s.n_orders):
@@ -121,7 +122,7 @@ def draw_band(s):
     s.band_hi = hi
 
 
-@njit(cache=True, nogil=True)
+@internal
 def settle(s, p, out):
     """Tidy up after an event that changed something; must follow every such event."""
     if s.changed == 0:

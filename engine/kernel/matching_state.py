@@ -18,6 +18,7 @@ import numpy as np
 from numba import njit
 
 from data.events import DEPTH_LEVELS_MAX
+from engine.kernel.compiled import internal
 
 MODEL_VERSION = 1
 """Version of the fill model. Any change that can change a fill raises it."""
@@ -41,14 +42,14 @@ QUEUE_POWER = 1
 QUEUE_LOG = 2
 QUEUE_RATIO = 3
 
-REQUEST_NEW = 0
-REQUEST_CANCEL = 1
-REQUEST_MOVE_STOP = 2
+REQUEST_NEW = np.int64(0)
+REQUEST_CANCEL = np.int64(1)
+REQUEST_MOVE_STOP = np.int64(2)
 
-FROM_NOTHING = 0
-FROM_BOOK = 1
-FROM_QUOTE = 2
-FROM_LAST = 3
+FROM_NOTHING = np.int64(0)
+FROM_BOOK = np.int64(1)
+FROM_QUOTE = np.int64(2)
+FROM_LAST = np.int64(3)
 
 V_ORDER_STATE = 0
 V_OVERFLOW = 1
@@ -73,8 +74,8 @@ def _ints(names: str) -> list[tuple[str, str]]:
 
 ORDER_SLOT = np.dtype(
     _ints(
-        "id decision_id position_id named travelled type side qty left price stop target reduce_only "
-        "tif exit_reason state reason sent_ns active_ns done_ns cancelling "
+        "id decision_id position_id named travelled type side qty left price stop target "
+        "reduce_only tif exit_reason state reason sent_ns active_ns done_ns cancelling "
         "front level_qty traded queue_ns"
     ),
     align=True,
@@ -104,6 +105,10 @@ REPORT = np.dtype(
 )
 """The account as it stood, on its way back; ``ended`` counts the strategy's orders that ended."""
 
+EVENT = np.dtype(_ints("kind ts id price qty side bid ask open_ns open high low close"), align=True)
+"""The event that is being matched. A trade stands in ``bid`` and ``ask`` too; a touch of 0 is an
+empty side; ``open_ns`` to ``close`` belong to a bar."""
+
 SIM_STATE = np.dtype(
     [
         *_ints(
@@ -112,10 +117,12 @@ SIM_STATE = np.dtype(
             "now_ns balance peak_equity margin net_qty closed exit_reason exit_ns "
             "submitted ended order_id fill_id position_id changed news "
             "cause_kind cause_ns cause_id why liquidity queue_ahead refusal "
+            "exit_kind exit_price exit_bound "
             "last_price last_ns last_id last_side last_kind trade_ns "
             "quote_ns quote_id book_ns book_id book_taken band_lo band_hi "
             "n_orders n_positions request_head n_requests report_head n_reports reports_merged"
         ),
+        ("event", EVENT),
         ("violations", "i8", (8,)),
         ("quote_price", "i8", (2,)),
         ("quote_qty", "i8", (2,)),
@@ -162,7 +169,7 @@ def sim_init(s, p):
     s.band_hi = NEVER
 
 
-@njit(cache=True, nogil=True)
+@internal
 def worse(t, a, b):
     """The price, of ``a`` and ``b``, that is worse for a taker of side ``t`` (+1 buys)."""
     return max(a, b) if t > 0 else min(a, b)

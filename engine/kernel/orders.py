@@ -45,23 +45,23 @@ counted; a run with a non-zero count is not to be trusted.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from data.events import OrderState
+from engine.kernel.compiled import internal
 
-SUBMIT = 0
-REFUSE = 1
-ACCEPT = 2
-FILL_PART = 3
-FILL_ALL = 4
-CANCEL = 5
+SUBMIT = np.int64(0)
+REFUSE = np.int64(1)
+ACCEPT = np.int64(2)
+FILL_PART = np.int64(3)
+FILL_ALL = np.int64(4)
+CANCEL = np.int64(5)
 EVENT_NAMES = ("SUBMIT", "REFUSE", "ACCEPT", "FILL_PART", "FILL_ALL", "CANCEL")
 """Names of the order events, by number."""
 
 ILLEGAL = -1
-"""What :func:`next_state` gives for a pair that the table does not hold."""
+"""What the compiled table holds for a pair that is not in TRANSITIONS."""
 
-TRANSITIONS: dict[tuple[OrderState, int], OrderState] = {
+TRANSITIONS: dict[tuple[OrderState, np.int64], OrderState] = {
     (OrderState.EMPTY, SUBMIT): OrderState.PENDING,
     (OrderState.EMPTY, REFUSE): OrderState.REJECTED,
     (OrderState.PENDING, REFUSE): OrderState.REJECTED,
@@ -92,21 +92,15 @@ _WORKING = int(OrderState.WORKING)
 _PARTIAL = int(OrderState.PARTIAL)
 
 
-@njit(cache=True, nogil=True)
-def next_state(state, event):
-    """State (int64) that ``event`` leads to from ``state``, or ILLEGAL."""
-    return _TABLE[state, event]
-
-
-@njit(cache=True, nogil=True)
+@internal
 def is_live(state):
     """True while the matching engine holds the order (WORKING or PARTIAL)."""
-    return state == _WORKING or state == _PARTIAL
+    return _WORKING <= state <= _PARTIAL
 
 
-@njit(cache=True, nogil=True)
+@internal
 def advance(order, event):
-    """Move ``order`` (a record with a ``state`` field) by ``event``; False and no change if illegal."""
+    """Move ``order`` (a record with a ``state``) by ``event``; False, unchanged, if illegal."""
     after = _TABLE[order.state, event]
     if after == ILLEGAL:
         return False

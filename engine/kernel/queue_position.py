@@ -28,18 +28,22 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from data.events import FP9
-from engine.kernel.matching_book import book_is_fresh, quote_is_fresh
-from engine.kernel.matching_state import QUEUE_LOG, QUEUE_POWER, QUEUE_RATIO, QUEUE_RISK_AVERSE
+from engine.kernel.compiled import internal
+from engine.kernel.matching_state import (
+    FROM_BOOK,
+    FROM_QUOTE,
+    QUEUE_LOG,
+    QUEUE_RATIO,
+    QUEUE_RISK_AVERSE,
+)
 from engine.kernel.numbers import fp9
 
 UNKNOWN = -1
 """``front`` of an order whose level was never visible."""
 
 
-@njit(cache=True, nogil=True)
+@internal
 def _power(x, n):
     """x**n of a float by multiplication, n a positive int."""
     y = 1.0
@@ -48,7 +52,7 @@ def _power(x, n):
     return y
 
 
-@njit(cache=True, nogil=True)
+@internal
 def chance_behind(model, n, front, back):
     """Chance, int at 1e-9, that a cancellation at the level happened behind us."""
     if front <= 0:
@@ -67,7 +71,7 @@ def chance_behind(model, n, front, back):
     return fp9(behind / (behind + ahead))
 
 
-@njit(cache=True, nogil=True)
+@internal
 def front_after(model, n, front, before, traded, total):
     """Quantity ahead once the level shows ``total``.
 
@@ -84,7 +88,7 @@ def front_after(model, n, front, before, traded, total):
     return max(0, min(front, total))
 
 
-@njit(cache=True, nogil=True)
+@internal
 def level_in_book(s, side, price):
     """Total shown at ``price`` on our own side of the snapshot, -1 where that is not visible."""
     k = (1 - side) // 2
@@ -99,7 +103,7 @@ def level_in_book(s, side, price):
     return 0
 
 
-@njit(cache=True, nogil=True)
+@internal
 def level_in_quote(s, side, price):
     """Total shown at ``price`` by the last quote, -1 where that is not visible."""
     k = (1 - side) // 2
@@ -110,38 +114,36 @@ def level_in_quote(s, side, price):
     return UNKNOWN
 
 
-@njit(cache=True, nogil=True)
-def queue_join(s, p, o):
-    """The order ``o`` joins the end of its level; the queue is unknown where nothing shows it."""
+@internal
+def queue_join(s, o, source):
+    """The order ``o`` joins the end of its level as ``source`` shows it; else it is unknown."""
     o.front = UNKNOWN
     o.queue_ns = 0
-    if book_is_fresh(s, p):
+    if source == FROM_BOOK:
         o.front = level_in_book(s, o.side, o.price)
         o.queue_ns = s.book_ns
-    elif quote_is_fresh(s, p):
+    elif source == FROM_QUOTE:
         o.front = level_in_quote(s, o.side, o.price)
         o.queue_ns = s.quote_ns
     o.level_qty = max(0, o.front)
     o.traded = 0
 
 
-@njit(cache=True, nogil=True)
+@internal
 def queue_see(p, o, total, ts):
-    """The level of ``o`` shows ``total`` at time ``ts``; nothing is learned from -1 or from older."""
+    """The level of ``o`` shows ``total`` at ``ts``; -1 and older sights teach nothing."""
     if total < 0 or ts < o.queue_ns:
         return
     if o.front == UNKNOWN:
         o.front = total
     else:
-        o.front = front_after(
-            p.queue_model, p.queue_power, o.front, o.level_qty, o.traded, total
-        )
+        o.front = front_after(p.queue_model, p.queue_power, o.front, o.level_qty, o.traded, total)
     o.level_qty = total
     o.traded = 0
     o.queue_ns = ts
 
 
-@njit(cache=True, nogil=True)
+@internal
 def queue_serve(o, qty, used):
     """Serve a trade of ``qty`` at the price of ``o``, of which our older orders took ``used``.
 
