@@ -45,9 +45,10 @@ class Progress:
         self.stream = stream if stream is not None else sys.stderr
         self.enabled = enabled
         self._tty = self.stream.isatty()
-        self._started_s = time.monotonic()
+        # The rate counts from the first report: what came before (compiling, opening) is not work.
+        self._first: tuple[float, int, int] | None = None
         # Elsewhere than on a terminal, work that ends within one interval prints nothing at all.
-        self._next_s = self._started_s + (0.0 if self._tty else PLAIN_INTERVAL_S)
+        self._next_s = time.monotonic() + (0.0 if self._tty else PLAIN_INTERVAL_S)
         self._width = 0
 
     def __enter__(self) -> Progress:
@@ -68,10 +69,12 @@ class Progress:
         if not self.enabled:
             return
         now_s = time.monotonic()
+        if self._first is None:
+            self._first = (now_s, done, market_ns)
         if now_s < self._next_s:
             return
         self._next_s = now_s + (TTY_INTERVAL_S if self._tty else PLAIN_INTERVAL_S)
-        self._write(self._line(done, market_ns, now_s - self._started_s))
+        self._write(self._line(done, market_ns, now_s))
 
     def say(self, text: str) -> None:
         """Print a line of talk above the progress line."""
@@ -84,14 +87,19 @@ class Progress:
         self._clear()
         self.enabled = False
 
-    def _line(self, done: int, market_ns: int, elapsed_s: float) -> str:
-        rate = done / elapsed_s if elapsed_s > 0 else 0.0
-        parts = [f"{self.label}: {done:,} {self.unit}", f"{_short(rate)} {self.unit}/s"]
+    def _line(self, done: int, market_ns: int, now_s: float) -> str:
+        assert self._first is not None
+        first_s, first_done, first_ns = self._first
+        elapsed_s = now_s - first_s
+        parts = [f"{self.label}: {done:,} {self.unit}"]
+        if elapsed_s > 0:
+            parts.append(f"{_short((done - first_done) / elapsed_s)} {self.unit}/s")
         if market_ns > 0:
             parts.append(f"at {format_utc(market_ns)[:19]}Z")
         share = self._share(done, market_ns)
-        if 0.0 < share <= 1.0 and elapsed_s > 0:
-            parts.append(f"{share:.0%}, {_clock(elapsed_s / share - elapsed_s)} left")
+        gained = share - self._share(first_done, first_ns)
+        if gained > 0 and share <= 1.0:
+            parts.append(f"{share:.0%}, {_clock((1.0 - share) * elapsed_s / gained)} left")
         return "  ".join(parts)
 
     def _share(self, done: int, market_ns: int) -> float:
