@@ -173,7 +173,8 @@ def _requote(s, p, rings, pool, table, exps):
     """Move the touch to the latent price when it has left it by the threshold."""
     mid = 0.5 * (s.best[0] + s.best[1])
     x = s.f - mid
-    if abs(x) <= s.h:
+    # beside an absorber the touch keeps close, because the pressure on it never lets go
+    if abs(x) <= (s.h if s.cap == 0 else min(s.h, p.hold)):
         return
     s.h = p.sticky * (0.25 + 1.5 * _draw(s, pool))
     if x > 0:
@@ -192,10 +193,13 @@ def _requote(s, p, rings, pool, table, exps):
 
 @njit(cache=True, nogil=True)
 def _close_spread(s, p, rings, pool, table, exps):
-    """An opened spread closes to one tick, on the side towards the latent price."""
+    """An opened spread closes to one tick, on the side towards the latent price.
+
+    Beside an absorber it closes towards the absorber: who presses bids up to it.
+    """
     if s.best[1] - s.best[0] <= 1 or _draw(s, pool) > REVERT:
         return
-    if s.f > 0.5 * (s.best[0] + s.best[1]):
+    if s.cap > 0 or (s.cap == 0 and s.f > 0.5 * (s.best[0] + s.best[1])):
         _lead(s, p, rings, 0, s.best[1] - 1, pool, table, exps)
     else:
         _lead(s, p, rings, 1, s.best[0] + 1, pool, table, exps)
@@ -296,7 +300,7 @@ def _order(s, c, p, rings, orders, i, out, touch, pool, table, exps):
 def _refresh(s, p, rings, z, pool, table, exps):
     """A step of the clock: the touch tends to its size, a few deeper levels change."""
     for side in range(2):
-        s.z[side] = 0.97 * s.z[side] + 0.2187 * z[side]
+        s.z[side] = 0.97 * s.z[side] + 0.27 * z[side]
         o = 1 if side == 1 else -1
         k = s.best[side] & MASK
         want = _touch_lots(s, p, side, exps, pool)

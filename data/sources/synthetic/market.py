@@ -275,7 +275,7 @@ def _params(spec: MarketSpec, sigma_s: float, order_rate: float) -> np.recarray:
     p.floor = spec.ref_ticks * 0.2
     p.step_ms = spec.depth_ms
     p.levels = spec.depth_levels
-    p.hold = tables.quantise(max(2.0, 1.2 * sigma_s))
+    p.hold = tables.quantise(max(2.0, 0.3 * sigma_s))
     return np.array([p], dtype=book.PARAMS).view(np.recarray)
 
 

@@ -106,6 +106,7 @@ class MarketSpec:
             self.depth_ms,
             "10 to 60000, a divisor of a minute",
         )
+        _require(self.first_id > 0, "first_id", self.first_id, "positive")
         known = {Kind.TRADE, Kind.DEPTH, Kind.BAR}
         _require(set(self.kinds) <= known, "kinds", self.kinds, "trade, depth and bar")
         self._check_patterns()

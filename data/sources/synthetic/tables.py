@@ -86,7 +86,7 @@ def sizes(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     tail = v < 1.0 / 128
     w = np.maximum(v[tail] * 128, 2.0**-20)
     power = 1.0 / (np.sqrt(w) * np.sqrt(np.sqrt(np.sqrt(w))))
-    q[tail] = np.rint(1_800.0 * power).astype(np.int64)
+    q[tail] = np.rint(2_500.0 * power).astype(np.int64)
     rounded = (v > 0.75) & (q >= 8)
     at = np.searchsorted(ROUND_LOTS, q[rounded])
     lower = ROUND_LOTS[np.maximum(at - 1, 0)]
@@ -107,7 +107,7 @@ def level_table() -> np.ndarray:
     return q.astype(np.int64)
 
 
-TOUCH_LOTS = 2_200.0
+TOUCH_LOTS = 2_600.0
 """Median quantity at the touch, lots."""
 
 
