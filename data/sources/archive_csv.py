@@ -31,6 +31,7 @@ from data.sources.row_checks import MS_LIMIT, first_reasons, problems, venue_tim
 _LEAF_LINES = 32
 """A refused block of at most this many lines is read line by line."""
 
+_BOM = b"\xef\xbb\xbf"
 _SIDES = {"buy": 1, "sell": -1}
 _BOOLS = {"true": 1, "false": 0}
 
@@ -52,6 +53,8 @@ class ArchiveParser:
 
     def parse(self, block: bytes) -> list[Chunk]:
         """Rows of one block of whole lines, in file order; each chunk at its smallest scale."""
+        if not self.lines:
+            block = block.removeprefix(_BOM)
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
         if self._skip_header:

@@ -38,6 +38,7 @@ _NAMES = (
     re.compile(r"(?:(?:usdm|um|spot)_)?(?P<s>[a-z0-9]{5,20}|[A-Z0-9]{5,20})_\d{8}(?:[-.]|$)"),
     re.compile(r"(?P<s>[A-Z0-9]{5,20})_\d{4}-\d{2}-\d{2}[_.]"),
 )
+_NO_SYMBOLS = frozenset({"trades", "aggtrades", "klines", "bookticker", "depth", "quotes"})
 _UM_WORDS = frozenset({"binance-um", "um", "usdm", "usdm-futures"})
 _SPOT_WORDS = frozenset({"binance-spot", "spot"})
 
@@ -155,7 +156,7 @@ def _archive(
     by_layout = layout.venue
     if layout.name.endswith("klines"):
         # Only the spot archive went over to microseconds; only futures files have a header.
-        sample = next((x for x in lines[1:] or lines if x.strip()), b"")
+        sample = [x for x in lines[:20] if x.strip()][-1]
         by_layout = "binance-spot" if sample[:16].isdigit() else layout.venue
     chosen, origin = _choose_venue(member, venue, by_layout, firm=False)
     if symbol:
@@ -221,7 +222,7 @@ def symbol_hint(member: Member) -> str:
     for name in (Path(member.entry).name, member.path.name):
         for pattern in _NAMES:
             found = pattern.match(name)
-            if found and any(c.isalpha() for c in found["s"]):
+            if found and found["s"].lower() not in _NO_SYMBOLS and not found["s"].isdigit():
                 return found["s"].upper()
     return ""
 
