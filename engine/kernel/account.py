@@ -34,6 +34,7 @@ _OVERFLOW = np.int64(OrderReason.OVERFLOW)
 _REVERSE = np.int64(ExitReason.REVERSE)
 _STRATEGY = np.int64(ExitReason.STRATEGY)
 _SUM_MAX = PRICE_QTY_PRODUCT_MAX
+_HALF = PRICE_QTY_PRODUCT_MAX >> 1
 
 
 # --- money -----------------------------------------------------------------------------------
@@ -42,6 +43,8 @@ _SUM_MAX = PRICE_QTY_PRODUCT_MAX
 @internal
 def money_fits(p, price, qty):
     """True when price * qty, and its money and fee, stay inside int64 with room to double."""
+    if price > _HALF or qty > _HALF:
+        return False
     if not product_fits(2 * price, qty) or not product_fits(2 * price * qty, p.mul):
         return False
     return product_fits(qty, p.fee_unit)

@@ -107,6 +107,9 @@ def wake(s, p, out, kind, ts, id_):
         if kind == _TRADE:
             s.trade_ns = ts
             keep_last(s, kind, ts, id_, e.price, e.side)
+            if e.price <= 0 or e.qty <= 0:
+                s.violations[V_BAD_EVENT] += 1
+                return
         rest(s, p, out)
         exits(s, p, out, BY_SIGHT)
     settle(s, p, out)
@@ -175,7 +178,7 @@ def sim_depth(
 
 @inlined
 def sim_quote(s, p, out, ts, id_, bid, bid_qty, ask, ask_qty):
-    """A best bid and ask; a size of 0 is not known."""
+    """A best bid and ask (price units) with sizes (quantity units); a size of 0 is not known."""
     if s.n_requests > 0:
         wake(s, p, out, _GAP, ts, id_)
     good = keep_quote(s, ts, id_, bid, bid_qty, ask, ask_qty)
@@ -198,7 +201,7 @@ def _bar_counts(s, open_ns, high, low):
 
 @inlined
 def sim_bar(s, p, out, ts, id_, open_ns, open_, high, low, close):
-    """A closed bar of [open_ns, ts); it acts only where no finer data were seen since its start."""
+    """A closed bar of [open_ns, ts), price units; acts only with no finer data since its start."""
     if s.n_requests > 0:
         wake(s, p, out, _GAP, ts, id_)
     if _bar_counts(s, open_ns, high, low):
@@ -228,7 +231,7 @@ def sim_boundary(s, p, out, now):
 
     A sample of the equity is written on every whole UTC minute.
     """
-    if s.n_orders > 0 or s.n_positions > 0:
+    if s.n_requests > 0 or s.n_positions > 0:
         s.event.bid = 0
         s.event.ask = 0
         wake(s, p, out, _CLOCK, now, _ZERO)

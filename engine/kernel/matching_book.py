@@ -138,7 +138,7 @@ def blame(s, source):
 
 @internal
 def keep_book(s, ts, id_, bid_price, bid_qty, b0, b1, ask_price, ask_qty, a0, a1):
-    """Copy a snapshot; False (and no book) when it is crossed. Forgets what was taken before."""
+    """Copy a snapshot (int64 arrays), forget what was taken; False and no book when crossed."""
     bids = min(b1 - b0, LEVELS)
     asks = min(a1 - a0, LEVELS)
     if bids < b1 - b0 or asks < a1 - a0:

@@ -188,19 +188,20 @@ def _exit_by_bar_stop(s, p, w):
     """A bar meets a stop: filled at the stop, or at the open where the bar opened beyond it.
 
     Half the spread and the slippage come on top. The open counts only for a stop that was armed
-    before it; the range counts for every stop, the pessimistic reading of what is not known.
+    before it; the range counts for every stop, the pessimistic reading of what is not known. What
+    was triggered before and could not be served goes at the open.
     """
     e = s.event
     reach = e.low if w.side > 0 else e.high
     hit = w.stop > 0 and w.side * reach <= w.side * w.stop
     if not hit and w.triggered == 0:
         return 0
-    price = w.stop if hit else e.open
+    price = e.open if w.triggered else w.stop
     if w.armed_ns <= e.open_ns and w.side * e.open < w.side * price:
         price = e.open
-    s.exit_kind = _STOP
+    s.exit_kind = _MARKET if w.triggered == _EXIT_STOP_OUT else _STOP
     s.exit_price = max(1, price - w.side * (p.half_spread + p.slippage))
-    s.why = _STOP_BAR
+    s.why = _FILL_STOP_OUT if w.triggered == _EXIT_STOP_OUT else _STOP_BAR
     return w.qty
 
 

@@ -320,7 +320,7 @@ def _free_slot(s):
 
 @internal
 def new_order(s, o, kind, side, qty, price):
-    """Make the slot ``o`` a new order that nobody has seen yet (state EMPTY)."""
+    """Make the slot ``o`` a new order in quantity and price units, not seen by anybody (EMPTY)."""
     s.order_id += 1
     o.id = s.order_id
     o.decision_id = 0
