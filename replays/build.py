@@ -35,19 +35,19 @@ from data.sources.synthetic import (
 from data.times import format_utc
 
 AFTERNOON_NS = 1_767_614_400_000_000_000
-"""2026-01-05T12:00:00Z: the three hours around the opening of New York."""
+"""2026-01-05T12:00:00Z: six hours from before the opening of New York."""
 
 RECIPES: dict[str, tuple[str, MarketSpec]] = {
     replays.DEFAULT: (
-        "Three hours of a synthetic BTCUSDT with every pattern planted",
+        "Six hours of a synthetic BTCUSDT with every pattern planted",
         MarketSpec(
             seed=20_260_105,
             start_ns=AFTERNOON_NS,
-            duration_s=3 * 3_600,
-            rate_per_s=15.0,
-            depth_ms=250,
+            duration_s=6 * 3_600,
+            rate_per_s=12.0,
+            depth_ms=500,
             patterns=PATTERN_KINDS,
-            every_s=720,
+            every_s=900,
         ),
     ),
 }

@@ -39,7 +39,7 @@ class Window:
 
     def imbalance(self, part: slice = slice(None)) -> float:
         """Delta over volume."""
-        return sum(self.delta[part]) / max(1.0, sum(self.volume[part]))
+        return float(np.sum(self.delta[part]) / max(1.0, np.sum(self.volume[part])))
 
 
 def window(m: Market, label: Label) -> Window:
