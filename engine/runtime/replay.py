@@ -17,8 +17,8 @@ from data.errors import DataError, UsageError
 from data.events import MONEY_SCALE, Kind, Scales
 from data.log import LogReader, LogStore
 from data.times import format_utc
-from engine.broker.simulated import MODEL_VERSION
 from engine.kernel.events import READ_COLUMNS
+from engine.kernel.matching import MODEL_VERSION
 from engine.runtime.compose import Composition, compose
 from engine.runtime.fold import Fold, Sink
 from engine.runtime.parameters import build, settle
@@ -33,7 +33,8 @@ Progress = Callable[[int, int, int], None]
 class Request:
     """What to run: strategy and settings over a range of one series of the log.
 
-    Times are ns UTC, from inclusive, to exclusive; None means the end of the log.
+    Times are ns UTC, from inclusive, to exclusive; None means the end of the log. ``only`` leaves
+    out every other kind of event (a benchmark of trades alone asks for that).
     """
 
     strategy: Strategy
@@ -44,6 +45,7 @@ class Request:
     to_ns: int | None = None
     settings: dict[str, str] = field(default_factory=dict)
     chunk_rows: int = 65_536
+    only: tuple[Kind, ...] | None = None
 
 
 @dataclass
@@ -92,7 +94,8 @@ def open_reader(store: LogStore, c: Composition, params: Any, r: Request, venue:
                 *, ahead: bool = True, verify: bool = True) -> LogReader:  # fmt: skip
     """A reader of the kinds that the fold takes and the log has, in the total order."""
     have = {s.kind for s in store.series() if s.venue == venue and s.symbol == symbol}
-    kinds = {k: READ_COLUMNS[k] for k in c.kinds if k in have}
+    wanted = [k for k in c.kinds if k in have and (r.only is None or k in r.only)]
+    kinds = {k: READ_COLUMNS[k] for k in wanted}
     latency = params["core"]["latency_ns"][0]
     return LogReader(
         store,
