@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from data import errors
-from tests.data.make_log import make_log
+from data.events import Kind, Scales
+from data.log import LogStore
+from tests.data.make_log import T, make_log, trades
+from tests.shared import shared_data
 
 
 @pytest.fixture
@@ -114,3 +118,102 @@ def test_a_damaged_file_is_named(run: Any, log: Path) -> None:
     result = run("log", "cat", "--log", log, "--symbol", "BTCUSDT")
     assert result.code == errors.EXIT_DATA and str(file) in result.err
     assert len(run("log", "cat", "--log", log, "--symbol", "XAUT", "--json").json()) == 150
+
+
+def holed(folder: Path) -> Path:
+    """A log of 20 trades in which the ids 8 and 9 are missing and 100 seconds pass."""
+    rows = trades(T, 20)
+    keep = np.ones(20, bool)
+    keep[7:9] = False
+    rows["ts_ns"][9:] += 100 * 10**9
+    store = LogStore(folder, create=True)
+    with store.transaction() as change:
+        columns = {name: values[keep] for name, values in rows.items()}
+        change.merge(Kind.TRADE, "binance-spot", "ABC", columns, Scales(1, 3))
+    return folder
+
+
+def test_a_whole_log_has_nothing_to_find(run: Any, log: Path) -> None:
+    words = ("--log", log, "--symbol", "XAUT", "--hole", "100000")
+    for name in ("check", "gaps"):
+        facts = run("log", name, *words, "--json")
+        assert (facts.code, facts.json()["ok"], facts.json()["findings"]) == (0, True, [])
+        text = run("log", name, *words)
+        assert (text.code, text.out) == (0, "") and "150 rows: nothing found" in text.err
+
+
+def test_gaps_by_id_and_by_time(run: Any, tmp_path: Path) -> None:
+    log = holed(tmp_path / "log")
+    result = run("log", "gaps", "--log", log, "--json")
+    assert result.code == errors.EXIT_FINDING and not result.json()["ok"]
+    found = {f["check"]: f for f in result.json()["findings"]}
+    assert set(found) == {"id_hole", "time_hole"}
+    hole = found["id_hole"]
+    assert (hole["from_id"], hole["to_id"], hole["count"]) == (7, 10, 2)
+    assert (hole["from"], hole["to"]) == ("2024-08-09T00:00:06.000Z", "2024-08-09T00:01:49.000Z")
+    text = run("log", "gaps", "--log", log)
+    assert text.code == errors.EXIT_FINDING and len(text.out.splitlines()) == 3
+    assert "2 found" in text.err
+    quiet = run("log", "gaps", "--log", log, "--hole", "1000", "--json").json()["findings"]
+    assert [f["check"] for f in quiet] == ["id_hole"]
+
+
+def test_check_can_be_asked_for_some_checks(run: Any, tmp_path: Path) -> None:
+    log = holed(tmp_path / "log")
+    assert run("log", "check", "--log", log, "--only", "crossed,off_grid").code == 0
+    assert run("log", "check", "--log", log, "--only", "id_hole").code == errors.EXIT_FINDING
+    grid = run("log", "check", "--log", log, "--only", "off_grid", "--tick", "0.2", "--json")
+    assert grid.code == errors.EXIT_FINDING and grid.json()["findings"][0]["check"] == "off_grid"
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "empty"])
+def test_check_finds_a_damaged_file_and_examines_the_rest(
+    damage: str, run: Any, tmp_path: Path
+) -> None:
+    log = holed(tmp_path / "log")
+    make_log(log, days=1)
+    file = next(log.glob("kind=trade/venue=bybit/**/*.parquet"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    changed = {"truncate": content[:-7], "flip": content, "empty": b""}[damage]
+    file.write_bytes(bytes(changed))
+    result = run("log", "check", "--log", log, "--json")
+    assert result.code == errors.EXIT_FINDING
+    found = {f["check"]: f for f in result.json()["findings"]}
+    assert found["corrupt_file"]["symbol"] == "XAUT" and str(file) in found["corrupt_file"]["text"]
+    assert found["id_hole"]["symbol"] == "ABC"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["check", "--only", "id_holes"], 2, "did you mean id_hole?"),
+        (["check", "--only", "zzz"], 2, "the checks are corrupt_file"),
+        (["check", "--only", ","], 2, "no check is named"),
+        (["check", "--tick", "0.1"], 2, "2 series fit"),
+        (["check", "--hole", "0"], 2, "--hole"),
+        (["check", "--symbol", "BTCUST"], 4, "did you mean BTCUSDT?"),
+        (["gaps", "--venue", "zzz"], 4, "ofs log ls"),
+        (["gaps", "--from", "2024-08-10", "--to", "2024-08-09"], 2, "the range is empty"),
+    ],
+)
+def test_mistakes_of_check_and_gaps(
+    words: list[str], code: int, said: str, run: Any, log: Path
+) -> None:
+    result = run("log", *words, "--log", log)
+    assert result.code == code and said in result.err, result.err
+    assert result.out == ""
+
+
+def test_a_real_recording_has_exactly_its_gaps(run: Any, tmp_path: Path) -> None:
+    files = sorted(shared_data("binance-spot").glob("LTCUSDT_2025-06-21_*h_trades.csv"))
+    named = ("--venue", "binance-spot", "--symbol", "LTCUSDT")
+    assert run("import", "--log", tmp_path / "log", *named, *files).code == 0
+    found = run("log", "gaps", "--log", tmp_path / "log", "--json").json()["findings"]
+    holes = [f["count"] for f in found if f["check"] == "id_hole"]
+    assert (len(holes), sum(holes), max(holes)) == (16, 168, 117)
+    again = run("import", "--log", tmp_path / "log", *named, *files, "--json")
+    assert again.code == 0
+    sql = "SELECT count(*) AS n, sum(qty) FILTER (side = 'BUY') AS bought FROM trades"
+    rows = run("query", "--log", tmp_path / "log", "--json", sql).json()
+    assert rows[0]["n"] == 53_325 and round(rows[0]["bought"], 3) == 111_776.466
