@@ -91,7 +91,8 @@ def find_run(folder: Path, name: str) -> Run:
         )
     near = difflib.get_close_matches(name, [run.id for run in runs], n=3, cutoff=0.5)
     unreadable = next((text for text in broken if name and name in text), "")
-    count = "no run lies there" if not runs else f"{len(runs)} lie there, none of that name"
+    many = "1 run lies" if len(runs) == 1 else f"{len(runs)} runs lie"
+    count = f"{many} there, none of that name" if runs else "no run lies there"
     raise DataError(
         f"there is no run {name!r}",
         where=str(folder),
