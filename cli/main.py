@@ -140,6 +140,9 @@ def _usage(error: click.ClickException) -> str:
     ctx = getattr(error, "ctx", None)
     path = ctx.command_path if ctx is not None else "ofs"
     text = error.format_message().rstrip(".")
+    if isinstance(error, click.NoSuchOption):  # said alike by every version of click
+        near = ", ".join(error.possibilities or ())
+        text = f"there is no option {error.option_name!r}" + (near and f"; did you mean {near}?")
     return f"{text}\n  where: {path}\n  do: see '{path} --help'"
 
 

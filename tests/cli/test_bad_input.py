@@ -47,7 +47,7 @@ def test_every_command_helps(words: tuple[str, ...], run: Any) -> None:
 def test_every_command_refuses_an_unknown_option(words: tuple[str, ...], run: Any) -> None:
     result = run(*words, "--jsn")
     assert (result.code, result.out) == (2, "")
-    assert "Did you mean" in result.err and "--json" in result.err
+    assert "did you mean" in result.err and "--json" in result.err
     assert f"do: see 'ofs {' '.join(words)} --help'" in result.err
 
 
