@@ -176,6 +176,9 @@ def _touch(s):
 @njit(cache=True, nogil=True)
 def book_boundary(s, p, now_ns):
     """Compute every measure at a boundary (``now_ns`` a whole second)."""
+    if s.snapshots == 0:
+        s.stale = 1
+        return
     now_s = now_ns // NS
     _roll(s, now_s)
     total = np.int64(0)

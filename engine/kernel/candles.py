@@ -106,25 +106,29 @@ def candles_trades(s, ts, price, qty, side, i, j):
     low = price[i] if first else c.low
     if first:
         c.open = price[i]
+    times = ts[i:j]
+    prices = price[i:j]
+    qtys = qty[i:j]
+    sides = side[i:j]
     volume = np.int64(0)
-    buy = c.buy
-    sell = c.sell
+    late = np.int64(0)
+    for k in range(len(prices)):
+        high = max(high, prices[k])
+        low = min(low, prices[k])
+        volume += qtys[k]
+        late += np.int64(times[k] < start)
+    delta = c.buy - c.sell
     lo = c.delta_min
     hi = c.delta_max
-    late = np.int64(0)
-    for k in range(i, j):
-        x = price[k]
-        q = qty[k]
-        d = side[k]
-        high = max(high, x)
-        low = min(low, x)
-        volume += q
-        buy += q if d > 0 else 0
-        sell += q if d < 0 else 0
-        delta = buy - sell
+    buy = c.buy
+    for k in range(len(qtys)):
+        q = qtys[k]
+        d = np.int64(sides[k])
+        delta += q * d
+        buy += q * np.int64(d > 0)
         lo = min(lo, delta)
         hi = max(hi, delta)
-        late += 1 if ts[k] < start else 0
+    sell = buy - delta
     c.high = high
     c.low = low
     c.close = price[j - 1]

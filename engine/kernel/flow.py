@@ -31,12 +31,14 @@ def flow_trades(s, qty, side, i, j):
     buy = np.int64(0)
     sell = np.int64(0)
     total = np.int64(0)
-    for k in range(i, j):
-        q = qty[k]
-        d = side[k]
+    qtys = qty[i:j]
+    sides = side[i:j]
+    for k in range(len(qtys)):
+        q = qtys[k]
+        d = np.int64(sides[k])
         total += q
-        buy += q if d > 0 else 0
-        sell += q if d < 0 else 0
+        buy += q * np.int64(d > 0)
+        sell += q * np.int64(d < 0)
     s.buy += buy
     s.sell += sell
     s.unknown += total - buy - sell

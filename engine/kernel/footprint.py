@@ -31,11 +31,15 @@ GRID = np.dtype(
         ("low", "i8"),
         ("high", "i8"),
         ("used", "i8"),
+        ("unknown", "i8"),
         ("cells", "i8", (3, ROWS)),
+        ("volume", "i8", (ROWS,)),
     ],
     align=True,
 )
-"""base: absolute bin of cell 0; shift: rows are row_units * 2**shift; low..high: cells touched."""
+"""base: absolute bin of cell 0; shift: rows are row_units * 2**shift; low..high: cells touched;
+unknown: 1 when a trade of unknown side was added; volume: the sides of each cell added up,
+written when the grid is described."""
 
 FOOTPRINT_STATE = np.dtype(
     [("quarter", GRID), ("minute", GRID), ("five", GRID), ("merges", "i8")], align=True
@@ -50,10 +54,12 @@ FOOTPRINT_PARAMS = np.dtype([("row_units", "i8"), ("value_fp9", "i8")], align=Tr
 def grid_clear(g):
     """Forget every row; the next trade places the grid."""
     if g.used == 1:
-        for side in range(3):
-            for x in range(g.low, g.high + 1):
-                g.cells[side, x] = 0
+        for side in range(SELL, BUY + 1, 1 if g.unknown else 2):
+            row = g.cells[side, g.low : g.high + 1]
+            for k in range(len(row)):
+                row[k] = 0
     g.used = 0
+    g.unknown = 0
     g.shift = 0
     g.base = 0
     g.low = 0
@@ -143,6 +149,7 @@ def footprint_trades(s, p, price, qty, side, i, j):
     low = g.low
     high = g.high
     used = g.used
+    unknown = g.unknown
     for k in range(i, j):
         row = price[k] if units == 1 else price[k] // units
         x = (row >> shift) - base
@@ -158,9 +165,32 @@ def footprint_trades(s, p, price, qty, side, i, j):
             x = (row >> shift) - base
         low = min(low, x)
         high = max(high, x)
-        g.cells[side[k] + 1, x] += qty[k]
+        d = side[k]
+        unknown |= np.int64(d == 0)
+        g.cells[d + 1, x] += qty[k]
     g.low = low
     g.high = high
+    g.unknown = unknown
+
+
+@njit(cache=True, nogil=True)
+def _add_aligned(big, small, offset):
+    """Add cell by cell where both grids have rows of one height (a loop that vectorises)."""
+    for side in range(SELL, BUY + 1, 1 if small.unknown else 2):
+        to = big.cells[side, small.low + offset : small.high + 1 + offset]
+        of = small.cells[side, small.low : small.high + 1]
+        for k in range(len(of)):
+            to[k] += of[k]
+
+
+@njit(cache=True, nogil=True)
+def _add_coarser(big, small, up):
+    """Add the rows of ``small`` to rows that are 2**up times as high."""
+    for side in range(3):
+        for x in range(small.low, small.high + 1):
+            q = small.cells[side, x]
+            if q != 0:
+                big.cells[side, ((small.base + x) >> up) - big.base] += q
 
 
 @njit(cache=True, nogil=True)
@@ -178,18 +208,13 @@ def grid_add(big, small):
     big.low = min(big.low, ((small.base + small.low) << small.shift >> big.shift) - big.base)
     merges += grid_make_room(big, (small.base + small.high) << small.shift)
     big.high = max(big.high, ((small.base + small.high) << small.shift >> big.shift) - big.base)
+    big.unknown |= small.unknown
     up = big.shift - small.shift
-    for side in range(3):
-        for x in range(small.low, small.high + 1):
-            q = small.cells[side, x]
-            if q != 0:
-                big.cells[side, ((small.base + x) >> up) - big.base] += q
+    if up == 0:
+        _add_aligned(big, small, small.base - big.base)
+    else:
+        _add_coarser(big, small, up)
     return merges
-
-
-@njit(cache=True, nogil=True)
-def _volume(g, x):
-    return g.cells[SELL, x] + g.cells[UNKNOWN, x] + g.cells[BUY, x]
 
 
 @njit(cache=True, nogil=True)
@@ -199,13 +224,35 @@ def grid_price(g, units, x):
 
 
 @njit(cache=True, nogil=True)
-def _grow(g, poc, low, high):
-    """Next row of the value area: (grows upwards, its volume)."""
-    up = _volume(g, high + 1) if high < g.high else np.int64(-1)
-    down = _volume(g, low - 1) if low > g.low else np.int64(-1)
-    if up != down:
-        return up > down, max(up, down)
-    return high + 1 - poc <= poc - (low - 1), up
+def _sum_sides(g):
+    """Write each cell's volume over all sides; returns (total, largest)."""
+    sell = g.cells[SELL, g.low : g.high + 1]
+    unknown = g.cells[UNKNOWN, g.low : g.high + 1]
+    buy = g.cells[BUY, g.low : g.high + 1]
+    volume = g.volume[g.low : g.high + 1]
+    total = np.int64(0)
+    most = np.int64(0)
+    for k in range(len(volume)):
+        v = sell[k] + unknown[k] + buy[k]
+        volume[k] = v
+        total += v
+        most = max(most, v)
+    return total, most
+
+
+@njit(cache=True, nogil=True)
+def _grow(volume, bottom, top, poc, low, high, inside, wanted):
+    """Widen [low, high] row by row until ``inside`` reaches ``wanted``; (low, high, inside)."""
+    while float(inside) < wanted and (low > bottom or high < top):
+        up = volume[high + 1] if high < top else np.int64(-1)
+        down = volume[low - 1] if low > bottom else np.int64(-1)
+        if up > down or (up == down and high + 1 - poc <= poc - (low - 1)):
+            high += 1
+            inside += up
+        else:
+            low -= 1
+            inside += down
+    return low, high, inside
 
 
 @njit(cache=True, nogil=True)
@@ -213,26 +260,13 @@ def value_area(g, value_fp9):
     """(poc, low, high, share_fp9) of a grid as cell indices; all 0 when it is empty."""
     if g.used == 0:
         return np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-    total = np.int64(0)
-    poc = g.low
-    most = np.int64(-1)
-    for x in range(g.low, g.high + 1):
-        v = _volume(g, x)
-        total += v
-        if v >= most:
-            most = v
-            poc = x
-    low = poc
-    high = poc
-    inside = most
-    share = float(value_fp9) / FP9
-    while float(inside) < share * float(total) and (low > g.low or high < g.high):
-        upwards, v = _grow(g, poc, low, high)
-        if upwards:
-            high += 1
-        else:
-            low -= 1
-        inside += v
+    total, most = _sum_sides(g)
+    volume = g.volume
+    poc = g.high
+    while volume[poc] != most:
+        poc -= 1
+    wanted = float(value_fp9) / FP9 * float(total)
+    low, high, inside = _grow(volume, g.low, g.high, poc, poc, poc, most, wanted)
     reached = np.int64(0)
     if total > 0:
         reached = np.int64(np.rint(float(inside) / float(total) * FP9))

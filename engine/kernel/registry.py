@@ -111,11 +111,10 @@ _HANDLERS = (
         "vwap",
         vwap.VWAP_STATE,
         "engine.kernel.vwap",
-        ("vwap_trades", "vwap_anchored", "vwap_session"),
+        ("vwap_all", "vwap_session"),
         {
             "trades": (
-                "vwap_trades(s.vwap.session, trade_price, trade_qty, i, k)",
-                "vwap_anchored(s.vwap.anchored, p.vwap, trade_ts_ns, trade_price, trade_qty, i, k)",
+                "vwap_all(s.vwap, p.vwap, trade_ts_ns, trade_price, trade_qty, i, k)",
             ),
             "session": ("vwap_session(s.vwap)",),
         },

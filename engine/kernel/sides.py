@@ -95,12 +95,55 @@ def _unflagged(s, p, ts_ns, price, tick):
 
 
 @njit(cache=True, nogil=True)
+def _copy_flags(price, qty, flag, side, i, j):
+    """Copy the flags of [i, j); True when every trade is flagged and has plain numbers.
+
+    Plain: price and quantity between 1 and 2**31 - 1, so that their product fits.
+    """
+    # slices: an index that starts at 0 needs no check for negative numbers, so the loops vectorise
+    flags = flag[i:j]
+    sides = side[i:j]
+    prices = price[i:j]
+    qtys = qty[i:j]
+    missing = np.int64(0)
+    for k in range(len(flags)):
+        sides[k] = flags[k]
+        missing += np.int64(flags[k] == 0)
+    odd = np.int64(0)
+    for k in range(len(prices)):
+        odd |= ((prices[k] | qtys[k]) >> 31) | ((prices[k] - 1) >> 63) | ((qtys[k] - 1) >> 63)
+    return missing == 0 and odd == 0
+
+
+@njit(cache=True, nogil=True)
+def _last_tick(price, last_price, tick_dir, i, j):
+    """Tick direction after trades [i, j), found from the end: the last change of price."""
+    for k in range(j - 1, i, -1):
+        if price[k] != price[k - 1]:
+            return tick_rule(price[k], price[k - 1], tick_dir)
+    return tick_rule(price[i], last_price, tick_dir)
+
+
+@njit(cache=True, nogil=True)
 def sides_trades(s, p, ts, price, qty, flag, side, i, j):
     """Resolve the sides of trades [i, j) into ``side`` (int8: -1, 0, +1 or INVALID).
 
     ts, price, qty are int64 arrays (ns, scaled), ``flag`` the int8 flag of the venue. Returns the
     number of invalid trades, which leave the ladder's state as it was.
     """
+    if j <= i:
+        return 0
+    if p.mode == STANDARD and _copy_flags(price, qty, flag, side, i, j):
+        s.tick_dir = _last_tick(price, s.last_price, s.tick_dir, i, j)
+        s.last_price = price[j - 1]
+        s.by_flag += j - i
+        return 0
+    return _ladder(s, p, ts, price, qty, flag, side, i, j)
+
+
+@njit(cache=True, nogil=True)
+def _ladder(s, p, ts, price, qty, flag, side, i, j):
+    """The ladder trade by trade, for runs that the flags alone do not settle."""
     last = s.last_price
     tick = s.tick_dir
     by_flag = 0

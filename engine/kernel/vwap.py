@@ -46,13 +46,51 @@ def vwap_trades(v, price, qty, i, j):
 
 
 @njit(cache=True, nogil=True)
-def vwap_anchored(v, p, ts, price, qty, i, j):
-    """Trades [i, j) into the anchored sum, which begins at the first trade at or past the anchor."""
+def _both(v, a, price, qty, i, j):
+    """The same update of two sums that have begun, in one loop: their divisions overlap."""
+    weight_v = v.weight
+    mean_v = v.mean
+    squares_v = v.squares
+    origin_v = v.origin
+    weight_a = a.weight
+    mean_a = a.mean
+    squares_a = a.squares
+    origin_a = a.origin
+    for k in range(i, j):
+        q = float(qty[k])
+        x = price[k]
+        d = float(x - origin_v) - mean_v
+        before = weight_v
+        weight_v += q
+        r = d * (q / weight_v)
+        mean_v += r
+        squares_v += before * d * r
+        d = float(x - origin_a) - mean_a
+        before = weight_a
+        weight_a += q
+        r = d * (q / weight_a)
+        mean_a += r
+        squares_a += before * d * r
+    v.weight = weight_v
+    v.mean = mean_v
+    v.squares = squares_v
+    a.weight = weight_a
+    a.mean = mean_a
+    a.squares = squares_a
+
+
+@njit(cache=True, nogil=True)
+def vwap_all(s, p, ts, price, qty, i, j):
+    """Trades [i, j) into both sums; the anchored one begins at the first trade at its anchor."""
+    if s.session.weight > 0.0 and s.anchored.weight > 0.0:
+        _both(s.session, s.anchored, price, qty, i, j)
+        return
     k = i
-    if v.weight == 0.0:
+    if s.anchored.weight == 0.0:
         while k < j and ts[k] < p.anchor_ns:
             k += 1
-    vwap_trades(v, price, qty, k, j)
+    vwap_trades(s.session, price, qty, i, j)
+    vwap_trades(s.anchored, price, qty, k, j)
 
 
 @njit(cache=True, nogil=True)
