@@ -28,10 +28,8 @@ if TYPE_CHECKING:
     from data.log import Entry
     from data.log.transaction import Transaction
 
-BUFFER_BYTES = 192 << 20
+BUFFER_BYTES = 48 << 20
 """Rows held before they are merged, in all."""
-
-DAY_NS = 86_400_000_000_000
 
 OVERLAP_NS = 1_000_000_000
 """Two runs of trades of one numbering overlap in time by no more than jitter."""
@@ -152,8 +150,6 @@ class Inlet:
         report.added += result.added
         report.duplicates += result.duplicates
         report.conflicts += result.conflicts
-        if kind == Kind.TRADE and result.added:
-            report.conflicts += _ids_on_two_days(whole)
         report.saw(int(ts_ns.min()), int(ts_ns.max()))
 
     def _on_grid(self, venue: str, symbol: str, chunk: Chunk) -> Chunk:
@@ -209,21 +205,6 @@ def _two_numberings(
         f"has {new.low_id} to {new.high_id}: aggregates and single trades would count twice",
         do="keep aggTrades and trades in two logs (--log); nothing of this import was kept",
     )
-
-
-def _ids_on_two_days(trades: Chunk) -> int:
-    """How many ids come again on another UTC day: other trades under an id that is taken.
-
-    The log compares within a day; archives have shipped this at a day's border.
-    """
-    ids = trades.array("id")
-    if bool((ids[1:] > ids[:-1]).all()):
-        return 0
-    recv_ns = trades.array("recv_ns")
-    day = np.where(recv_ns != 0, recv_ns, trades.array("ts_ns")) // DAY_NS
-    order = np.lexsort((day, ids))
-    ids, day = ids[order], day[order]
-    return int(((ids[1:] == ids[:-1]) & (day[1:] != day[:-1]) & (ids[1:] != 0)).sum())
 
 
 def _rank(source: str) -> tuple[int, int, str]:
