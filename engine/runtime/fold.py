@@ -135,13 +135,13 @@ class Fold:
             kept = int(self._event["kind"][0])
             self._event["kind"] = -1
             with lean():
-                self._call_step()
+                self._call_step(self._event)
             self._event["kind"] = kept
 
-    def _call_step(self) -> bool:
+    def _call_step(self, event: Any) -> bool:
         return bool(
             self.module.step(
-                self.state, self.params, self._event, self.out, self._cursor, self._one_side
+                self.state, self.params, event, self.out, self._cursor, self._one_side
             )
         )
 
@@ -186,9 +186,16 @@ class Fold:
             else:
                 target[name][0, : len(values[name])] = values[name]
 
-    def step_event(self) -> bool:
-        """Fold the event record; False when a buffer is full: drain and call again."""
-        return self._call_step()
+    def prepared(self, kind: Kind, values: dict[str, Any]) -> Any:
+        """An event record of its own, for :meth:`step_event`."""
+        self.fill_event(kind, values)
+        return self._event.copy()
+
+    def step_event(self, event: Any = None) -> bool:
+        """Fold ``event`` (or the record that :meth:`fill_event` filled); False when a buffer is
+        full: drain and call again with the same event.
+        """
+        return self._call_step(self._event if event is None else event)
 
     def drain(self) -> None:
         """Hand every buffered record to the sink and empty the buffers."""
