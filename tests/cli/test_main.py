@@ -246,3 +246,14 @@ def test_times_on_the_command_line() -> None:
     assert convert("1970-01-02", None, None) == 86_400 * 10**9
     with pytest.raises(click.BadParameter, match="write it as 2024-08-08"):
         convert("yesterday", None, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "place", "offered"), [("ofs q", 1, "plain,query"), ("ofs log c", 2, "plain,check")]
+)
+def test_the_shell_is_offered_commands(
+    words: str, place: int, offered: str, tmp_path: Path
+) -> None:
+    env = {"_OFS_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(place)}
+    result = ofs(home=tmp_path, **env)
+    assert (result.code, result.err) == (0, "") and offered in result.out.splitlines()
