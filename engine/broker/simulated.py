@@ -85,7 +85,7 @@ from data.errors import ConfigError
 from data.events import MONEY_SCALE, Scales
 from engine.kernel.matching_state import MODEL_VERSION, SIM_PARAMS, VIOLATION_NAMES
 
-__all__ = ["MODEL_VERSION", "QUEUE_MODELS", "VIOLATION_NAMES", "SimulatedBroker"]
+__all__ = ["ACCOUNTS", "MODEL_VERSION", "QUEUE_MODELS", "VIOLATION_NAMES", "SimulatedBroker"]
 
 QUEUE_MODELS = ("risk_averse", "power", "log", "ratio")
 """Names of the queue models; the index is the code in the params record and in ``model``."""
@@ -128,6 +128,7 @@ class SimulatedBroker:
     qty_max: Decimal = Decimal(0)
 
     def __post_init__(self) -> None:
+        """Check every number and every word."""
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, int | Decimal):
@@ -177,7 +178,7 @@ def derive(record: Any, scales: Scales) -> None:
 
 
 def _units(name: str, value: Decimal, scale: int) -> int:
-    """``value`` as a whole number of 10**-scale; ConfigError where it is not one or is too large."""
+    """``value`` as a whole number of 10**-scale; ConfigError where it is not or is too large."""
     units = Decimal(value).scaleb(scale)
     if units != units.to_integral_value() or abs(units) > _INT64_MAX:
         raise ConfigError(

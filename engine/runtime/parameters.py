@@ -17,6 +17,7 @@ import numpy as np
 from data.errors import ConfigError
 from data.events import FP9, KIND_BY_NAME, MONEY_SCALE, Scales
 from data.times import parse_utc
+from engine.broker.simulated import ACCOUNTS, QUEUE_MODELS, SimulatedBroker
 from engine.runtime.compose import Composition
 from engine.runtime.strategy import Param
 
@@ -67,19 +68,23 @@ GROUPS: dict[str, tuple[Param, ...]] = {
     "sim": (
         Param("order_latency", "duration", "50ms", "from intent to the matching engine"),
         Param("response_latency", "duration", "50ms", "from a fill to our knowledge of it"),
-        Param("taker_fee", "ratio", "0.0004", "commission of taking, share of notional", column="taker_ppb"),
-        Param("maker_fee", "ratio", "0.0002", "commission of making, share of notional", column="maker_ppb"),
-        Param("fee_per_unit", "money", "0", "commission per whole unit of quantity", column="fee_unit"),
-        Param("spread", "price", "0", "spread where no book and no quote is known (half each side)", column="half_spread"),
-        Param("slippage", "price", "0", "added against us where no book is known", column="slippage"),
+        Param("taker_fee", "ratio", "0.0004", "commission of taking, share of notional"),
+        Param("maker_fee", "ratio", "0.0002", "commission of making, share of notional"),
+        Param("fee_per_unit", "money", "0", "commission per whole unit of quantity"),
+        Param("spread", "price", "0", "spread where neither book nor quote is known"),
+        Param("slippage", "price", "0", "added against us where no book is known"),
         Param("stale", "duration", "5s", "a book or quote older than this is not traded on"),
-        Param("price_stale", "duration", "0s", "a last price older than this is no price (0: off)"),
-        Param("queue", "choice", "risk_averse", "queue model of limit orders", ("risk_averse", "power", "log", "ratio"), column="queue_model"),
-        Param("queue_power", "count", "3", "exponent of the power and ratio models", low=1, high=8),
-        Param("account", "choice", "netting", "netting or hedging account", ("netting", "hedging"), column="hedging"),
-        Param("balance", "money", "10000", "balance at the start", low=0, column="start_balance"),
-        Param("margin", "ratio", "0.05", "margin as a share of notional: 0.05 is leverage 20 (0: off)", low=0, high=1, column="margin_ppb"),
-        Param("stop_out", "ratio", "0.5", "equity below this share of margin closes all (0: off)", low=0, column="stop_out_ppb"),
+        Param("price_stale", "duration", "0", "a last price older than this is no price (0: off)"),
+        Param("queue_model", "choice", "risk_averse", "queue of limit orders", QUEUE_MODELS),
+        Param("queue_power", "count", "3", "exponent of the power and ratio models"),
+        Param("account", "choice", "netting", "netting or hedging", ACCOUNTS),
+        Param("balance", "money", "10000", "balance at the start"),
+        Param("margin", "ratio", "0.05", "margin, share of notional: 0.05 is leverage 20 (0: off)"),
+        Param("stop_out", "ratio", "0.5", "equity below this share of margin closes all (0: off)"),
+        Param("price_step", "price", "0", "grid of order prices (0: one price unit)"),
+        Param("qty_step", "quantity", "0", "grid of order quantities (0: one unit)"),
+        Param("qty_min", "quantity", "0", "smallest order (0: one unit)"),
+        Param("qty_max", "quantity", "0", "largest order (0: no limit)"),
     ),
 }
 """Settings of everything but the strategy, by group."""
@@ -145,7 +150,12 @@ def _parse(p: Param, text: str, scales: Scales) -> int:
         if value != value.to_integral_value():
             raise ValueError("it must be a whole number")
         return int(value)
-    scale = {"ratio": FP9, "money": 10**MONEY_SCALE, "price": 10**scales.price}[p.kind]
+    scale = {
+        "ratio": FP9,
+        "money": 10**MONEY_SCALE,
+        "price": 10**scales.price,
+        "quantity": 10**scales.qty,
+    }[p.kind]
     return int((value * scale).to_integral_value())
 
 
@@ -187,31 +197,38 @@ def build(c: Composition, values: dict[str, str], scales: Scales) -> np.ndarray:
         p = keys[key]
         group = key.split(".")[0] if "." in key else "strategy"
         value = parse_value(p, text, scales, key)
+        if group == "sim":
+            continue
         if group == "feed":
             kind = KIND_BY_NAME[p.name.removeprefix("latency_")]
             params["core"]["latency_ns"][0, int(kind)] = value
         else:
             record = "core" if group in GROUPS_OF_CORE else group
             params[record][p.field] = value
+    if c.simulated:
+        params["sim"] = broker_of(values, scales).record(scales)
     _finish(c, params, scales)
     return params
+
+
+def broker_of(values: dict[str, str], scales: Scales) -> SimulatedBroker:
+    """The simulated broker that the ``sim.`` settings among ``values`` describe."""
+    chosen: dict[str, Any] = {}
+    for p in GROUPS["sim"]:
+        text = values[f"sim.{p.name}"].strip()
+        if p.kind == "duration":
+            chosen[f"{p.name}_ns"] = parse_value(p, text, scales, f"sim.{p.name}")
+        elif p.kind in ("choice", "count"):
+            chosen[p.name] = text if p.kind == "choice" else int(text)
+        else:
+            chosen[p.name] = Decimal(text)
+    return SimulatedBroker(**chosen)
 
 
 def _finish(c: Composition, params: np.ndarray, scales: Scales) -> None:
     core = params["core"]
     _check_grid(int(core["step_ns"][0]), int(core["slow_ns"][0]), int(core["session_ns"][0]))
-    mul, div = money_factors(scales)
-    core["money_mul"] = mul
-    core["money_div"] = div
-    if c.simulated:
-        sim = params["sim"]
-        sim["mul"] = mul
-        sim["div"] = div
-        sim["qty_unit"] = 10**scales.qty
-        sim["half_spread"] = (sim["half_spread"] + 1) // 2
-        for name in ("price_step", "qty_step", "qty_min"):
-            sim[name] = 1
-        sim["qty_max"] = _INT64_MAX >> 1
+    core["money_mul"], core["money_div"] = money_factors(scales)
     if any(h.name == "footprint" for h in c.handlers):
         rows: Any = params["footprint"]["row_units"]
         rows[rows < 1] = 1

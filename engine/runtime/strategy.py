@@ -23,6 +23,7 @@ SUFFIX = {
     "ratio": "_fp9",
     "money": "_money",
     "price": "_units",
+    "quantity": "_lots",
     "count": "",
     "flag": "",
     "choice": "",
@@ -36,7 +37,7 @@ class Param:
     """One parameter: its name, kind, default as a user would write it, and what it means.
 
     ``kind``: duration (``5s``, ``250ms``), ratio (a plain number, kept at 1e-9), money (account
-    currency), price (in the instrument's price), count, flag (``true``/``false``), choice, time
+    currency), price and quantity (the instrument's), count, flag (``true``/``false``), choice, time
     (ISO 8601, or 0). The compiled code reads field ``name + SUFFIX[kind]`` as int64.
     """
 
