@@ -33,7 +33,7 @@ _CONTEXT = Context(prec=2000, rounding=ROUND_HALF_EVEN)
 _DIGITS_MAX = 400
 """Longest text that is looked at: what is longer is no price."""
 
-_CACHE_MAX = 500_000
+_CACHE_MAX = 250_000
 
 
 class NumberError(ValueError):
@@ -80,7 +80,7 @@ class Fixed(dict[str, int]):
     """Memo of :func:`to_fixed` at one scale: ``fixed[text]``.
 
     Feeds repeat the same prices and sizes over and over; a look-up costs a tenth of a conversion.
-    Bounded: it forgets everything when it holds half a million texts.
+    Bounded: it forgets everything when it holds a quarter of a million texts.
     """
 
     def __init__(self, scale: int) -> None:

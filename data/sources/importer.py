@@ -3,7 +3,9 @@
 Owns the order of work: find the files, say what each is, read them (recordings by their first local
 time, so that a book runs on from one file into the next), merge them, all in one transaction. What
 must hold: the log is as it was before, or holds all of the import; importing the same files again
-changes no byte.
+changes no byte. A file gives the same rows alone as together with others, except for what is not
+known when it comes alone: a second file of a recording has no book then, and the gap that says so
+stays in the log when the files are imported together later.
 
 It refuses to know formats (the parsers do), storage (the log does) and terminals (the command
 does).

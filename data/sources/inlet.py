@@ -151,6 +151,19 @@ class Inlet:
         report.duplicates += result.duplicates
         report.conflicts += result.conflicts
         report.saw(int(ts_ns.min()), int(ts_ns.max()))
+        if kind == Kind.DEPTH and result.added:
+            self._note_other_books(venue, symbol, result.added, whole)
+
+    def _note_other_books(self, venue: str, symbol: str, added: int, depth: Chunk) -> None:
+        """Say when books were added among books that the log held before."""
+        low_ns, high_ns = int(depth.array("ts_ns").min()), int(depth.array("ts_ns").max())
+        for entry in self._entries(venue, symbol, frozenset({Kind.DEPTH})):
+            if entry.min_ts_ns < high_ns and low_ns < entry.max_ts_ns:
+                self._report.notes.append(
+                    f"{symbol}: {added:,} books were added among those that the log already held "
+                    "of this time; one recording should be imported with one --levels and --cadence"
+                )
+                return
 
     def _on_grid(self, venue: str, symbol: str, chunk: Chunk) -> Chunk:
         """Round averaged prices half to even to the symbol's price scale, where that is known."""

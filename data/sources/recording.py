@@ -121,7 +121,6 @@ class Route:
     decode: Callable[[bytes], Any]
     make: Callable[[Any, int, int], Any] | None
     rows: Rows | None
-    count: int = 0
 
 
 @dataclass(slots=True)
@@ -224,7 +223,6 @@ class RecordingParser:
             route = self._routed(f"{symbol.lower()}@{route.channel}".encode())
             if route is None:
                 raise RejectedError("symbol")
-        route.count += 1
         if route.make is None:
             self._depth(route, data, recv_ns, number)
             return

@@ -129,7 +129,7 @@ def test_defect_book_ticker(made: Imported) -> None:
 
 def test_importing_twice_changes_nothing(made: Imported, tmp_path: Path) -> None:
     bad = archive(tmp_path, [trade_line(1), "oops\n", trade_line(2)])
-    sources = [*group("um0718"), bad.rename(tmp_path / "ETHUSDT-aggTrades-2024-07-04.csv")]
+    sources = [*group("spot0808"), bad.rename(tmp_path / "ETHUSDT-aggTrades-2024-07-04.csv")]
     sources += [shared_data(p) for p in LTC[:2]]
     first = made.take("1", *sources)
     before = made.digest()
@@ -165,7 +165,7 @@ def test_a_second_file_alone_has_no_book(made: Imported) -> None:
 def test_merging_in_small_pieces_gives_the_same_bytes(
     made: Imported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sources = [*group("um0808"), shared_data(LTC[0])]
+    sources = [*group("spot0808"), shared_data(LTC[0])]
     made.take("x", *sources)
     monkeypatch.setattr(inlet, "BUFFER_BYTES", 1 << 18)
     other = Imported(tmp_path / "other")
@@ -280,6 +280,14 @@ def test_levels_and_cadence(made: Imported) -> None:
     slots = depth["ts_ns"] // 1_000_000_000
     assert (np.diff(slots) == 1).all()
     assert len(slots) == 346
+
+
+def test_books_of_another_depth_among_those_there_are_said(made: Imported) -> None:
+    path = shared_data("binance-samples/recorded/spot_btcusdt_20240808_with_rest_snapshot.jsonl")
+    assert not made.take("20", path).files[0].notes
+    assert not made.take("20 again", path).files[0].notes
+    (note,) = made.take("5", path, levels=5).files[0].notes
+    assert "already held" in note
 
 
 def test_progress_is_told(made: Imported, tmp_path: Path) -> None:
