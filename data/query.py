@@ -140,7 +140,6 @@ class Database:
         for setting in (
             f"temp_directory = {_text(str(spill))}",
             "enable_progress_bar = false",
-            "autoinstall_known_extensions = false",
             "TimeZone = 'UTC'",
         ):
             self._connection.execute(f"SET {setting}")
@@ -152,6 +151,7 @@ class Database:
             if log.storage.local is None:
                 return  # a remote log is read through an extension, which needs the door open
             folders.append(str(log.storage.local))
+        self._connection.execute("SET autoinstall_known_extensions = false")
         self._connection.execute(f"SET allowed_directories = {_list(folders)}")
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
