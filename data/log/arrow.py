@@ -8,11 +8,26 @@ It refuses to know what the values mean.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+
+_POOL = "jemalloc"
+"""mimalloc, the default of pyarrow's wheels, holds on to 40 MB more for the same speed."""
+
+
+def lean_memory() -> None:
+    """Let Arrow allocate from the pool that gives memory back, where it was built with it.
+
+    The environment variable ARROW_DEFAULT_MEMORY_POOL has the last word.
+    """
+    chosen = "ARROW_DEFAULT_MEMORY_POOL" in os.environ
+    if not chosen and _POOL in pa.supported_memory_backends():
+        pa.set_memory_pool(pa.jemalloc_memory_pool())
+
 
 _ARROW = {"i8": pa.int64(), "i4": pa.int32(), "i1": pa.int8()}
 _NUMPY = {pa.int64(): np.int64, pa.int32(): np.int32, pa.int8(): np.int8}

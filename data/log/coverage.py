@@ -51,6 +51,13 @@ class Coverage:
         runs = np.stack((ids[first], ids[last], ts_ns[first], ts_ns[last]))
         self._runs = _union(self._runs, runs)
 
+    def contains(self, ids: np.ndarray) -> np.ndarray:
+        """bool[n]: which of ``ids`` were added before."""
+        run = np.searchsorted(self._runs[0], ids, side="right") - 1
+        inside = run >= 0
+        inside[inside] = ids[inside] <= self._runs[1][run[inside]]
+        return inside
+
     def holes(self) -> list[Hole]:
         """Every hole, by rising id."""
         runs = self._runs

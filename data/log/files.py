@@ -4,8 +4,8 @@ Owns the physical layout. Every integer column, list items included, is DELTA_BI
 then zstd; there is no dictionary; statistics stand on every row group. Measured on BTCUSDT
 recordings: 5.3 B a trade with receive time and sequence, 53 B a 20-level book; decoding five trade
 columns gives 50 M rows/s, books 2 M rows/s, on one core. zstd level 3 is within 4 % of level 9 in
-size at two and a half times its speed. Row groups of 131,072 rows (8,192 books) decode to about
-6 MB, and larger ones gain under 2 %.
+size at two and a half times its speed. Row groups of 131,072 rows (4,096 books) decode to
+a few MB, and larger ones gain little: memory stays small.
 
 What must hold: the reader knows this schema version and every older one (a column that an old file
 lacks is 0), and refuses a newer one. Anything pyarrow cannot make sense of is a CorruptFileError
@@ -40,7 +40,7 @@ from data.log.columns import Rows, offsets_name
 
 ZSTD_LEVEL = 3
 GROUP_ROWS = 131_072
-GROUP_ROWS_DEPTH = 8_192
+GROUP_ROWS_DEPTH = 4_096
 
 _COMMON_SINCE_START = frozenset({"ts_ns"})
 """Columns without which a file of any version makes no sense."""
@@ -143,6 +143,7 @@ class FileWriter:
         """Write the footer unless there was an error; close the stream either way."""
         if error is None:
             self._writer.close()
+        self._writer.is_open = False  # else its destructor writes a footer to a closed stream
         self._sink.close()
 
 

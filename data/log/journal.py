@@ -79,7 +79,7 @@ def roll_forward(storage: Storage) -> bool:
         storage.sync_dir(folder)
     storage.remove(JOURNAL)
     storage.sync_dir("")
-    storage.remove_tree(journal.staging)
+    discard_garbage(storage)
     return True
 
 

@@ -45,15 +45,13 @@ def sort_index(rows: Rows) -> np.ndarray | None:
     if rows.n < 2:
         return None
     key, seq, ids = arrival(rows["ts_ns"], rows["recv_ns"]), rows["seq"], rows["id"]
-    if _increasing(key, seq, ids):
-        return None
-    index = np.arange(rows.n)
+    index = None
     if not _sorted(key, seq, ids):
         index = np.lexsort((ids, seq, key))
         key, seq, ids = key[index], seq[index], ids[index]
     same = (key[1:] == key[:-1]) & (seq[1:] == seq[:-1]) & (ids[1:] == ids[:-1]) & (ids[1:] != 0)
     if same.any():
-        index = _order_ties(rows, index, same)
+        index = _order_ties(rows, np.arange(rows.n) if index is None else index, same)
     return index
 
 
@@ -77,14 +75,9 @@ def content_keys(rows: Rows, skip: frozenset[str] = frozenset()) -> list[np.ndar
     return keys
 
 
-def _increasing(key: np.ndarray, seq: np.ndarray, ids: np.ndarray) -> bool:
-    return _sorted(key, seq, ids, strict=True)
-
-
-def _sorted(key: np.ndarray, seq: np.ndarray, ids: np.ndarray, strict: bool = False) -> bool:
-    """True when (key, seq, id) never falls, or with ``strict`` always rises."""
-    last = ids[1:] > ids[:-1] if strict else ids[1:] >= ids[:-1]
-    later = (seq[1:] > seq[:-1]) | ((seq[1:] == seq[:-1]) & last)
+def _sorted(key: np.ndarray, seq: np.ndarray, ids: np.ndarray) -> bool:
+    """True when (key, seq, id) never falls."""
+    later = (seq[1:] > seq[:-1]) | ((seq[1:] == seq[:-1]) & (ids[1:] >= ids[:-1]))
     return bool(((key[1:] > key[:-1]) | ((key[1:] == key[:-1]) & later)).all())
 
 
@@ -131,9 +124,9 @@ def _before(
     """True when row i of stream s comes before row j of stream t: the total order itself."""
     if keys[s, i] != keys[t, j]:
         return keys[s, i] < keys[t, j]
-    if seqs.shape[1] > 1 and seqs[s, i] != seqs[t, j]:
+    if seqs.shape[1] > 0 and seqs[s, i] != seqs[t, j]:
         return seqs[s, i] < seqs[t, j]
-    if ids.shape[1] > 1 and ids[s, i] != ids[t, j]:
+    if ids.shape[1] > 0 and ids[s, i] != ids[t, j]:
         return ids[s, i] < ids[t, j]
     return s < t
 
@@ -172,7 +165,7 @@ def merge_runs(
     """Merges the heads of streams until a stream needs its next block or ``max_rows`` are out.
 
     ``keys``, ``seqs`` and ``ids`` are int64[streams, capacity]; stream s holds [pos[s], stop[s]),
-    and ``ended[s]`` is 1 when nothing follows. Where ``seqs`` or ``ids`` has capacity 1, it does
+    and ``ended[s]`` is 1 when nothing follows. Where ``seqs`` or ``ids`` has capacity 0, it does
     not count. Streams stand in order of rank. ``pos`` is moved on; a run goes to ``run_stream``
     and ``run_stop`` (room for ``max_rows`` each), and stops at a position of its own stream.
     Returns the number of runs.

@@ -52,8 +52,25 @@ class Segment:
     def touches(self, low_key: int, high_key: int, low_id: int, high_id: int) -> bool:
         """True when a row of those ranges may belong among, or be the same as, these rows."""
         by_key = self.low_key <= high_key and low_key <= self.high_key
-        by_id = bool(self.high_id and high_id) and self.low_id <= high_id and low_id <= self.high_id
-        return by_key or by_id
+        return by_key or self.meets(low_id, high_id)
+
+    def meets(self, low_id: int, high_id: int) -> bool:
+        """True when the ranges of ids overlap."""
+        known = bool(self.high_id and high_id)
+        return known and self.low_id <= high_id and low_id <= self.high_id
+
+
+@dataclass(slots=True)
+class Beside:
+    """Trades of another day, as a partition sees them; masks are bool[rows].
+
+    ``known`` are here already. ``moved`` rows were here, and were removed for the sake of a new row
+    that knows its receive time. ``rivals`` have an id that is here with another content.
+    """
+
+    known: np.ndarray
+    moved: int
+    rivals: np.ndarray
 
 
 class Partition:
@@ -96,29 +113,45 @@ class Partition:
             self.changed = True
         return joined.result
 
-    def known(self, rows: Rows, scales: Scales) -> np.ndarray:
-        """Which of ``rows`` (trades of a neighbouring day) are here already, as a bool mask.
+    def beside(self, rows: Rows, scales: Scales) -> Beside:
+        """What this partition has to do with ``rows``, trades of a neighbouring day.
 
         Two recorders disagree by seconds, an archive knows only exchange time: one trade may fall
         on either side of midnight. Where only the new row has a receive time, the old one goes.
         """
-        mask = np.zeros(rows.n, bool)
-        if self.scales is None or not rows["id"].any():
-            return mask
+        found = Beside(np.zeros(rows.n, bool), 0, np.zeros(rows.n, bool))
+        if self.scales is None:
+            return found
         target = larger(self.scales, scales)
-        low_id, high_id = _id_range(rows["id"])
-        hit = [i for i, s in enumerate(self._segments) if s.touches(0, -1, low_id, high_id)]
-        for i in reversed(hit):
+        new = rows.rescale(scales, target)
+        for i in reversed(self._with_ids(*_id_range(rows["id"]))):
             old = self._load(self._segments[i : i + 1], target)
             assert old is not None
-            in_old, in_new = same_trades(old, rows.rescale(scales, target))
-            better = (old["recv_ns"][in_old] == 0) & (rows["recv_ns"][in_new] != 0)
-            mask[in_new[~better]] = True
+            in_old, in_new = same_trades(old, new)
+            better = (old["recv_ns"][in_old] == 0) & (new["recv_ns"][in_new] != 0)
+            found.known[in_new[~better]] = True
+            others = np.isin(new["id"], old["id"]) & (new["id"] != 0)
+            others[in_new] = False
+            found.rivals[others] = True
             if better.any():
                 left = np.setdiff1d(np.arange(old.n), in_old[better])
+                found.moved += old.n - len(left)
                 self._replace(i, i + 1, old.take(left), target)
                 self.scales, self.changed = target, True
-        return mask
+        return found
+
+    def has_ids(self, ids: np.ndarray) -> np.ndarray:
+        """bool[n]: which of ``ids`` (not 0) some row here carries."""
+        found = np.zeros(len(ids), bool)
+        for i in self._with_ids(*_id_range(ids)):
+            rows = self._load(self._segments[i : i + 1], self.scales)
+            assert rows is not None
+            found |= np.isin(ids, rows["id"])
+        return found
+
+    def _with_ids(self, low: int, high: int) -> list[int]:
+        """Segments whose range of ids meets [low, high]."""
+        return [i for i, s in enumerate(self._segments) if s.rows and s.meets(low, high)]
 
     def write(self, path: str) -> tuple[EntryBuilder, int]:
         """Write the whole partition to a new file; its facts and its number of rows.

@@ -20,6 +20,7 @@ from data.errors import DataError
 from data.events import EVENTS, Kind, Scales
 from data.log import catalogue as catalogues
 from data.log.ahead import ahead as run_ahead
+from data.log.arrow import lean_memory
 from data.log.columns import larger
 from data.log.entry import DAY_NS, Entry, date_of
 from data.log.files import corrupt_file, damaged
@@ -83,6 +84,7 @@ class LogReader:
     ) -> None:
         if chunk_rows < 1:
             raise ValueError(f"chunk_rows must be positive, got {chunk_rows}")
+        lean_memory()
         self._store = store
         self._kinds = {kind: tuple(kinds[kind]) for kind in sorted(kinds)}
         for kind, names in self._kinds.items():

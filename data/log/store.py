@@ -140,6 +140,7 @@ class LogStore:
                     beside = f"{STAGING}/{catalogues.CATALOGUE}"
                     self.storage.write_bytes(beside, catalogues.to_bytes(found))
                     self.storage.move(beside, catalogues.CATALOGUE)
+                    discard_garbage(self.storage)
         except (LockedError, OSError):
             # a busy or read-only log: the next reader opens the same few files again
             return

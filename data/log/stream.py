@@ -180,9 +180,9 @@ class Lanes:
         if len(filled) == 1:
             return filled[0]
         index = _interleave([p.rows.n for p in piece.parts], piece.run_stream, piece.run_stop)
-        rows = concat([p.rows for p in piece.parts]).take(index)
+        rows = concat([p.rows for p in filled]).take(index)
         stamps = [
-            np.concatenate([getattr(p, name) for p in piece.parts])[index]
+            np.concatenate([getattr(p, name) for p in filled])[index]
             for name in ("key", "seq", "ids")
         ]
         return Block(rows, *stamps)
@@ -210,9 +210,9 @@ class Merger:
         n = len(self._streams)
         self._with_ids = with_ids
         self._blocks: list[Block] = [Block(nothing(s.kind, s.columns)) for s in self._streams]
-        self._keys = np.zeros((n, 1), np.int64)
-        self._seqs = np.zeros((n, 1), np.int64)
-        self._ids = np.zeros((n, 1), np.int64)
+        self._keys = np.zeros((n, 0), np.int64)
+        self._seqs = np.zeros((n, 0), np.int64)
+        self._ids = np.zeros((n, 0), np.int64)
         self._pos = np.zeros(n, np.int64)
         self._stop = np.zeros(n, np.int64)
         self._ended = np.zeros(n, np.int64)

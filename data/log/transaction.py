@@ -92,27 +92,39 @@ class Transaction:
         return [path for _, path in moves]
 
     def discard(self) -> None:
-        """Drop everything that was staged."""
-        self._storage.remove_tree(self._folder)
+        """Drop everything that was staged (there is one writer, so all of it is its own)."""
+        self._storage.remove_tree(STAGING)
 
     def _staged(self, suffix: str) -> str:
         self._files += 1
         return f"{self._folder}/{self._files:06d}.{suffix}"
 
     def _merge_day(self, place: Place, rows: Rows, scales: Scales) -> MergeResult:
-        result = MergeResult()
-        if place.kind == Kind.TRADE:
-            known = np.zeros(rows.n, bool)
-            for date in _neighbours(place.date):
-                beside = Place(place.kind, place.venue, place.symbol, date)
-                if beside in self._partitions or self._entries(beside):
-                    known |= self._partition(beside).known(rows, scales)
-            if known.any():
-                rows = rows.take(np.flatnonzero(~known))
-                result = MergeResult(duplicates=int(known.sum()))
-        if rows.n == 0:
-            return result
-        return result + self._partition(place).merge(rows, scales)
+        if place.kind != Kind.TRADE or not rows["id"].any():
+            return self._partition(place).merge(rows, scales)
+        known, rivals = np.zeros(rows.n, bool), np.zeros(rows.n, bool)
+        moved = 0
+        for date in _neighbours(place.date):
+            other = Place(place.kind, place.venue, place.symbol, date)
+            if other in self._partitions or self._has_ids_of(other, rows):
+                beside = self._partition(other).beside(rows, scales)
+                known |= beside.known
+                rivals |= beside.rivals
+                moved += beside.moved
+        partition = self._partition(place)
+        # an id with its first content here and another one next door is a conflict that the
+        # partition itself cannot see
+        ids = np.unique(rows["id"][rivals & ~known])
+        conflicts = int((~partition.has_ids(ids)).sum()) if len(ids) else 0
+        result = MergeResult(-moved, moved + int(known.sum()), conflicts)
+        if known.any():
+            rows = rows.take(np.flatnonzero(~known))
+        return result + partition.merge(rows, scales) if rows.n else result
+
+    def _has_ids_of(self, place: Place, rows: Rows) -> bool:
+        """True when the catalogue says that a file there may hold an id of ``rows``."""
+        low, high = int(rows["id"].min()), int(rows["id"].max())
+        return any(e.max_id and e.min_id <= high and low <= e.max_id for e in self._entries(place))
 
     def _entries(self, place: Place) -> list[Entry]:
         series = (place.kind, place.venue, place.symbol)

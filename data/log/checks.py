@@ -1,0 +1,277 @@
+"""Examines a range of a log: damage, holes, and rows that cannot be right.
+
+Owns :func:`check_log`, which ``ofs log check`` and ``ofs log gaps`` print. What must hold: memory
+does not grow with the range; a damaged file becomes a finding and does not stop the rest; nothing
+is changed.
+
+It refuses to know how a finding is shown and which exit code it makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from data.errors import DataError
+from data.events import Kind, Scales
+from data.log.catalogue import Catalogue
+from data.log.columns import Rows, larger
+from data.log.entry import DAY_NS, Entry, date_of
+from data.log.files import corrupt_file
+from data.log.repeats import Repeats
+from data.log.rules import (
+    HOLE_S,
+    NS,
+    Bars,
+    Books,
+    Finding,
+    IdHoles,
+    NotPositive,
+    OffGrid,
+    OutOfOrder,
+    Quotes,
+    RecordedGaps,
+    Rule,
+    Subject,
+    TimeHoles,
+)
+from data.log.store import LogStore
+from data.log.stream import Counters, Lane, Lanes, Plan, Stream, lanes_of
+from data.log.ticks import infer_tick
+
+CHECKS = (
+    "corrupt_file",
+    "id_hole",
+    "time_hole",
+    "recorded_gap",
+    "duplicate_id",
+    "conflicting_id",
+    "out_of_order",
+    "crossed",
+    "locked",
+    "unsorted",
+    "not_positive",
+    "off_grid",
+    "bad_bar",
+)
+"""Names of all checks."""
+
+GAP_CHECKS = ("id_hole", "time_hole", "recorded_gap")
+"""The checks that tell what is missing: those of ``ofs log gaps``."""
+
+_TICK_SAMPLE = 200_000
+
+_PRICED = frozenset({Kind.TRADE, Kind.DEPTH, Kind.BAR, Kind.QUOTE})
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to examine.
+
+    ``checks`` are names out of :data:`CHECKS`; ``hole_s`` overrides, by kind, the silence in
+    seconds that counts as a hole; ``ticks`` gives the price step of (venue, symbol) as a decimal
+    number of the instrument's unit, where it shall not be inferred. Times are exchange times, ns.
+    """
+
+    venue: str | None = None
+    symbol: str | None = None
+    kinds: tuple[Kind, ...] | None = None
+    from_ns: int | None = None
+    to_ns: int | None = None
+    checks: tuple[str, ...] = CHECKS
+    hole_s: Mapping[Kind, float] = field(default_factory=dict)
+    ticks: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+
+def check_log(
+    store: LogStore, wanted: Wanted | None = None, progress: Callable[[int], None] | None = None
+) -> Iterator[Finding]:
+    """Findings, series by series (venue, symbol, kind), as they are made.
+
+    ``progress`` is called with the number of rows of each block that was examined. A file whose
+    bytes are not what was written gives ``corrupt_file`` and is left out of the other checks.
+    """
+    wanted = wanted or Wanted()
+    unknown = set(wanted.checks) - set(CHECKS)
+    if unknown:
+        raise ValueError(f"unknown checks: {', '.join(sorted(unknown))}")
+    catalogue = store.catalogue()
+    yield from _broken(store, catalogue, wanted)
+    series: dict[tuple[str, str, Kind], list[Entry]] = {}
+    for entry in catalogue.select(
+        wanted.kinds, wanted.venue, wanted.symbol, wanted.from_ns, wanted.to_ns
+    ):
+        series.setdefault((entry.venue, entry.symbol, entry.kind), []).append(entry)
+    hidden = {b.path for b in catalogue.broken}
+    for _, entries in sorted(series.items()):
+        usable = [e for e in entries if e.path not in hidden]
+        yield from _Examination(store, wanted, usable, progress or _ignore).findings()
+
+
+def _ignore(rows: int) -> None:
+    """No progress is shown."""
+
+
+def _broken(store: LogStore, catalogue: Catalogue, wanted: Wanted) -> Iterator[Finding]:
+    low = "" if wanted.from_ns is None else date_of(wanted.from_ns // DAY_NS - 1)
+    high = "9999" if wanted.to_ns is None else date_of(wanted.to_ns // DAY_NS + 1)
+    for broken in catalogue.broken:
+        place = broken.place
+        if "corrupt_file" not in wanted.checks:
+            continue
+        if place is None:
+            yield _corrupt(store, broken.path, broken.why, None, "", "")
+            continue
+        mine = (wanted.venue in (None, place.venue)) and (wanted.symbol in (None, place.symbol))
+        if mine and (not wanted.kinds or place.kind in wanted.kinds) and low <= place.date <= high:
+            yield _corrupt(store, broken.path, broken.why, place.kind, place.venue, place.symbol)
+
+
+def _corrupt(
+    store: LogStore, path: str, why: str, kind: Kind | None, venue: str, symbol: str
+) -> Finding:
+    text = f"{store.storage.name(path)} cannot be used: {why}"
+    return Finding("corrupt_file", kind, venue, symbol, 1, 0, 0, 0, 0, text, path)
+
+
+class _Examination:
+    """All checks of one series over one range."""
+
+    def __init__(
+        self,
+        store: LogStore,
+        wanted: Wanted,
+        entries: Sequence[Entry],
+        progress: Callable[[int], None],
+    ) -> None:
+        self._store = store
+        self._wanted = wanted
+        self._entries = list(entries)
+        self._progress = progress
+
+    def findings(self) -> Iterator[Finding]:
+        """What is wrong with the series."""
+        if "corrupt_file" in self._wanted.checks:
+            yield from self._verify()
+        if not self._entries:
+            return
+        rules = self._rules(self._subject())
+        columns = dict.fromkeys(name for rule in rules for name in rule.columns)
+        if rules:
+            for rows in self._rows(tuple(columns)):
+                for rule in rules:
+                    rule.add(rows)
+                self._progress(rows.n)
+        for rule in rules:
+            yield from (f for f in rule.findings() if f.check in self._wanted.checks)
+
+    def _verify(self) -> Iterator[Finding]:
+        """Compare every file with its sha256; those that differ are left out from here on."""
+        storage = self._store.storage
+        for entry in list(self._entries):
+            why = ""
+            try:
+                with corrupt_file(storage.name(entry.path)):
+                    found = storage.sha256(entry.path)
+                if found != entry.sha256:
+                    why = f"its sha256 is {found}, the catalogue says {entry.sha256}"
+            except DataError as error:
+                why = error.why
+            if why:
+                self._entries.remove(entry)
+                kind, venue, symbol = entry.kind, entry.venue, entry.symbol
+                yield _corrupt(self._store, entry.path, why, kind, venue, symbol)
+
+    def _subject(self) -> Subject:
+        first, scales = self._entries[0], self._scales()
+        hole_s = {**HOLE_S, **self._wanted.hole_s}.get(first.kind, 0.0)
+        hole_ns = round(hole_s * NS)
+        tick = self._tick(first, scales) if "off_grid" in self._wanted.checks else 0
+        return Subject(first.kind, first.venue, first.symbol, scales, tick, hole_ns)
+
+    def _tick(self, first: Entry, scales: Scales) -> int:
+        given = self._wanted.ticks.get((first.venue, first.symbol))
+        if given is not None:
+            return round(given * 10**scales.price)
+        names = OffGrid.prices(first.kind)
+        if not names:
+            return 0
+        sample: list[np.ndarray] = []
+        # a few files spread over the range: a step that changed with the years is seen
+        picked = np.unique(np.linspace(0, len(self._entries) - 1, 16).astype(np.int64))
+        for i in picked.tolist():
+            lane = self._lane([self._entries[i]], names, scales)
+            block = lane.next_block()
+            lane.close()
+            if block is not None:
+                prices = np.concatenate([block.rows[name] for name in names])
+                sample.append(prices[:: max(1, len(prices) * len(picked) // _TICK_SAMPLE)])
+        return infer_tick(np.concatenate(sample)) if sample else 0
+
+    def _rules(self, subject: Subject) -> list[Rule]:
+        kind = subject.kind
+        if kind == Kind.GAP:
+            return self._asked([(RecordedGaps(subject), ("recorded_gap",))])
+        rules: list[tuple[Rule, tuple[str, ...]]] = [(OutOfOrder(subject), ("out_of_order",))]
+        if subject.hole_ns:
+            rules.append((TimeHoles(subject), ("time_hole",)))
+        if kind == Kind.TRADE:
+            rules.append((IdHoles(subject), ("id_hole",)))
+            rules.append((Repeats(subject, self._with_ids), ("duplicate_id", "conflicting_id")))
+        elif kind == Kind.DEPTH:
+            rules.append((Books(subject), ("crossed", "locked", "unsorted")))
+        elif kind == Kind.QUOTE:
+            rules.append((Quotes(subject), ("crossed", "locked")))
+        elif kind == Kind.BAR:
+            rules.append((Bars(subject), ("bad_bar", "time_hole")))
+        if kind in _PRICED:
+            rules.append((NotPositive(subject), ("not_positive",)))
+            if subject.tick > 1:
+                rules.append((OffGrid(subject), ("off_grid",)))
+        return self._asked(rules)
+
+    def _asked(self, rules: Iterable[tuple[Rule, tuple[str, ...]]]) -> list[Rule]:
+        return [rule for rule, checks in rules if set(checks) & set(self._wanted.checks)]
+
+    def _rows(self, columns: tuple[str, ...]) -> Iterator[Rows]:
+        scales = self._scales()
+        split = lanes_of(self._entries)
+        lanes = [self._lane(files, columns, scales, merged=len(split) > 1) for files in split]
+        stream: Stream = lanes[0] if len(lanes) == 1 else Lanes(lanes)
+        try:
+            while (block := stream.next_block()) is not None:
+                yield block.rows
+        finally:
+            stream.close()
+
+    def _with_ids(self, ids: np.ndarray) -> Iterator[Rows]:
+        """The trades with one of ``ids`` (sorted)."""
+        low, high = int(ids[0]), int(ids[-1])
+        names = ("ts_ns", "id", "price", "qty", "side")
+        for entry in self._entries:
+            if entry.max_id < low or entry.min_id > high:
+                continue
+            lane = self._lane([entry], names, self._scales())
+            while (block := lane.next_block()) is not None:
+                chosen = np.flatnonzero(np.isin(block.rows["id"], ids))
+                if len(chosen):
+                    yield block.rows.take(chosen)
+
+    def _scales(self) -> Scales:
+        scales = self._entries[0].scales
+        for entry in self._entries[1:]:
+            scales = larger(scales, entry.scales)
+        return scales
+
+    def _lane(
+        self, entries: Sequence[Entry], columns: Sequence[str], scales: Scales, merged: bool = False
+    ) -> Lane:
+        wanted = self._wanted
+        plan = Plan(self._store.storage, _trust, scales, wanted.from_ns, wanted.to_ns, Counters())
+        return Lane(plan, entries[0].kind, entries, columns, 0, merged, merged)
+
+
+def _trust(entry: Entry, source: object) -> None:
+    """The files were hashed before."""
