@@ -188,8 +188,9 @@ def _exit_by_bar_stop(s, p, w):
     """A bar meets a stop: filled at the stop, or at the open where the bar opened beyond it.
 
     Half the spread and the slippage come on top. The open counts only for a stop that was armed
-    before it; the range counts for every stop, the pessimistic reading of what is not known. What
-    was triggered before and could not be served goes at the open.
+    before it; the range counts for every stop, the pessimistic reading of what is not known: a
+    stop that was set beyond the whole range goes at its worst price. What was triggered before and
+    could not be served goes at the open.
     """
     e = s.event
     reach = e.low if w.side > 0 else e.high
@@ -199,6 +200,9 @@ def _exit_by_bar_stop(s, p, w):
     price = e.open if w.triggered else w.stop
     if w.armed_ns <= e.open_ns and w.side * e.open < w.side * price:
         price = e.open
+    best = e.high if w.side > 0 else e.low
+    if w.side * price > w.side * best:
+        price = reach
     s.exit_kind = _MARKET if w.triggered == _EXIT_STOP_OUT else _STOP
     s.exit_price = max(1, price - w.side * (p.half_spread + p.slippage))
     s.why = _FILL_STOP_OUT if w.triggered == _EXIT_STOP_OUT else _STOP_BAR

@@ -112,11 +112,12 @@ def draw_band(s):
         w = s.positions[s.position_at[k]]
         if w.triggered:
             lo = NEVER
-        below = w.stop if w.side > 0 else w.target - 1
-        above = w.target + 1 if w.side > 0 else w.stop
+        aim = w.target + w.side if w.target > 0 else 0
+        below = w.stop if w.side > 0 else aim
+        above = aim if w.side > 0 else w.stop
         if below > 0:
             lo = max(lo, below)
-        if above > 1:
+        if above > 0:
             hi = min(hi, above)
     s.band_lo = lo
     s.band_hi = hi
