@@ -18,7 +18,8 @@ from engine.kernel.numbers import product_fits
 STANDARD = 0
 SEED = 1
 INVALID = 2
-"""Marks a trade whose numbers cannot be folded: price or quantity not positive, or too large."""
+"""Marks a trade whose numbers cannot be folded: price or quantity not positive, or too large,
+or a flag that is no side (a handler indexes by side)."""
 
 SIDES_STATE = np.dtype(
     [
@@ -108,7 +109,7 @@ def _copy_flags(price, qty, flag, side, i, j):
     missing = np.int64(0)
     for k in range(len(flags)):
         sides[k] = flags[k]
-        missing += np.int64(flags[k] == 0)
+        missing += np.int64((flags[k] != 1) & (flags[k] != -1))
     odd = np.int64(0)
     for k in range(len(prices)):
         odd |= ((prices[k] | qtys[k]) >> 31) | ((prices[k] - 1) >> 63) | ((qtys[k] - 1) >> 63)
@@ -151,13 +152,13 @@ def _ladder(s, p, ts, price, qty, flag, side, i, j):
     seed = p.mode == SEED
     for k in range(i, j):
         x = price[k]
-        if x <= 0 or qty[k] <= 0 or not product_fits(x, qty[k]):
+        f = flag[k]
+        if x <= 0 or qty[k] <= 0 or f > 1 or f < -1 or not product_fits(x, qty[k]):
             side[k] = INVALID
             invalid += 1
             continue
         tick = tick_rule(x, last, tick)
         last = x
-        f = flag[k]
         if seed and tick != 0:
             side[k] = tick
             s.by_tick += 1
