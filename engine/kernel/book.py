@@ -178,6 +178,7 @@ def book_boundary(s, p, now_ns):
     """Compute every measure at a boundary (``now_ns`` a whole second)."""
     if s.snapshots == 0:
         s.stale = 1
+        s.bid_share = 0.5
         return
     now_s = now_ns // NS
     _roll(s, now_s)

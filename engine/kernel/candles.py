@@ -97,6 +97,14 @@ def candles_start(s, ts_ns, price):
 
 
 @njit(cache=True, nogil=True)
+def candles_limit(s, ts_ns):
+    """Time (ns) before which the trades lie that join the one at ``ts_ns`` in its 15 s candle."""
+    if s.started == 1:
+        return s.end_ns
+    return (ts_ns // _SPANS[0] + 1) * _SPANS[0]
+
+
+@njit(cache=True, nogil=True)
 def candles_trades(s, ts, price, qty, side, i, j):
     """Add trades [i, j), none at or past ``end_ns``: int64 ns, price, qty; side int8."""
     c = s.open[0]
@@ -199,11 +207,22 @@ def candles_due(s, p, now_ns):
 
 
 @njit(cache=True, nogil=True)
-def candles_gap(s):
-    """Trades were missed: the open candles are marked."""
-    if s.started == 1:
-        for f in range(FRAMES):
-            s.open[f].flags |= FLAG_GAP
+def candles_gap(s, from_ns):
+    """Trades were missed from ``from_ns`` on: every candle that reaches beyond it is marked.
+
+    The hole is told at its end, so candles inside it may have closed already.
+    """
+    if s.started == 0:
+        return
+    for f in range(FRAMES):
+        s.open[f].flags |= FLAG_GAP
+        back = np.int64(1)
+        while back <= min(s.closed[f], RING):
+            c = s.ring[f * RING + ((s.closed[f] - back) & MASK)]
+            if c.open_ns + _SPANS[f] <= from_ns:
+                break
+            c.flags |= FLAG_GAP
+            back += 1
 
 
 @njit(cache=True, nogil=True)

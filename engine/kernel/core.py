@@ -23,6 +23,7 @@ Q_WARMING = 8
 CORE_STATE = np.dtype(
     [
         ("now_ns", "i8"),
+        ("event_ns", "i8"),
         ("next_ns", "i8"),
         ("session_end_ns", "i8"),
         ("first_trade_ns", "i8"),
@@ -41,7 +42,8 @@ CORE_STATE = np.dtype(
     ],
     align=True,
 )
-"""now_ns, next_ns (next boundary) ... in ns; events: how many of each Kind were folded."""
+"""now_ns (engine time), event_ns (the same, of events alone: a boundary is none), next_ns (next
+boundary) ... in ns; events: how many of each Kind were folded."""
 
 CORE_PARAMS = np.dtype(
     [
@@ -88,6 +90,7 @@ def first_boundary(s, p, at_ns):
     """Set the first decision boundary: the first multiple of the step after ``at_ns``."""
     s.next_ns = (at_ns // p.step_ns + 1) * p.step_ns
     s.now_ns = at_ns
+    s.event_ns = at_ns
 
 
 @njit(cache=True, nogil=True)
@@ -99,7 +102,7 @@ def advance_boundary(s, p, at_ns):
     """
     nxt = s.next_ns + p.step_ns
     last = at_ns // p.step_ns * p.step_ns
-    if nxt < last and nxt - s.now_ns > p.idle_ns:
+    if nxt < last and nxt - s.event_ns > p.idle_ns:
         s.skipped_boundaries += (last - nxt) // p.step_ns
         nxt = last
     s.next_ns = nxt
@@ -136,6 +139,13 @@ def find_invalid(side, i, j):
 @njit(cache=True, nogil=True)
 def note_now(s, at_ns):
     """Engine time moves to ``at_ns`` unless it is already later."""
+    s.now_ns = max(s.now_ns, at_ns)
+
+
+@njit(cache=True, nogil=True)
+def note_event(s, at_ns):
+    """An event of engine time ``at_ns`` was folded."""
+    s.event_ns = max(s.event_ns, at_ns)
     s.now_ns = max(s.now_ns, at_ns)
 
 

@@ -69,9 +69,11 @@ EVENT = np.dtype(
 """kind (a Kind) and one nested record a kind, each field a column of length one (levels: 25)."""
 
 CURSOR = np.dtype(
-    [("run", "i8"), ("sided", "i8"), ("invalid", "i8"), ("at", "i8", (len(Kind),))], align=True
+    [(name, "i8") for name in ("run", "sided", "invalid", "again")] + [("at", "i8", (len(Kind),))],
+    align=True,
 )
-"""Where a fold stands in a batch: run, trades whose side is resolved, next row by kind."""
+"""Where a fold stands in a batch: run, trades whose side is resolved, invalid ones among them,
+whether the event of ``step`` is taken up again after a drain, next row by kind."""
 
 
 def empty_columns(kind: Kind) -> dict[str, np.ndarray]:

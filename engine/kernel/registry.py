@@ -52,6 +52,8 @@ _HANDLERS = (
             "quote": ("sides_quote(s.sides, quote_ts_ns[r], quote_bid[r], quote_ask[r])",),
         },
         sides.SIDES_PARAMS,
+        # without books and quotes a trade without a flag would be classed otherwise than with them
+        kinds=(Kind.TRADE, Kind.DEPTH, Kind.QUOTE, Kind.GAP),
     ),
     Handler(
         "flow",
@@ -80,16 +82,25 @@ _HANDLERS = (
         "candles",
         candles.CANDLES_STATE,
         "engine.kernel.candles",
-        ("candles_start", "candles_trades", "candles_close", "candles_due", "candles_gap"),
+        (
+            "candles_start",
+            "candles_limit",
+            "candles_trades",
+            "candles_close",
+            "candles_due",
+            "candles_gap",
+        ),
         {
             "trades": (
+                "if s.candles.started == 0:",
+                "    candles_start(s.candles, trade_ts_ns[i], trade_price[i])",
                 "candles_trades(s.candles, trade_ts_ns, trade_price, trade_qty, side, i, k)",
             ),
             "boundary": (
                 "while candles_due(s.candles, p.candles, now):",
                 "    _close_candles(s, p)",
             ),
-            "gap_trade": ("candles_gap(s.candles)",),
+            "gap_trade": ("candles_gap(s.candles, gap_from_ns[r])",),
         },
         candles.CANDLES_PARAMS,
         needs=("sides",),
@@ -113,9 +124,7 @@ _HANDLERS = (
         "engine.kernel.vwap",
         ("vwap_all", "vwap_session"),
         {
-            "trades": (
-                "vwap_all(s.vwap, p.vwap, trade_ts_ns, trade_price, trade_qty, i, k)",
-            ),
+            "trades": ("vwap_all(s.vwap, p.vwap, trade_ts_ns, trade_price, trade_qty, i, k)",),
             "session": ("vwap_session(s.vwap)",),
         },
         vwap.VWAP_PARAMS,

@@ -29,7 +29,7 @@ ORDER = (Kind.GAP, Kind.CONTROL, Kind.BAR, Kind.TRADE, Kind.DEPTH, Kind.QUOTE, K
 """Kinds that a fold takes; the others are in the log for queries and later handlers."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Composition:
     """A fold before it is compiled: its handlers, strategy and dtypes."""
 
@@ -109,7 +109,7 @@ def _header(c: Composition, module: str, function: str) -> str:
             f'"""Generated fold of strategy {c.strategy.name}; do not edit."""',
             "from numba import njit",
             "from engine.kernel.core import advance_boundary, begin_decision, find_invalid, "
-            "first_boundary, note_now, scan_before, session_end",
+            "first_boundary, note_event, note_now, scan_before, session_end",
             "from engine.kernel.outputs import room",
             "from engine.kernel.sides import sides_trades",
             *imports,
@@ -222,11 +222,9 @@ def _trades(c: Composition) -> str:
     candles = limit = ""
     if _has(c, "candles"):
         candles = """
-        if s.candles.started == 0:
-            candles_start(s.candles, trade_ts_ns[i], trade_price[i])
-        while trade_ts_ns[i] >= s.candles.end_ns:
+        while s.candles.started == 1 and trade_ts_ns[i] >= s.candles.end_ns:
             _close_candles(s, p)"""
-        limit = "\n        limit = min(limit, s.candles.end_ns)"
+        limit = "\n        limit = min(limit, candles_limit(s.candles, trade_ts_ns[i]))"
     sim = "k = j"
     if c.simulated:
         sim = (
@@ -270,7 +268,7 @@ def _trades(s, p, o, c, side, {names}, stop):
             core.last_trade_ns = trade_ts_ns[k - 1]
             core.last_trade_id = trade_id[k - 1]
             core.events[{int(Kind.TRADE)}] += k - i
-            note_now(core, latest + latency)
+            note_event(core, latest + latency)
         i = k
         c.at[{int(Kind.TRADE)}] = i
         if k < j:
@@ -332,7 +330,7 @@ def _{name}s(s, p, o, c, {", ".join(column_names(kind))}, stop):
             return False
 {_row_body(c, kind)}
         core.events[{int(kind)}] += 1
-        note_now(core, ts + latency)
+        note_event(core, ts + latency)
         r += 1
         c.at[{int(kind)}] = r
     return True
@@ -382,13 +380,15 @@ def step(state, params, event, out, cursor, side):
     e = event[0]
     o = out[0]
     c = cursor[0]
-    c.sided = 0
-    c.invalid = 0
     kind = e.kind
-    stop = c.sided + 1
+    if c.again == 0:
+        c.sided = 0
+        c.invalid = 0
+        if kind >= 0:
+            c.at[kind] = 0
+    stop = 1
     done = True
-    if kind >= 0:
-        c.at[kind] = 0
 {body}
+    c.again = 0 if done else 1
     return done
 """
