@@ -13,6 +13,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -51,10 +52,7 @@ def load_module(c: Composition, on_cold: Callable[[], None] | None = None) -> Mo
 
     ``on_cold`` is called when nothing compiled was found for it, before the compile.
     """
-    hook = getattr(c.strategy.decide, "py_func", c.strategy.decide)
-    source = generate(c, hook.__module__, hook.__name__)
-    text = source + c.strategy.source_sha256 + str(c.state) + str(c.params)
-    name = f"ofs_fold_{c.strategy.name}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    name, source = _named_source(c)
     if name in sys.modules:
         return sys.modules[name]
     folder = jitcache.cache_dir() / "folds"
@@ -71,6 +69,16 @@ def load_module(c: Composition, on_cold: Callable[[], None] | None = None) -> Mo
     if on_cold is not None and not numba.config.DISABLE_JIT and not _compiled(module):
         on_cold()
     return module
+
+
+@cache
+def _named_source(c: Composition) -> tuple[str, str]:
+    """Module name and source of a composition's fold; the name is a hash of all that is in it."""
+    hook = getattr(c.strategy.decide, "py_func", c.strategy.decide)
+    source = generate(c, hook.__module__, hook.__name__)
+    text = source + c.strategy.source_sha256 + str(c.state) + str(c.params)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return f"ofs_fold_{c.strategy.name}_{digest}", source
 
 
 def _publish(path: Path, source: str) -> None:
@@ -121,6 +129,8 @@ class Fold:
         self._empty = {k: empty_columns(k) for k in composition.kinds}
         with lean():
             if composition.simulated:
+                # on the empty state it writes nothing, and is compiled before the clock starts
+                sim_finish(*self._simulation(self.state), self.out[0])
                 sim_init(*self._simulation(self.state))
             self.feed({}, np.zeros(0, dtype=np.int8), np.zeros(0, dtype=np.int64))
 

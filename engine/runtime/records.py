@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.events import RECORDS, Table, arrow_schema, numpy_dtype
+from data.log.arrow import int_array, ints_of
 
 ROW_GROUP = 32_768
 DIGESTED = ("signal", "decision", "order", "fill", "position")
@@ -77,7 +78,7 @@ class TableWriter:
         if not self._rows:
             return
         rows = np.concatenate(self._pending)
-        columns = [pa.array(np.ascontiguousarray(rows[f.name])) for f in self._table.fields]
+        columns = [int_array(rows[f.name]) for f in self._table.fields]
         self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
         self._pending.clear()
         self._rows = 0
@@ -156,5 +157,5 @@ def read_rows(path: Path, table: Table, batch_rows: int = 16_384):
         rows = np.zeros(batch.num_rows, dtype=dtype)
         for f in table.fields:
             if f.name in batch.schema.names:
-                rows[f.name] = batch.column(f.name).to_numpy(zero_copy_only=False)
+                rows[f.name] = ints_of(batch.column(f.name))
         yield rows

@@ -19,11 +19,12 @@ from data.log import LogReader, LogStore
 from data.times import format_utc
 from engine.kernel.events import READ_COLUMNS
 from engine.kernel.matching import MODEL_VERSION
+from engine.runtime.behind import Behind
 from engine.runtime.compose import Composition, compose
 from engine.runtime.fold import Fold, Sink
 from engine.runtime.parameters import build, settle
 from engine.runtime.strategy import Strategy
-from engine.runtime.usage import Stopwatch, peak_rss_mb
+from engine.runtime.usage import Stopwatch, peak_rss_mb, quiet_collector
 
 Progress = Callable[[int, int, int], None]
 """Called with (events so far, events expected, market time in ns)."""
@@ -136,10 +137,12 @@ def run(
     reader = open_reader(store, composition, params, request, venue, symbol)
     if reader.scales != scales:
         params = build(composition, settings, reader.scales)
-    fold = Fold(composition, params, sink, on_cold)
-    watch = Stopwatch()
-    feed_all(reader, fold, progress, sum(e.rows for e in reader.entries))
-    fold.finish()
+    with Behind(sink) as behind:
+        fold = Fold(composition, params, behind, on_cold)
+        quiet_collector()
+        watch = Stopwatch()
+        feed_all(reader, fold, progress, sum(e.rows for e in reader.entries))
+        fold.finish()
     outcome = Outcome(
         fold, settings, venue, symbol, reader.scales, reader.content_hash(),
         [{"path": e.path, "sha256": e.sha256, "rows": e.rows} for e in reader.entries],
