@@ -133,17 +133,22 @@ def _list_settings(app: App, strategy: Any) -> int:
     return 0
 
 
+def _counts(f: dict[str, Any], names: tuple[str, ...]) -> str:
+    return ", ".join(f"{f[name]:,} {name}" for name in names)
+
+
 def _print(app: App, f: dict[str, Any]) -> None:
     money = f["currency"]
     rows = [
         ("run", f["run"]),
         ("market", f"{f['venue']} {f['symbol']}"),
         ("range", f"{f['from']} to {f['to']}"),
-        ("events", f"{f['events']:,} ({f['trades']:,} trades, {f['depth']:,} depth, {f['bars']:,} bars)"),
+        ("events", f"{f['events']:,} (" + _counts(f, ("trades", "depth", "bars", "quotes")) + ")"),
         ("decisions", f"{f['decisions']:,}"),
         ("orders, fills", f"{f['orders']:,}, {f['fills']:,}"),
         ("round trips", f"{f['round_trips']:,}"),
-        ("net result", f"{f['net_pnl']:,.2f} {money} (gross {f['gross_pnl']:,.2f}, fees {f['fees']:,.2f})"),
+        ("net result", f"{f['net_pnl']:,.2f} {money}"),
+        ("gross, fees", f"{f['gross_pnl']:,.2f}, {f['fees']:,.2f} {money}"),
         ("max drawdown", f"{f['max_drawdown']:,.2f} {money}"),
         ("digest", f["digest"][:16]),
         ("speed", f"{f['events_per_cpu_s']:,} events a CPU second, {f['wall_s']:.2f} s, "

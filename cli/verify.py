@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -57,7 +58,7 @@ def command(app: App, run: str) -> int:
     return 0 if verdict.ok else EXIT_FINDING
 
 
-def _replay_run(manifest: dict) -> bool:
+def _replay_run(manifest: dict[str, Any]) -> bool:
     """Whether the run was made over a replay that comes with ofs."""
     import replays
 
@@ -65,7 +66,7 @@ def _replay_run(manifest: dict) -> bool:
     return any(path == replays.path(name) for name in replays.names())
 
 
-def _print(app: App, verdict) -> None:
+def _print(app: App, verdict: Any) -> None:
     app.print(f"run {verdict.run} does not verify")
     for d in verdict.differences[:1]:
         app.print(

@@ -34,6 +34,7 @@ class OfsError(Exception):
         self.do = do
 
     def __str__(self) -> str:
+        """What happened, then where, why and what to do, a line each."""
         parts = [self.what]
         if self.where:
             parts.append(f"where: {self.where}")

@@ -28,7 +28,9 @@ from engine.runtime.strategy import Param, Strategy
 _SPANS_NS = np.array(SPANS_S, dtype=np.int64) * 1_000_000_000
 GATES = ("window", "flow", "book", "flat", "cooldown", "size", "vwap", "value")
 DETECTORS = ("delta", "book", "flip")
-G_WINDOW, G_FLOW, G_BOOK, G_FLAT, G_COOLDOWN, G_SIZE, G_VWAP, G_VALUE = (1 << n for n in range(len(GATES)))
+G_WINDOW, G_FLOW, G_BOOK, G_FLAT, G_COOLDOWN, G_SIZE, G_VWAP, G_VALUE = (
+    1 << n for n in range(len(GATES))
+)
 D_DELTA, D_BOOK, D_FLIP = range(len(DETECTORS))
 BOOK_OFF = 0
 BOOK_REQUIRE = 2
@@ -202,7 +204,9 @@ def enter(s, p, direction):
     qty = qty_of(p.core, p.strategy.notional_money, price)
     if not gate(d, G_SIZE, qty > 0):
         return
-    stop_away = max(np.int64(1), np.int64(np.rint(float(price) * float(p.strategy.stop_fp9) * 1e-9)))
+    stop_away = max(
+        np.int64(1), np.int64(np.rint(float(price) * float(p.strategy.stop_fp9) * 1e-9))
+    )
     goal = max(np.int64(1), np.int64(np.rint(float(price) * float(p.strategy.target_fp9) * 1e-9)))
     stop = price - direction * stop_away if p.strategy.stop_fp9 > 0 else 0
     target = price + direction * goal if p.strategy.target_fp9 > 0 else 0
@@ -253,14 +257,36 @@ STRATEGY = Strategy(
     doc="Enter with a burst of delta that the book agrees with; leave when the flow flips.",
     handlers=("flow", "windows", "candles", "footprint", "vwap", "book", "flip"),
     params=(
-        Param("window", "choice", "30s", "window whose delta is read", tuple(f"{x}s" for x in SPANS_S)),
+        Param(
+            "window", "choice", "30s", "window whose delta is read", tuple(f"{x}s" for x in SPANS_S)
+        ),
         Param("entry_z", "ratio", "2.0", "delta over its usual size that starts an entry", low=0.1),
         Param("memory", "count", "240", "windows that the usual size remembers", low=2),
         Param("warmup", "count", "20", "windows before the first entry", low=2),
-        Param("book", "choice", "prefer", "ask the book: off, prefer, require", ("off", "prefer", "require")),
-        Param("book_min", "ratio", "0.0", "least log(bid/ask quantity), 5 levels, on the entry side"),
-        Param("vwap_limit", "ratio", "4.0", "weighted deviations from VWAP not to chase (0: off)", low=0),
-        Param("value", "choice", "off", "enter only outside the last 1 m value area", ("off", "outside")),
+        Param(
+            "book",
+            "choice",
+            "prefer",
+            "ask the book: off, prefer, require",
+            ("off", "prefer", "require"),
+        ),
+        Param(
+            "book_min", "ratio", "0.0", "least log(bid/ask quantity), 5 levels, on the entry side"
+        ),
+        Param(
+            "vwap_limit",
+            "ratio",
+            "4.0",
+            "weighted deviations from VWAP not to chase (0: off)",
+            low=0,
+        ),
+        Param(
+            "value",
+            "choice",
+            "off",
+            "enter only outside the last 1 m value area",
+            ("off", "outside"),
+        ),
         Param("notional", "money", "1000", "size of an entry in account currency", low=0),
         Param("stop", "ratio", "0.0015", "hard stop, as a share of price (0: none)", low=0, high=1),
         Param("target", "ratio", "0.003", "target, as a share of price (0: none)", low=0, high=1),

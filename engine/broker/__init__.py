@@ -1,0 +1,1 @@
+"""Brokers: who takes intents and says what became of them."""

@@ -1,0 +1,1 @@
+"""Pure compiled handlers, one idea a file; numpy, numba and data.events are all they import."""

@@ -55,7 +55,8 @@ BOOK_STATE = np.dtype(
     ],
     align=True,
 )
-"""Quantities int64; imbalances: log ratios at 1e-9 (a logarithm's last bit is not portable); micro: float price units; mid2: twice the mid price."""
+"""Quantities int64; imbalances: log ratios at 1e-9 (a logarithm's last bit is not portable);
+micro: float price units; mid2: twice the mid price."""
 
 BOOK_PARAMS = np.dtype([("stale_ns", "i8")], align=True)
 
@@ -86,7 +87,7 @@ def _roll(s, second):
 @njit(cache=True, nogil=True)
 def _difference(s, ts_ns, bid_price, bid_qty, b0, nb, ask_price, ask_qty, a0, na):
     """Order-flow imbalance of the new snapshot against the kept one, level by level."""
-    n = min(min(nb, s.bids), min(na, s.asks), MLOFI_LEVELS)
+    n = min(nb, s.bids, na, s.asks, MLOFI_LEVELS)
     for m in range(n):
         e = side_ofi(bid_price[b0 + m], bid_qty[b0 + m], s.bid_price[m], s.bid_qty[m], 1)
         e += side_ofi(ask_price[a0 + m], ask_qty[a0 + m], s.ask_price[m], s.ask_qty[m], -1)

@@ -19,9 +19,7 @@ SEED = 0
 CUSUM = 1
 OFF = 2
 
-FLIP_STATE = np.dtype(
-    [("entry_delta", "i8"), ("direction", "i8"), ("cusum_fp9", "i8")], align=True
-)
+FLIP_STATE = np.dtype([("entry_delta", "i8"), ("direction", "i8"), ("cusum_fp9", "i8")], align=True)
 """entry_delta: int64 quantity at entry; direction of the position; CUSUM statistic at 1e-9."""
 
 FLIP_PARAMS = np.dtype(

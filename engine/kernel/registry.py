@@ -4,8 +4,8 @@ Owns the composition table. A handler is a state dtype, a params dtype, and for 
 written as source, which the fold generator pastes into a module of its own (closures over
 dispatchers would never hit numba's disk cache). What a strategy does not ask for is not in its
 fold and costs nothing. Names that a call may use: ``s`` state record, ``p`` params record, ``o``
-output record, ``core``, ``now`` (boundary, ns), the columns of the event kind (``trade_price`` ...),
-``side`` (resolved aggressor), ``i`` and ``k`` (run of trades [i, k)), ``r`` (row of another kind).
+output record, ``core``, ``now`` (boundary, ns), the columns of the event kind (``trade_price``,
+``depth_bid_qty``), ``side`` (resolved aggressor), ``i`` and ``k`` (run of trades [i, k)), ``r`` (row of another kind).
 It refuses to know any strategy.
 """
 

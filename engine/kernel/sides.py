@@ -44,7 +44,7 @@ SIDES_PARAMS = np.dtype([("mode", "i8"), ("quote_age_ns", "i8")], align=True)
 
 @njit(cache=True, nogil=True)
 def tick_rule(price, last_price, tick_dir):
-    """Sign of the price change (int64 prices); on a zero tick the last direction; 0 at the start."""
+    """Sign of the change of int64 prices; on a zero tick the last direction; 0 at the start."""
     if last_price == 0:
         return np.int64(0)
     if price > last_price:

@@ -81,7 +81,7 @@ def _both(v, a, price, qty, i, j):
 
 @njit(cache=True, nogil=True)
 def vwap_all(s, p, ts, price, qty, i, j):
-    """Trades [i, j) into both sums; the anchored one begins at the first trade at its anchor."""
+    """Trades [i, j) (int64 ns, price, qty) into both sums; the anchored begins at its anchor."""
     if s.session.weight > 0.0 and s.anchored.weight > 0.0:
         _both(s.session, s.anchored, price, qty, i, j)
         return

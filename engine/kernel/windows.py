@@ -2,9 +2,10 @@
 
 Owns a ring of one-second buckets (buy and sell quantity, counts, largest print) and the same in
 blocks of five seconds, so that a boundary on a multiple of five adds up 60 blocks and not 300
-buckets. At a decision boundary, which lies on a whole second, the sums are exact for everything folded so far: a trade
-that arrives late still lands in its own second while that second is in the ring. A window is never
-a count of trades standing in for time. It refuses to know what a window is used for.
+buckets. At a decision boundary, which lies on a whole second, the sums are exact for everything
+folded so far: a trade that arrives late still lands in its own second while that second is in the
+ring. A window is never a count of trades standing in for time. It refuses to know what a window is
+used for.
 """
 
 from __future__ import annotations

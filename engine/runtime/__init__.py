@@ -1,0 +1,1 @@
+"""What drives the fold: compose, feed, record, verify, measure."""

@@ -22,12 +22,13 @@ import pyarrow.parquet as pq
 from data.errors import DataError
 from data.events import Kind
 from data.log import LogStore
+from data.series import pick_series
 from engine.kernel.events import READ_COLUMNS
 from engine.runtime.compose import compose
 from engine.runtime.fold import Fold, event_columns
 from engine.runtime.parameters import build, settle
 from engine.runtime.records import RunSink
-from engine.runtime.replay import Request, open_reader, pick_series, run, scales_of
+from engine.runtime.replay import Request, open_reader, run, scales_of
 from engine.runtime.strategy import Strategy
 from engine.runtime.usage import Stopwatch, peak_rss_mb
 

@@ -238,7 +238,8 @@ def _trades(s, p, o, c, side, {names}, stop):
     latency = p.core.latency_ns[{int(Kind.TRADE)}]
     i = c.at[{int(Kind.TRADE)}]
     while i < stop:
-        if trade_ts_ns[i] + latency >= core.next_ns and not _reach(s, p, o, trade_ts_ns[i] + latency):
+        at = trade_ts_ns[i] + latency
+        if at >= core.next_ns and not _reach(s, p, o, at):
             return False
         if trade_ts_ns[i] >= core.session_end_ns:
             _new_session(s, p, trade_ts_ns[i])
@@ -246,8 +247,8 @@ def _trades(s, p, o, c, side, {names}, stop):
         j, latest = scan_before(trade_ts_ns, limit, i, stop)
         if c.sided < j:
             start = max(i, c.sided)
-            c.invalid += sides_trades(s.sides, p.sides, trade_ts_ns, trade_price, trade_qty, trade_side,
-                                      side, start, j)
+            c.invalid += sides_trades(s.sides, p.sides, trade_ts_ns, trade_price, trade_qty,
+                                      trade_side, side, start, j)
             c.sided = j
         if c.invalid > 0:
             j = find_invalid(side, i, j)

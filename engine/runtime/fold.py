@@ -150,9 +150,7 @@ class Fold:
 
     def _call_step(self, event: Any) -> bool:
         return bool(
-            self.module.step(
-                self.state, self.params, event, self.out, self._cursor, self._one_side
-            )
+            self.module.step(self.state, self.params, event, self.out, self._cursor, self._one_side)
         )
 
     def feed(

@@ -34,13 +34,23 @@ _INT64_MAX = (1 << 63) - 1
 
 GROUPS: dict[str, tuple[Param, ...]] = {
     "decision": (
-        Param("step", "duration", "5s", "decision grid, a whole number of seconds", column="step_ns"),
+        Param(
+            "step", "duration", "5s", "decision grid, a whole number of seconds", column="step_ns"
+        ),
         Param("slow", "duration", "30s", "slow grid, a multiple of the step", column="slow_ns"),
-        Param("idle", "duration", "1h", "silence after which boundaries are skipped", column="idle_ns"),
+        Param(
+            "idle", "duration", "1h", "silence after which boundaries are skipped", column="idle_ns"
+        ),
     ),
     "session": (
         Param("length", "duration", "1d", "length of a session", column="session_ns"),
-        Param("offset", "duration", "0s", "start of a session after midnight UTC", column="session_offset_ns"),
+        Param(
+            "offset",
+            "duration",
+            "0s",
+            "start of a session after midnight UTC",
+            column="session_offset_ns",
+        ),
     ),
     "feed": tuple(
         Param(f"latency_{name}", "duration", "0ms", f"delay of {name} events on their way to us")
@@ -50,9 +60,7 @@ GROUPS: dict[str, tuple[Param, ...]] = {
         Param("mode", "choice", "standard", "order of the side rules", ("standard", "seed")),
         Param("quote_age", "duration", "1s", "oldest quote that counts as synced"),
     ),
-    "candles": (
-        Param("grace", "duration", "1s", "how long a candle waits for late trades"),
-    ),
+    "candles": (Param("grace", "duration", "1s", "how long a candle waits for late trades"),),
     "footprint": (
         Param("row", "price", "0", "height of a price row (0: one price unit)", column="row_units"),
         Param("value", "ratio", "0.7", "share of the value area", low=0.01, high=1),
@@ -60,7 +68,9 @@ GROUPS: dict[str, tuple[Param, ...]] = {
     "vwap": (Param("anchor", "time", "0", "the anchored VWAP begins here (0: first trade)"),),
     "book": (Param("stale", "duration", "5s", "a book older than this is not read"),),
     "flip": (
-        Param("mode", "choice", "seed", "exit rule: seed (80 %), cusum, off", ("seed", "cusum", "off")),
+        Param(
+            "mode", "choice", "seed", "exit rule: seed (80 %), cusum, off", ("seed", "cusum", "off")
+        ),
         Param("share", "ratio", "0.8", "seed: share of the entry delta", low=0),
         Param("k", "ratio", "0.5", "CUSUM: slack, in sigmas", low=0),
         Param("h", "ratio", "4", "CUSUM: threshold, in sigmas", low=0),
@@ -183,7 +193,9 @@ def settle(c: Composition, given: dict[str, str]) -> dict[str, str]:
             raise ConfigError(
                 f"there is no setting {key!r}",
                 where=f"--set {key}={text}",
-                do=f"did you mean {close[0]!r}?" if close else f"settings: {', '.join(sorted(keys))}",
+                do=f"did you mean {close[0]!r}?"
+                if close
+                else f"settings: {', '.join(sorted(keys))}",
             )
         values[key] = text
     return values
@@ -237,9 +249,13 @@ def _finish(c: Composition, params: np.ndarray, scales: Scales) -> None:
 def _check_grid(step: int, slow: int, session: int) -> None:
     second = _UNITS_NS["s"]
     if step < second or step % second:
-        raise ConfigError("decision.step must be a whole number of seconds", where="--set decision.step")
+        raise ConfigError(
+            "decision.step must be a whole number of seconds", where="--set decision.step"
+        )
     if slow < step or slow % step:
-        raise ConfigError("decision.slow must be a multiple of decision.step", where="--set decision.slow")
+        raise ConfigError(
+            "decision.slow must be a multiple of decision.step", where="--set decision.slow"
+        )
     if session < 60 * second:
         raise ConfigError("session.length must be at least a minute", where="--set session.length")
 

@@ -8,6 +8,7 @@ It refuses to know what a record means beyond adding up money.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,10 @@ class TableWriter:
         self._rows = 0
         self._schema = arrow_schema(table)
         self._writer = pq.ParquetWriter(
-            path, self._schema, compression="zstd", use_dictionary=False,
+            path,
+            self._schema,
+            compression="zstd",
+            use_dictionary=False,
             column_encoding={
                 f.name: "DELTA_BINARY_PACKED" if f.dtype == "i8" else "PLAIN" for f in table.fields
             },
@@ -149,7 +153,7 @@ class RunSink:
             table.abandon()
 
 
-def read_rows(path: Path, table: Table, batch_rows: int = 16_384):
+def read_rows(path: Path, table: Table, batch_rows: int = 16_384) -> Iterator[np.ndarray]:
     """Yield structured arrays of a record table file, in order."""
     dtype = numpy_dtype(table)
     file = pq.ParquetFile(path)

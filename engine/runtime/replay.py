@@ -13,9 +13,10 @@ from importlib.metadata import version
 from typing import Any
 
 from data import jitcache
-from data.errors import DataError, UsageError
+from data.errors import DataError
 from data.events import MONEY_SCALE, Kind, Scales
 from data.log import LogReader, LogStore
+from data.series import pick_series
 from data.times import format_utc
 from engine.kernel.events import READ_COLUMNS
 from engine.kernel.matching import MODEL_VERSION
@@ -64,31 +65,6 @@ class Outcome:
     to_ns: int
     wall_s: float
     cpu_s: float
-
-
-def pick_series(store: LogStore, venue: str | None, symbol: str | None) -> tuple[str, str]:
-    """The one (venue, symbol) that fits; UsageError listing them when more than one does."""
-    pairs = sorted({(s.venue, s.symbol) for s in store.series() if s.kind != Kind.GAP})
-    fits = [
-        (v, s)
-        for v, s in pairs
-        if (venue is None or v == venue) and (symbol is None or s == symbol.upper())
-    ]
-    listing = ", ".join(f"{v} {s}" for v, s in pairs) or "nothing"
-    if not fits:
-        raise DataError(
-            "the log holds nothing for this venue and symbol",
-            where=f"--venue {venue or 'any'} --symbol {symbol or 'any'}",
-            why=f"it holds: {listing}",
-            do="import data with `ofs import PATH`, or name a series that is there",
-        )
-    if len(fits) > 1:
-        raise UsageError(
-            "several series fit",
-            why=f"the log holds: {listing}",
-            do="choose one with --venue and --symbol",
-        )
-    return fits[0]
 
 
 def open_reader(store: LogStore, c: Composition, params: Any, r: Request, venue: str, symbol: str,

@@ -95,7 +95,7 @@ class Strategy:
 
 
 def load_file(path: Path, attribute: str) -> Strategy:
-    """Load ``attribute`` from the strategy file ``path``; UsageError or ConfigError with the way out."""
+    """Load ``attribute`` from the strategy file ``path``; UsageError or ConfigError otherwise."""
     if not path.is_file():
         raise UsageError(
             "there is no such strategy file",
@@ -113,7 +113,14 @@ def load_file(path: Path, attribute: str) -> Strategy:
         sys.modules[name] = module
         try:
             spec.loader.exec_module(module)
-        except (SyntaxError, ImportError, NameError, AttributeError, TypeError, ValueError) as error:
+        except (
+            SyntaxError,
+            ImportError,
+            NameError,
+            AttributeError,
+            TypeError,
+            ValueError,
+        ) as error:
             del sys.modules[name]
             raise ConfigError(
                 "the strategy file cannot be loaded",

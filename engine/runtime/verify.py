@@ -82,9 +82,13 @@ class CompareSink:
             same &= recorded[f.name][:n] == computed[f.name][:n]
         if not same.all():
             x = int(np.argmin(same))
-            self.differences[name] = _difference(name, self._row[name] + x, recorded[x], computed[x])
+            self.differences[name] = _difference(
+                name, self._row[name] + x, recorded[x], computed[x]
+            )
         elif len(computed) > n:
-            self.differences[name] = _lonely(name, self._row[name] + n, computed[n], "nothing", "a row")
+            self.differences[name] = _lonely(
+                name, self._row[name] + n, computed[n], "nothing", "a row"
+            )
 
     def finish(self) -> list[Difference]:
         """The first difference of each table, earliest market time first."""
@@ -101,7 +105,9 @@ class _Rows:
     def __init__(self, recorded: Run, table: Table) -> None:
         path = recorded.file(table.view)
         if not path.is_file():
-            raise DataError("a table of the run is missing", where=str(path), do="run the backtest again")
+            raise DataError(
+                "a table of the run is missing", where=str(path), do="run the backtest again"
+            )
         self._batches: Iterator[np.ndarray] = read_rows(path, table)
         self._rest = np.zeros(0, dtype=np.dtype([]))
         self._started = False
@@ -139,7 +145,8 @@ def _difference(name: str, row: int, recorded: Any, computed: Any) -> Difference
     table = RECORDS[name]
     where = next(f.name for f in table.fields if recorded[f.name] != computed[f.name])
     return Difference(
-        name, row, where, _show(table, where, recorded[where]), _show(table, where, computed[where]),
+        name, row, where,
+        _show(table, where, recorded[where]), _show(table, where, computed[where]),
         format_utc(int(min(recorded["ts_ns"], computed["ts_ns"]))), _decision(name, computed),
     )  # fmt: skip
 
