@@ -74,7 +74,7 @@ def enter_market(s, side, qty, stop, target):
 
 @njit(cache=True, nogil=True)
 def exit_market(s, signed_qty, exit_reason):
-    """Close ``signed_qty`` (int64 quantity of the position, signed) at market, for an ExitReason."""
+    """Close ``signed_qty`` (the position, signed int64 quantity) at market for an ExitReason."""
     side = -1 if signed_qty > 0 else 1
     add_intent(s, _EXIT, _MARKET, side, abs(signed_qty), 0, 0, 0, IOC, exit_reason, 0)
 
