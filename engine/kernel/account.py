@@ -273,7 +273,7 @@ def _count_fill(s, out, o, w, qty, fee, pnl):
     o.position_id = w.id
     o.left -= qty
     if o.left == 0:
-        end_order(s, out, o, FILL_ALL, _NONE)
+        end_order(s, out, o, FILL_ALL, o.reason)
     else:
         order_step(s, o, FILL_PART)
 

@@ -191,7 +191,7 @@ def sim_quote(s, p, out, ts, id_, bid, bid_qty, ask, ask_qty):
 @internal
 def _bar_counts(s, open_ns, high, low):
     """True when a bar may act: its prices are sane and no finer data were seen since its start."""
-    if s.trade_ns >= open_ns or s.book_ns >= open_ns or s.quote_ns >= open_ns:
+    if max(s.trade_ns, s.book_ns, s.quote_ns) >= max(1, open_ns):
         return False
     if low <= 0 or high < low:
         s.violations[V_BAD_EVENT] += 1

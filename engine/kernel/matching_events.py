@@ -240,6 +240,8 @@ def _broker_order(s, w, qty):
     o.reduce_only = 1
     o.exit_reason = exit_reason
     o.active_ns = s.now_ns
+    if s.exit_kind == _MARKET:
+        o.reason = _STOPPED_OUT
     order_step(s, o, SUBMIT)
     order_step(s, o, ACCEPT)
     return o

@@ -147,7 +147,7 @@ class Oracle(OracleAccount):
         self, ts: int, id_: int, open_ns: int, open_: int, high: int, low: int, close: int
     ) -> None:
         self.run_due(ts)
-        if max(self.last_trade_ns, self.last_book_ns, self.last_quote_ns) >= open_ns:
+        if max(self.last_trade_ns, self.last_book_ns, self.last_quote_ns) >= max(1, open_ns):
             return
         if self.orders or self.positions:
             self.begin(Kind.BAR, ts, id_)
@@ -461,7 +461,8 @@ class Oracle(OracleAccount):
                    price=price, stop=0, target=0, reduce_only=1, tif=0,
                    exit_reason=reason.get(kind, ExitReason.STOP_OUT), named=w.id, ours=False,
                    sent_ns=self.now, active_ns=self.now, done_ns=self.now, position_id=w.id,
-                   state=OrderState.WORKING, reason=0)  # fmt: skip
+                   state=OrderState.WORKING,
+                   reason=OrderReason.STOP_OUT if kind == OrderType.MARKET else 0)  # fmt: skip
 
     def close_at(self, w: Box, qty: int, price: int, why: int, target: bool = False) -> int:
         stop = OrderType.MARKET if w.triggered == ExitReason.STOP_OUT else OrderType.STOP

@@ -204,7 +204,7 @@ class OracleAccount:
         o.done_ns = self.now
         o.state = OrderState.PARTIAL
         if not o.left:
-            self.end_order(o, OrderState.FILLED, 0)
+            self.end_order(o, OrderState.FILLED, o.reason)
 
     def end_order(self, o: Box, state: int, reason: int) -> None:
         o.state, o.reason, o.done_ns = state, reason, self.now
