@@ -263,7 +263,11 @@ def tapes(most: int = 12, without: tuple[str, ...] = ()) -> st.SearchStrategy[Pl
 def fixed(seed: int = 7, segments: int = 60) -> list[Event]:
     """One long tape, the same in every process, with every segment in it."""
     r = random.Random(seed)
-    names = [*SEGMENTS, *r.choices(list(SEGMENTS), k=max(0, segments - len(SEGMENTS)))]
+    names = [
+        *SEGMENTS,
+        *["other"] * 8,
+        *r.choices(list(SEGMENTS), k=max(0, segments - len(SEGMENTS))),
+    ]
     return write([(name, r.randint(0, 2**20)) for name in names])
 
 

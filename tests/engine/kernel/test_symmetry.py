@@ -1,0 +1,187 @@
+"""Mirrored sides mirror every direction; other units of price or volume scale what they should."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from engine.kernel.registry import HANDLERS
+from tests.engine.driving import fold_events, probe
+from tests.engine.kernel.test_handlers import EXAMPLES
+from tests.engine.tapes import Event, Plot, mirrored, scaled, tapes, write
+
+CENTRE = 1_000_000
+handlers = pytest.mark.parametrize("name", list(HANDLERS))
+FEW = settings(EXAMPLES, max_examples=max(5, EXAMPLES.max_examples // 2))
+CANDLE_PRICES = ("open", "high", "low", "close")
+CANDLE_VOLUMES = ("volume", "buy", "sell", "delta_min", "delta_max")
+
+
+def states(name: str, *tapes_: list[Event], **options: str) -> list[Any]:
+    """The state of handler ``name`` after each tape, as arrays by field."""
+    given_ = {k.replace("__", "."): v for k, v in options.items()}
+    return [fold_events(probe(name), tape, given_).fold.state[name][0] for tape in tapes_]
+
+
+def same(a: Any, b: Any, fields: tuple[str, ...], factor: int = 1) -> None:
+    for f in fields:
+        assert np.array_equal(np.asarray(a[f]) * factor, np.asarray(b[f])), f
+
+
+def mirror_sides(a: Any, b: Any) -> None:
+    same(a, b, ("by_flag", "by_quote", "by_tick", "unknown", "invalid"))
+    same(a, b, ("tick_dir",), -1)
+
+
+def mirror_flow(a: Any, b: Any) -> None:
+    same(a, b, ("cvd",), -1)
+    same(a, b, ("unknown", "trades", "sessions", "approximate"))
+    assert (int(a["buy"]), int(a["sell"])) == (int(b["sell"]), int(b["buy"]))
+
+
+def mirror_windows(a: Any, b: Any) -> None:
+    for x, y in (("buy", "sell"), ("buys", "sells"), ("sell", "buy"), ("sells", "buys")):
+        assert np.array_equal(a[x], b[y])
+    same(a, b, ("largest", "late"))
+
+
+def mirror_candles(a: Any, b: Any) -> None:
+    same(a, b, ("closed", "late"))
+    n = [int(x) for x in a["closed"]]
+    for f in range(3):
+        for k in range(min(n[f], 256)):
+            x, y = a["ring"][f * 256 + k], b["ring"][f * 256 + k]
+            same(x, y, ("open_ns", "volume", "trades", "flags"))
+            for p, q in (("buy", "sell"), ("sell", "buy")):
+                assert x[p] == y[q]
+            assert (x["delta_min"], x["delta_max"]) == (-y["delta_max"], -y["delta_min"])
+            for p, q in (("open", "open"), ("high", "low"), ("low", "high"), ("close", "close")):
+                assert int(x[p]) == CENTRE - int(y[q])
+
+
+def mirror_footprint(a: Any, b: Any) -> None:
+    """Without merged rows: buy and sell rows swap and the rows stand upside down."""
+    for name in ("quarter", "minute", "five"):
+        x, y = a[name], b[name]
+        if int(x["shift"]) or int(y["shift"]):
+            continue
+        for s in range(3):
+            rows = {int(x["base"]) + k: int(v) for k, v in enumerate(x["cells"][s]) if v}
+            turned = {
+                CENTRE - int(y["base"]) - k: int(v) for k, v in enumerate(y["cells"][2 - s]) if v
+            }
+            assert rows == turned
+
+
+def mirror_vwap(a: Any, b: Any) -> None:
+    for name in ("session", "anchored"):
+        x, y = a[name], b[name]
+        assert float(x["weight"]) == float(y["weight"])
+        assert float(x["squares"]) == float(y["squares"])
+        if float(x["weight"]):
+            assert float(x["mean"]) == -float(y["mean"])
+            assert int(x["origin"]) == CENTRE - int(y["origin"])
+
+
+def mirror_book(a: Any, b: Any) -> None:
+    same(a, b, ("ofi", "mlofi", "seed_sign", "queue"), -1)
+    same(a, b, ("stale", "crossed", "snapshots"))
+    for n in (5, 10, 25):
+        assert abs(int(a[f"imbalance{n}_fp9"]) + int(b[f"imbalance{n}_fp9"])) <= 1
+    if not float(a["bid_share"]):
+        return  # no boundary yet
+    assert math.isclose(float(a["bid_share"]), 1 - float(b["bid_share"]), rel_tol=1e-12)
+    if not int(a["stale"]):
+        assert math.isclose(float(a["micro"]), CENTRE - float(b["micro"]), rel_tol=1e-12)
+
+
+def mirror_flip(a: Any, b: Any) -> None:
+    same(a, b, ("direction", "entry_delta", "cusum_fp9"))
+
+
+MIRROR = {
+    "sides": mirror_sides, "flow": mirror_flow, "windows": mirror_windows,
+    "candles": mirror_candles, "footprint": mirror_footprint, "vwap": mirror_vwap,
+    "book": mirror_book, "flip": mirror_flip,
+}  # fmt: skip
+
+
+@handlers
+@FEW
+@given(tapes(8, without=("invalid", "jump")))
+def test_mirrored_sides_mirror_every_direction(name: str, plot: Plot) -> None:
+    events = write(plot)
+    MIRROR[name](*states(name, events, mirrored(events, CENTRE)))
+
+
+VOLUMES: dict[str, tuple[str, ...]] = {
+    "sides": (), "flip": (), "flow": ("cvd", "buy", "sell", "unknown"),
+    "windows": ("buy", "sell", "largest"), "book": ("ofi", "mlofi", "bid_qty", "ask_qty"),
+    "candles": (), "footprint": (), "vwap": (),
+}  # fmt: skip
+PRICES: dict[str, tuple[str, ...]] = {
+    "sides": ("last_price", "bid", "ask"), "book": ("bid_price", "ask_price", "mid2"),
+    "candles": ("last_close",),
+}  # fmt: skip
+
+
+def parts(name: str, a: Any, b: Any, k: int, volume: bool) -> None:
+    """What is nested: candles, grids and weighted sums."""
+    if name == "candles":
+        for kind in ("ring", "open"):
+            same(a[kind], b[kind], CANDLE_VOLUMES, k if volume else 1)
+            same(a[kind], b[kind], CANDLE_PRICES, 1 if volume else k)
+            same(a[kind], b[kind], ("open_ns", "trades", "flags"))
+    elif name == "footprint":
+        for grid in ("quarter", "minute", "five"):
+            same(a[grid], b[grid], ("base", "shift", "low", "high"))
+            same(a[grid], b[grid], ("cells",), k if volume else 1)
+    elif name == "vwap":
+        for x, y in ((a[n], b[n]) for n in ("session", "anchored")):
+            w, p = (k, 1) if volume else (1, k)
+            assert math.isclose(float(x["weight"]) * w, float(y["weight"]))
+            assert math.isclose(float(x["mean"]) * p, float(y["mean"]), rel_tol=1e-9, abs_tol=1e-6)
+            want = float(x["squares"]) * w * p * p
+            assert math.isclose(want, float(y["squares"]), rel_tol=1e-9, abs_tol=1e-3)
+
+
+@handlers
+@FEW
+@given(tapes(8, without=("invalid",)))
+def test_other_units_of_volume(name: str, plot: Plot) -> None:
+    """Volumes times 7: sums are 7 times as large, ratios and counts are what they were."""
+    events = write(plot)
+    a, b = states(name, events, scaled(events, qty=7))
+    same(a, b, VOLUMES[name], 7)
+    same(a, b, PRICES.get(name, ()))
+    parts(name, a, b, 7, volume=True)
+    if name == "book":
+        same(a, b, ("seed_sign", "stale"))
+        assert abs(int(a["imbalance5_fp9"]) - int(b["imbalance5_fp9"])) <= 1
+        for field in ("queue", "micro", "bid_share"):
+            assert math.isclose(float(a[field]), float(b[field]), rel_tol=1e-12)
+
+
+@handlers
+@FEW
+@given(tapes(8, without=("invalid", "quotes")))
+def test_other_units_of_price(name: str, plot: Plot) -> None:
+    """Prices times 3 (and rows three times as high): volumes are what they were."""
+    events = write(plot)
+    rows = {"footprint__row": "0.3"} if name == "footprint" else {}
+    (a,) = states(name, events)
+    (b,) = states(name, scaled(events, price=3), **rows)
+    same(a, b, VOLUMES[name])
+    same(a, b, PRICES.get(name, ()), 3)
+    parts(name, a, b, 3, volume=False)
+    if name == "book":
+        same(a, b, ("imbalance5_fp9", "imbalance25_fp9", "queue", "bid_share", "seed_sign"))
+        assert math.isclose(float(a["micro"]) * 3, float(b["micro"]), rel_tol=1e-12)
+
+
+def test_every_handler_is_mirrored_and_scaled() -> None:
+    assert set(MIRROR) == set(VOLUMES) == set(HANDLERS)
