@@ -241,9 +241,16 @@ def _sum_sides(g):
 
 
 @njit(cache=True, nogil=True)
+def _share_of(total, share_fp9):
+    """Least int64 quantity that is ``share_fp9`` (0 to 1 at 1e-9) of ``total``: exact, no float."""
+    part = total % FP9 * share_fp9
+    return total // FP9 * share_fp9 + (part + FP9 - 1) // FP9
+
+
+@njit(cache=True, nogil=True)
 def _grow(volume, bottom, top, poc, low, high, inside, wanted):
     """Widen [low, high] row by row until ``inside`` reaches ``wanted``; (low, high, inside)."""
-    while float(inside) < wanted and (low > bottom or high < top):
+    while inside < wanted and (low > bottom or high < top):
         up = volume[high + 1] if high < top else np.int64(-1)
         down = volume[low - 1] if low > bottom else np.int64(-1)
         if up > down or (up == down and high + 1 - poc <= poc - (low - 1)):
@@ -265,7 +272,7 @@ def value_area(g, value_fp9):
     poc = g.high
     while volume[poc] != most:
         poc -= 1
-    wanted = float(value_fp9) / FP9 * float(total)
+    wanted = _share_of(total, value_fp9)
     low, high, inside = _grow(volume, g.low, g.high, poc, poc, poc, most, wanted)
     reached = np.int64(0)
     if total > 0:
