@@ -28,6 +28,7 @@ from engine.kernel.matching import sim_finish, sim_init
 from engine.kernel.outputs import OUT
 from engine.runtime.compose import Composition, generate
 from engine.runtime.lean import lean
+from engine.runtime.plain import field_records
 
 BUFFERS = {
     "signal": ("signals", "n_signals"),
@@ -95,9 +96,9 @@ def _compiled(module: ModuleType) -> bool:
 
 
 def _records(dtype: np.dtype) -> Any:
-    """One zeroed record; with the JIT off a record array, whose fields are attributes."""
+    """One zeroed record; with the JIT off its fields are attributes."""
     array = np.zeros(1, dtype=dtype)
-    return array.view(np.recarray) if numba.config.DISABLE_JIT else array
+    return field_records(array) if numba.config.DISABLE_JIT else array
 
 
 class Fold:
