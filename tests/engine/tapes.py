@@ -305,3 +305,24 @@ def scaled(events: list[Event], *, price: int = 1, qty: int = 1) -> list[Event]:
         return [x * k for x in value] if isinstance(value, list) else value * k
 
     return [{n: times(v, factor[n]) if n in factor else v for n, v in e.items()} for e in events]
+
+
+def market(seed: int = 1, seconds: int = 900, trades_a_second: int = 4) -> list[Event]:
+    """A calm market with bursts of one-sided flow: trades, a book a second, bars, a gap."""
+    a = Author(seed)
+    lean = 0.0
+    for n in range(seconds):
+        if n % 20 == 0:
+            lean = a.r.choice((-0.35, 0.0, 0.0, 0.35))
+        for _ in range(a.r.randint(0, 2 * trades_a_second)):
+            a.now += a.r.randint(0, S // (2 * trades_a_second))
+            side = 1 if a.r.random() < 0.5 + lean else -1
+            a.price = max(1000, a.price + side * a.r.choice((0, 0, 1, 3)))
+            a.add(Kind.TRADE, price=a.price, qty=a.r.randint(1, 3000), side=side)
+        a.now = START + (n + 1) * S
+        a.depth()
+        if n % 60 == 59:
+            a.bar()
+        if n == seconds // 2:
+            a.gap(Kind.TRADE, 0)
+    return a.events
