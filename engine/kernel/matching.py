@@ -115,14 +115,12 @@ def wake(s, p, out, kind, ts, id_):
     settle(s, p, out)
 
 
-@njit(cache=True, nogil=True)
+@internal
 def first_hit(s, ts, price, i, j):
     """First trade of [i, j) that reaches a due request or leaves the price band; else ``j``."""
     due = next_due(s)
     lo = s.band_lo
     hi = s.band_hi
-    if due == NEVER and lo == -NEVER and hi == NEVER:
-        return j
     if due == NEVER:
         for k in range(i, j):
             if price[k] <= lo or price[k] >= hi:
@@ -143,7 +141,9 @@ def sim_trades(s, p, out, ts, ids, price, qty, side, i, j):
     """
     k = i
     while k < j:
-        hit = first_hit(s, ts, price, k, j)
+        hit = j
+        if s.n_requests > 0 or s.band_lo > -NEVER or s.band_hi < NEVER:
+            hit = first_hit(s, ts, price, k, j)
         if hit > i:
             keep_last(s, _TRADE, ts[hit - 1], ids[hit - 1], price[hit - 1], side[hit - 1])
             s.trade_ns = ts[hit - 1]

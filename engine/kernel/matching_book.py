@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from data.events import FillReason, Kind
-from engine.kernel.compiled import internal
+from engine.kernel.compiled import inlined, internal
 from engine.kernel.matching_state import (
     FROM_BOOK,
     FROM_LAST,
@@ -185,7 +185,7 @@ def keep_quote(s, ts, id_, bid, bid_qty, ask, ask_qty):
     return True
 
 
-@internal
+@inlined
 def keep_last(s, kind, ts, id_, price, side):
     """Remember the last price and the event that gave it."""
     s.last_kind = kind
