@@ -25,12 +25,13 @@ import pyarrow.parquet as pq
 from data.errors import DataError
 from data.events import Kind, Scales
 from data.log.arrow import int_array, ints_of, text_array, texts_of
-from data.log.entry import Entry, Place, describe, place_of
+from data.log.entry import DAY_NS, Entry, Place, describe, place_of
 from data.log.files import corrupt_file, damaged
 from data.log.storage import FileFact, Storage
 
 CATALOGUE = "catalogue.parquet"
 _VERSION = "1"
+_SKEW_NS = 3_600_000_000_000
 
 _TEXTS = tuple(f.name for f in fields(Entry) if f.type == "str")
 _INTS = tuple(f.name for f in fields(Entry) if f.type in ("int", "bool", "Kind"))
@@ -40,11 +41,18 @@ _COLUMNS = (*(f.name for f in fields(Entry) if f.name != "scales"), *_SCALES)
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A file in the log that cannot be used, and why."""
+    """A file in the log that cannot be used, why, and the exchange times that it may hold."""
 
     path: str
     place: Place | None
     why: str
+    low_ns: int
+    high_ns: int
+
+    def touches(self, from_ns: int | None, to_ns: int | None) -> bool:
+        """True when rows of the range may be in the file."""
+        after = from_ns is None or self.high_ns >= from_ns
+        return after and (to_ns is None or self.low_ns < to_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +243,8 @@ def refresh(storage: Storage, known: Catalogue | None) -> tuple[Catalogue, bool]
         kept.append(row)
         if base.ints["bytes"][row] != file.size:
             why = f"it has {file.size} bytes, {base.ints['bytes'][row]} were written"
-            broken.append(Broken(file.path, place_of(file.path), why))
+            limits = int(base.ints["min_ts_ns"][row]), int(base.ints["max_ts_ns"][row])
+            broken.append(Broken(file.path, place_of(file.path), why, *limits))
     if not new and len(kept) == len(base):
         base.broken = broken
         return base, False
@@ -252,11 +261,20 @@ def _learn(storage: Storage, file: FileFact, new: list[Entry], broken: list[Brok
     try:
         new.append(describe(storage, file.path, file.size))
     except DataError as error:
-        broken.append(Broken(file.path, place_of(file.path), error.why))
+        broken.append(_unreadable(file.path, error.why))
     except FileNotFoundError:
         return  # it went away between the listing and now
     except OSError as error:
-        broken.append(Broken(file.path, place_of(file.path), str(error)))
+        broken.append(_unreadable(file.path, str(error)))
+
+
+def _unreadable(path: str, why: str) -> Broken:
+    """A file of which only the path is known: its date, give or take the skew of a clock."""
+    place = place_of(path)
+    if place is None:
+        return Broken(path, None, why, 0, 0)
+    start = int(np.datetime64(place.date, "ns").astype(np.int64))
+    return Broken(path, place, why, start - _SKEW_NS, start + DAY_NS + _SKEW_NS)
 
 
 def _data_files(storage: Storage) -> Iterable[FileFact]:

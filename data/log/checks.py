@@ -18,7 +18,7 @@ from data.errors import DataError
 from data.events import Kind, Scales
 from data.log.catalogue import Catalogue
 from data.log.columns import Rows, larger
-from data.log.entry import DAY_NS, Entry, date_of
+from data.log.entry import Entry
 from data.log.files import corrupt_file
 from data.log.repeats import Repeats
 from data.log.rules import (
@@ -115,8 +115,6 @@ def _ignore(rows: int) -> None:
 
 
 def _broken(store: LogStore, catalogue: Catalogue, wanted: Wanted) -> Iterator[Finding]:
-    low = "" if wanted.from_ns is None else date_of(wanted.from_ns // DAY_NS - 1)
-    high = "9999" if wanted.to_ns is None else date_of(wanted.to_ns // DAY_NS + 1)
     for broken in catalogue.broken:
         place = broken.place
         if "corrupt_file" not in wanted.checks:
@@ -125,7 +123,8 @@ def _broken(store: LogStore, catalogue: Catalogue, wanted: Wanted) -> Iterator[F
             yield _corrupt(store, broken.path, broken.why, None, "", "")
             continue
         mine = (wanted.venue in (None, place.venue)) and (wanted.symbol in (None, place.symbol))
-        if mine and (not wanted.kinds or place.kind in wanted.kinds) and low <= place.date <= high:
+        mine = mine and (wanted.kinds is None or place.kind in wanted.kinds)
+        if mine and broken.touches(wanted.from_ns, wanted.to_ns):
             yield _corrupt(store, broken.path, broken.why, place.kind, place.venue, place.symbol)
 
 

@@ -165,7 +165,8 @@ class Partition:
         assert self.scales is not None
         place = self.place
         sink = self._storage.open_output(path)
-        with FileWriter(sink, place.kind, place.venue, place.symbol, self.scales) as writer:
+        series = place.kind, place.venue, place.symbol
+        with FileWriter(sink, *series, self.scales, total) as writer:
             for rows in self._groups():
                 writer.write(rows)
                 builder.add(rows)

@@ -22,7 +22,7 @@ from data.log import catalogue as catalogues
 from data.log.ahead import ahead as run_ahead
 from data.log.arrow import lean_memory
 from data.log.columns import larger
-from data.log.entry import DAY_NS, Entry, date_of
+from data.log.entry import Entry
 from data.log.files import corrupt_file, damaged
 from data.log.storage import hash_stream
 from data.log.store import LogStore
@@ -177,15 +177,13 @@ class LogReader:
         return damaged(where, f"its sha256 is {found}, the catalogue says {entry.sha256}")
 
     def _refuse_broken(self, found: catalogues.Catalogue) -> None:
-        """A broken file of this series near the range is an error, not a hole in the result."""
-        low = "" if self.from_ns is None else date_of(self.from_ns // DAY_NS - 1)
-        high = "9999" if self.to_ns is None else date_of(self.to_ns // DAY_NS + 1)
+        """A broken file of this series in the range is an error, not a hole in the result."""
         for broken in found.broken:
             place = broken.place
             if place is None or place.kind not in self._kinds:
                 continue
             mine = (place.venue, place.symbol) == (self.venue, self.symbol)
-            if mine and low <= place.date <= high:
+            if mine and broken.touches(self.from_ns, self.to_ns):
                 raise catalogues.broken_error(self._store.storage, broken)
 
 
