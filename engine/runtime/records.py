@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from data.events import RECORDS, Table, arrow_schema, numpy_dtype
 from data.log.arrow import int_array, ints_of
 
-ROW_GROUP = 32_768
+ROW_GROUP = 8_192
 DIGESTED = ("signal", "decision", "order", "fill", "position")
 """Tables that the decision digest covers, in this order."""
 

@@ -46,7 +46,7 @@ class Request:
     from_ns: int | None = None
     to_ns: int | None = None
     settings: dict[str, str] = field(default_factory=dict)
-    chunk_rows: int = 65_536
+    chunk_rows: int = 32_768
     only: tuple[Kind, ...] | None = None
 
 
