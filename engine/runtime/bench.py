@@ -12,7 +12,7 @@ import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,14 @@ import pyarrow.parquet as pq
 
 from data.errors import DataError
 from data.events import Kind
-from data.log import LogStore
+from data.log import LogReader, LogStore
 from data.series import pick_series
 from engine.kernel.events import READ_COLUMNS
 from engine.runtime.compose import compose
 from engine.runtime.fold import Fold, event_columns
 from engine.runtime.parameters import build, settle
 from engine.runtime.records import RunSink
-from engine.runtime.replay import Request, open_reader, run, scales_of
+from engine.runtime.replay import Request, open_reader, run
 from engine.runtime.strategy import Strategy
 from engine.runtime.usage import Stopwatch, peak_rss_mb
 
@@ -97,12 +97,13 @@ def step_times(store: LogStore, strategy: Strategy, venue: str, symbol: str, eve
     else of ours runs while a block is timed.
     """
     composition = compose(strategy)
-    params = build(composition, settle(composition, {}), scales_of(store, venue, symbol))
-    fold = Fold(composition, params, _Nothing())
+    settings = settle(composition, {})
+    request = Request(strategy, strategy.name, venue, symbol)
+    reader = open_reader(store, composition, settings, request, venue, symbol, ahead=False)
+    fold = Fold(composition, build(composition, settings, reader.scales), _Nothing())
     fold.prepare_step()
     times: list[int] = []
-    request = Request(strategy, strategy.name, venue, symbol)
-    singles = _singles(store, composition, params, request, venue, symbol)
+    singles = _singles(reader)
     while len(times) < events:
         block = [fold.prepared(k, values) for k, values in itertools.islice(singles, STEP_BLOCK)]
         if not block:
@@ -123,8 +124,8 @@ def _time_block(fold: Fold, block: list[np.ndarray]) -> list[int]:
     return times
 
 
-def _singles(store: LogStore, c: Any, params: Any, r: Request, venue: str, symbol: str) -> Any:
-    reader = open_reader(store, c, params, r, venue, symbol, ahead=False)
+def _singles(reader: LogReader) -> Iterator[tuple[Kind, dict[str, Any]]]:
+    """Every event of ``reader``, one by one, in order."""
     for batch in reader:
         at = dict.fromkeys(batch.columns, 0)
         for number, stop in zip(batch.run_kind, batch.run_stop, strict=True):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import ConfigError
-from data.events import FP9, KIND_BY_NAME, MONEY_SCALE, Scales
+from data.events import FP9, KIND_BY_NAME, MONEY_SCALE, Kind, Scales
 from data.times import parse_utc
 from engine.broker.simulated import ACCOUNTS, QUEUE_MODELS, SimulatedBroker
 from engine.runtime.compose import Composition
@@ -211,16 +211,26 @@ def build(c: Composition, values: dict[str, str], scales: Scales) -> np.ndarray:
         value = parse_value(p, text, scales, key)
         if group == "sim":
             continue
-        if group == "feed":
-            kind = KIND_BY_NAME[p.name.removeprefix("latency_")]
-            params["core"]["latency_ns"][0, int(kind)] = value
-        else:
+        if group != "feed":
             record = "core" if group in GROUPS_OF_CORE else group
             params[record][p.field] = value
+    for kind, latency_ns in feed_latency(values).items():
+        params["core"]["latency_ns"][0, int(kind)] = latency_ns
     if c.simulated:
         params["sim"] = broker_of(values, scales).record(scales)
     _finish(c, params, scales)
     return params
+
+
+def feed_latency(values: dict[str, str]) -> dict[Kind, int]:
+    """Nanoseconds from exchange time to our knowledge, by kind, from the ``feed.`` settings."""
+    plain = Scales(0, 0)
+    return {
+        KIND_BY_NAME[p.name.removeprefix("latency_")]: parse_value(
+            p, values[f"feed.{p.name}"], plain, f"feed.{p.name}"
+        )
+        for p in GROUPS["feed"]
+    }
 
 
 def broker_of(values: dict[str, str], scales: Scales) -> SimulatedBroker:

@@ -23,7 +23,7 @@ from engine.kernel.matching import MODEL_VERSION
 from engine.runtime.behind import Behind
 from engine.runtime.compose import Composition, compose
 from engine.runtime.fold import Fold, Sink
-from engine.runtime.parameters import build, settle
+from engine.runtime.parameters import build, feed_latency, settle
 from engine.runtime.strategy import Strategy
 from engine.runtime.usage import Stopwatch, peak_rss_mb, quiet_collector
 
@@ -67,13 +67,18 @@ class Outcome:
     cpu_s: float
 
 
-def open_reader(store: LogStore, c: Composition, params: Any, r: Request, venue: str, symbol: str,
-                *, ahead: bool = True, verify: bool = True) -> LogReader:  # fmt: skip
-    """A reader of the kinds that the fold takes and the log has, in the total order."""
-    have = {s.kind for s in store.series() if s.venue == venue and s.symbol == symbol}
-    wanted = [k for k in c.kinds if k in have and (r.only is None or k in r.only)]
-    kinds = {k: READ_COLUMNS[k] for k in wanted}
-    latency = params["core"]["latency_ns"][0]
+def open_reader(
+    store: LogStore,
+    c: Composition,
+    settings: dict[str, str],
+    r: Request,
+    venue: str,
+    symbol: str,
+    *,
+    ahead: bool = True,
+) -> LogReader:
+    """A reader of the kinds that the fold takes, in the total order; its scales are the run's."""
+    kinds = {k: READ_COLUMNS[k] for k in c.kinds if r.only is None or k in r.only}
     return LogReader(
         store,
         venue,
@@ -81,17 +86,10 @@ def open_reader(store: LogStore, c: Composition, params: Any, r: Request, venue:
         kinds,
         from_ns=r.from_ns,
         to_ns=r.to_ns,
-        latency_ns={k: int(latency[int(k)]) for k in kinds},
+        latency_ns=feed_latency(settings),
         chunk_rows=r.chunk_rows,
         ahead=ahead,
-        verify=verify,
     )
-
-
-def scales_of(store: LogStore, venue: str, symbol: str) -> Scales:
-    """The largest scales among the files of a series."""
-    found = [e.scales for e in store.catalogue().entries if (e.venue, e.symbol) == (venue, symbol)]
-    return Scales(max(s.price for s in found), max(s.qty for s in found))
 
 
 def run(
@@ -106,13 +104,10 @@ def run(
     DataError when the range holds no event; errors of the reader pass through.
     """
     venue, symbol = pick_series(store, request.venue, request.symbol)
-    scales = scales_of(store, venue, symbol)
     composition = compose(request.strategy)
     settings = settle(composition, request.settings)
-    params = build(composition, settings, scales)
-    reader = open_reader(store, composition, params, request, venue, symbol)
-    if reader.scales != scales:
-        params = build(composition, settings, reader.scales)
+    reader = open_reader(store, composition, settings, request, venue, symbol)
+    params = build(composition, settings, reader.scales)
     with Behind(sink) as behind:
         fold = Fold(composition, params, behind, on_cold)
         quiet_collector()
