@@ -39,7 +39,6 @@ from data.log.rules import (
 )
 from data.log.store import LogStore
 from data.log.stream import Counters, Lane, Lanes, Plan, Stream, lanes_of
-from data.log.ticks import infer_tick
 
 CHECKS = (
     "corrupt_file",
@@ -60,8 +59,6 @@ CHECKS = (
 
 GAP_CHECKS = ("id_hole", "time_hole", "recorded_gap")
 """The checks that tell what is missing: those of ``ofs log gaps``."""
-
-_TICK_SAMPLE = 200_000
 
 _PRICED = frozenset({Kind.TRADE, Kind.DEPTH, Kind.BAR, Kind.QUOTE})
 
@@ -187,27 +184,9 @@ class _Examination:
         first, scales = self._entries[0], self._scales()
         hole_s = {**HOLE_S, **self._wanted.hole_s}.get(first.kind, 0.0)
         hole_ns = round(hole_s * NS)
-        tick = self._tick(first, scales) if "off_grid" in self._wanted.checks else 0
-        return Subject(first.kind, first.venue, first.symbol, scales, tick, hole_ns)
-
-    def _tick(self, first: Entry, scales: Scales) -> int:
-        given = self._wanted.ticks.get((first.venue, first.symbol))
-        if given is not None:
-            return round(given * 10**scales.price)
-        names = OffGrid.prices(first.kind)
-        if not names:
-            return 0
-        sample: list[np.ndarray] = []
-        # a few files spread over the range: a step that changed with the years is seen
-        picked = np.unique(np.linspace(0, len(self._entries) - 1, 16).astype(np.int64))
-        for i in picked.tolist():
-            lane = self._lane([self._entries[i]], names, scales)
-            block = lane.next_block()
-            lane.close()
-            if block is not None:
-                prices = np.concatenate([block.rows[name] for name in names])
-                sample.append(prices[:: max(1, len(prices) * len(picked) // _TICK_SAMPLE)])
-        return infer_tick(np.concatenate(sample)) if sample else 0
+        tick = self._wanted.ticks.get((first.venue, first.symbol), 0.0)
+        step = round(tick * 10**scales.price)
+        return Subject(first.kind, first.venue, first.symbol, scales, step, hole_ns)
 
     def _rules(self, subject: Subject) -> list[Rule]:
         kind = subject.kind
@@ -227,8 +206,7 @@ class _Examination:
             rules.append((Bars(subject), ("bad_bar", "time_hole")))
         if kind in _PRICED:
             rules.append((NotPositive(subject), ("not_positive",)))
-            if subject.tick > 1:
-                rules.append((OffGrid(subject), ("off_grid",)))
+            rules.append((OffGrid(subject), ("off_grid",)))
         return self._asked(rules)
 
     def _asked(self, rules: Iterable[tuple[Rule, tuple[str, ...]]]) -> list[Rule]:

@@ -16,8 +16,9 @@ from typing import Protocol
 import numpy as np
 
 from data.events import EVENTS, GapReason, Kind, Scales
-from data.log.columns import Rows
+from data.log.columns import Rows, offsets_name
 from data.log.coverage import Coverage
+from data.log.ticks import PriceHistogram, infer_tick
 
 NS = 1_000_000_000
 
@@ -49,7 +50,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The series under examination; ``tick`` is its price step as a scaled int, 0 = not known."""
+    """The series under examination; ``tick`` is its price step as a scaled int, 0 = infer it."""
 
     kind: Kind
     venue: str
@@ -210,7 +211,7 @@ class NotPositive:
             if not low.any():
                 continue
             if self._lists:
-                offsets = rows[name.split("_", maxsplit=1)[0] + "_offsets"]
+                offsets = rows[offsets_name(name)]
                 bad[np.searchsorted(offsets, np.flatnonzero(low), side="right") - 1] = True
             else:
                 bad |= low
@@ -312,7 +313,7 @@ class Bars:
 
 
 class OffGrid:
-    """Prices that are not multiples of the instrument's price step."""
+    """Prices that are not multiples of the instrument's price step, inferred where not given."""
 
     _PRICES: Mapping[Kind, tuple[str, ...]] = {
         Kind.TRADE: ("price",),
@@ -322,37 +323,36 @@ class OffGrid:
     }
 
     def __init__(self, subject: Subject) -> None:
-        self._names = self.prices(subject.kind)
+        self._subject = subject
+        self._names = self._PRICES[subject.kind]
         self.columns = ("ts_ns", "id", *self._names)
-        self._tick = subject.tick
         self._lists = subject.kind == Kind.DEPTH
-        step = subject.tick / 10**subject.scales.price
-        self._tally = Tally(
-            subject, "off_grid", f"rows hold a price that is no multiple of {step:g}"
-        )
-
-    @classmethod
-    def prices(cls, kind: Kind) -> tuple[str, ...]:
-        """Columns of ``kind`` that hold prices on the grid."""
-        return cls._PRICES.get(kind, ())
+        self._seen = PriceHistogram()
 
     def add(self, rows: Rows) -> None:
         """See :class:`Rule`."""
-        bad = np.zeros(rows.n, bool)
+        stamps = np.stack((rows["ts_ns"], rows["id"]))
         for name in self._names:
-            off = rows[name] % self._tick != 0
-            if not off.any():
-                continue
+            row = np.arange(rows.n)
             if self._lists:
-                offsets = rows[name.split("_", maxsplit=1)[0] + "_offsets"]
-                bad[np.searchsorted(offsets, np.flatnonzero(off), side="right") - 1] = True
-            else:
-                bad |= off
-        self._tally.add(bad, rows)
+                row = np.repeat(row, np.diff(rows[offsets_name(name)]))
+            self._seen.add(rows[name], row, stamps)
 
     def findings(self) -> Iterator[Finding]:
-        """See :class:`Rule`."""
-        return self._tally.findings()
+        """One finding, where there was any such price."""
+        seen, subject = self._seen, self._subject
+        tick = subject.tick or infer_tick(seen.prices, seen.counts)
+        if tick <= 1:
+            return
+        off = np.flatnonzero(seen.prices % tick)
+        if not len(off):
+            return
+        count = int(seen.counts[off].sum())
+        first = seen.first[:, off[np.argmin(seen.first[0, off])]].tolist()
+        last = seen.last[:, off[np.argmax(seen.last[0, off])]].tolist()
+        text = f"{count} prices are no multiple of {tick / 10**subject.scales.price:g}"
+        ns, ids = (first[0], last[0]), (first[1], last[1])
+        yield subject.finding("off_grid", text, count, ns, ids)
 
 
 class RecordedGaps:

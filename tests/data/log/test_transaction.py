@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -61,12 +62,15 @@ class Crashing(Storage):
 
     def __init__(self, where: Path, at: int, torn: bool = False) -> None:
         super().__init__(where)
-        self.left, self.torn, self.done = at, torn, []  # type: ignore[var-annotated]
+        self.left, self.torn = at, torn
+        self.done: list[str] = []
+        self.failure: BaseException = CrashError()
+        self.once = False
 
     def _step(self, name: str) -> None:
         self.left -= 1
-        if self.left < 0:
-            raise CrashError(name)
+        if self.left == -1 or (self.left < 0 and not self.once):
+            raise self.failure
         self.done.append(name)
 
 
@@ -134,6 +138,28 @@ def test_a_crash_at_any_step_leaves_before_or_after(tmp_path: Path, torn: bool) 
     assert outcomes == sorted(outcomes)  # there is one commit point
     assert outcomes.count(False) > 10
     assert outcomes.count(True) > 5
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_a_disk_that_fails_at_any_step_leaves_before_or_after(tmp_path: Path, number: int) -> None:
+    """A full disk: the error comes out, the process lives on, and so does the log."""
+    for point in range(10_000):
+        root = tmp_path / str(point)
+        put(LogStore(root, create=True), Kind.TRADE, BEFORE)
+        layer = Crashing(root, point)
+        layer.failure = OSError(number, os.strerror(number))
+        layer.once = True
+        store = LogStore.over(layer)
+        try:
+            change(store)
+            assert layer.left >= 0
+            return
+        except OSError as error:
+            assert error.errno == number
+        assert ids(store) in ([r["id"] for r in BEFORE], FINAL)
+        change(store)
+        assert ids(store) == FINAL
+        assert leftovers(root) == []
 
 
 def test_everything_is_synced_before_the_commit_point(tmp_path: Path) -> None:

@@ -1,0 +1,124 @@
+"""Compiled code is never stale: the cache's folder is named by everything it depends on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data import jitcache
+
+ROOT = Path(__file__).parents[2]
+
+CALLER = """
+from data import jitcache
+jitcache.activate()
+from numba import njit
+from engine.kernel.callee import g
+
+@njit(cache=True)
+def f(x):
+    return g(x)
+"""
+
+CALLEE = """
+from numba import njit
+
+@njit(cache=True)
+def g(x):
+    return x + {number}
+"""
+
+RUN = (
+    "from engine.kernel.caller import f; from data import jitcache; "
+    "print(f(1), sum(f.stats.cache_hits.values()), jitcache.cache_dir())"
+)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A source tree with a compiled function that calls one in another file."""
+    (tmp_path / "data").mkdir()
+    for name in ("__init__", "jitcache", "events", "enums"):
+        shutil.copy(ROOT / f"data/{name}.py", tmp_path / "data")
+    kernel = tmp_path / "engine/kernel"
+    kernel.mkdir(parents=True)
+    for package in (kernel, kernel.parent):
+        (package / "__init__.py").write_text("")
+    (kernel / "caller.py").write_text(CALLER)
+    (kernel / "callee.py").write_text(CALLEE.format(number=10))
+    return tmp_path
+
+
+def run(tree: Path, **environment: str) -> tuple[int, int, str]:
+    """(result, hits of the disk cache, cache folder) of a fresh process."""
+    out = subprocess.run(
+        [sys.executable, "-P", "-c", RUN],
+        cwd=tree,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tree), "OFS_CACHE": str(tree / "cache"),
+             "PYTHONDONTWRITEBYTECODE": "1", **environment},
+    )  # fmt: skip
+    assert out.returncode == 0, out.stderr
+    result, hits, folder = out.stdout.split()
+    return int(result), int(hits), folder
+
+
+def test_an_edited_callee_in_another_file_runs(tree: Path) -> None:
+    cold = run(tree)
+    warm = run(tree)
+    assert (cold[:2], warm[:2]) == ((11, 0), (11, 1))
+    assert warm[2] == cold[2]
+    (tree / "engine/kernel/callee.py").write_text(CALLEE.format(number=1000))
+    edited = run(tree)
+    assert edited[:2] == (1001, 0)
+    assert edited[2] != cold[2]
+    (tree / "engine/kernel/callee.py").write_text(CALLEE.format(number=10))
+    assert run(tree) == warm
+
+
+def test_the_hash_covers_what_is_compiled_and_nothing_else(tree: Path) -> None:
+    before = jitcache.source_hash(tree)
+    (tree / "cli.py").write_text("x = 1")
+    assert jitcache.source_hash(tree) == before
+    path = tree / "data/enums.py"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert jitcache.source_hash(tree) == before  # line ends of another system
+    (tree / "engine/kernel/new.py").write_text("")
+    added = jitcache.source_hash(tree)
+    assert added != before
+    (tree / "engine/kernel/new.py").rename(tree / "engine/kernel/newer.py")
+    assert jitcache.source_hash(tree) not in (added, before)
+
+
+def test_the_key_names_versions_and_cpu() -> None:
+    assert set(jitcache.versions()) == {
+        "python",
+        "implementation",
+        "numpy",
+        "numba",
+        "llvmlite",
+        "cpu",
+    }
+    assert all(jitcache.versions().values())
+    assert jitcache.cache_key() == jitcache.cache_key()
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(tree: Path) -> None:
+    (tree / "blocked").write_text("a file, not a folder")
+    result, _, folder = run(tree, OFS_CACHE=str(tree / "blocked"))
+    assert result == 11
+    assert "blocked" not in folder
+
+
+def test_the_projects_own_sources_are_found() -> None:
+    names = {p.relative_to(ROOT).as_posix() for p in jitcache.source_files()}
+    assert {"data/events.py", "data/enums.py", "data/log/order.py"} <= names
+    assert any(name.startswith("engine/kernel/") for name in names)
+    assert any(name.startswith("strategies/") for name in names)
+    assert not any(name.startswith(("cli/", "tests/")) for name in names)
