@@ -5,8 +5,8 @@ written as source, which the fold generator pastes into a module of its own (clo
 dispatchers would never hit numba's disk cache). What a strategy does not ask for is not in its
 fold and costs nothing. Names that a call may use: ``s`` state record, ``p`` params record, ``o``
 output record, ``core``, ``now`` (boundary, ns), the columns of the event kind (``trade_price``,
-``depth_bid_qty``), ``side`` (resolved aggressor), ``i`` and ``k`` (run of trades [i, k)), ``r`` (row
-of another kind). It refuses to know any strategy.
+``depth_bid_qty``), ``side`` (resolved aggressor), ``i`` and ``k`` (run of trades [i, k)), ``r``
+(row of another kind). It refuses to know any strategy.
 """
 
 from __future__ import annotations
