@@ -11,7 +11,8 @@ import pkgutil
 from pathlib import Path
 
 from data.errors import UsageError
-from engine.runtime.strategy import Strategy, from_module, load_file
+from engine.runtime.strategy import Strategy, from_module
+from engine.runtime.strategy_file import load_file
 
 
 def names() -> list[str]:

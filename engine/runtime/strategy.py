@@ -1,14 +1,12 @@
 """What a strategy is to the engine: parameters, handlers it needs, and one compiled hook.
 
-Owns :class:`Strategy` and :class:`Param`, and loading one by name or from a file. The engine never
+Owns :class:`Strategy` and :class:`Param`; ``strategy_file`` loads one from a file. The engine never
 imports the ``strategies`` package: a caller passes the name's module, or the object itself.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from data.errors import ConfigError, UsageError
+from data.errors import ConfigError
 
 SUFFIX = {
     "duration": "_ns",
@@ -30,6 +28,9 @@ SUFFIX = {
     "time": "_ns",
 }
 """Parameter kinds and the suffix of the int64 field that holds the value for compiled code."""
+
+SOURCE_HASHES: dict[str, str] = {}
+"""Hash by module name of every user's file that was loaded (see ``strategy_file``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,45 +91,14 @@ class Strategy:
 
     @property
     def source_sha256(self) -> str:
-        """Hash of that file, part of a run's manifest and of the compiled fold's name."""
+        """Hash of that file, part of a run's manifest and of the compiled fold's name.
+
+        Of a user's file: the hash when it was loaded, with what it imports from its folder.
+        """
+        function = getattr(self.decide, "py_func", self.decide)
+        if function.__module__ in SOURCE_HASHES:
+            return SOURCE_HASHES[function.__module__]
         return hashlib.sha256(self.source.read_bytes()).hexdigest()
-
-
-def load_file(path: Path, attribute: str) -> Strategy:
-    """Load ``attribute`` from the strategy file ``path``; UsageError or ConfigError otherwise."""
-    if not path.is_file():
-        raise UsageError(
-            "there is no such strategy file",
-            where=str(path),
-            do="give NAME of a built-in strategy or path.py:NAME of a file that exists",
-        )
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    name = f"ofs_strategy_{path.stem}_{digest}"
-    module = sys.modules.get(name)
-    if module is None:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        try:
-            spec.loader.exec_module(module)
-        except (
-            SyntaxError,
-            ImportError,
-            NameError,
-            AttributeError,
-            TypeError,
-            ValueError,
-        ) as error:
-            del sys.modules[name]
-            raise ConfigError(
-                "the strategy file cannot be loaded",
-                where=str(path),
-                why=f"{type(error).__name__}: {error}",
-                do="run `python " + str(path) + "` to see the line",
-            ) from error
-    return from_module(module, attribute, str(path))
 
 
 def from_module(module: Any, attribute: str, where: str) -> Strategy:
