@@ -1,7 +1,9 @@
 """Making a run: it is written beside and renamed when it is complete.
 
 Owns run ids and the moment at which a run exists; ``data.runs`` reads what is there. A run that was
-interrupted leaves nothing behind under a run's name. It refuses to know what a run is about.
+interrupted leaves nothing behind under a run's name; what a killed process left half written is
+known by its lock, which died with it, and swept away by the next run. It refuses to know what a
+run is about.
 """
 
 from __future__ import annotations
@@ -15,7 +17,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from data.errors import DataError
+
+_PARTIAL = ".partial-"
 
 
 class RunFolder:
@@ -25,7 +31,10 @@ class RunFolder:
         self._runs = runs
         self.created = datetime.now(UTC)
         runs.mkdir(parents=True, exist_ok=True)
-        self.path = runs / f".partial-{os.getpid()}-{self.created:%H%M%S%f}"
+        sweep(runs)
+        self.path = runs / f"{_PARTIAL}{os.getpid()}-{self.created:%H%M%S%f}"
+        self._lock = FileLock(f"{self.path}.lock")
+        self._lock.acquire()
         self.path.mkdir()
         self.run = ""
 
@@ -47,12 +56,34 @@ class RunFolder:
                     raise
                 continue
             self.run = run
+            self._unlock()
             return run
         raise DataError("no free run id", where=str(self._runs), do="wait a second and run again")
 
     def abandon(self) -> None:
         """Remove what was written."""
         shutil.rmtree(self.path, ignore_errors=True)
+        self._unlock()
+
+    def _unlock(self) -> None:
+        self._lock.release()
+        Path(self._lock.lock_file).unlink(missing_ok=True)
+
+
+def sweep(runs: Path) -> int:
+    """Remove what killed processes left half written under ``runs``; returns how often."""
+    swept = 0
+    for file in runs.glob(f"{_PARTIAL}*.lock"):
+        lock = FileLock(file)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue  # a run is being written
+        shutil.rmtree(file.with_suffix(""), ignore_errors=True)
+        lock.release()
+        file.unlink(missing_ok=True)
+        swept += 1
+    return swept
 
 
 def _sync_tree(folder: Path) -> None:

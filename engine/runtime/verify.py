@@ -15,7 +15,7 @@ import numpy as np
 
 from data import jitcache
 from data.errors import DataError
-from data.events import ENUMS, RECORDS, Table
+from data.events import ENUMS, RECORDS, Table, numpy_dtype
 from data.log import LogStore
 from data.runs import Run
 from data.times import format_utc
@@ -109,7 +109,7 @@ class _Rows:
                 "a table of the run is missing", where=str(path), do="run the backtest again"
             )
         self._batches: Iterator[np.ndarray] = read_rows(path, table)
-        self._rest = np.zeros(0, dtype=np.dtype([]))
+        self._rest = np.zeros(0, dtype=numpy_dtype(table))
         self._started = False
 
     def next(self, n: int) -> np.ndarray:
