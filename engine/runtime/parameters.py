@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from data.errors import ConfigError
+from data.errors import ConfigError, UsageError
 from data.events import FP9, KIND_BY_NAME, MONEY_SCALE, Kind, Scales
 from data.times import parse_utc
 from engine.broker.simulated import ACCOUNTS, QUEUE_MODELS, SimulatedBroker
@@ -62,7 +62,14 @@ GROUPS: dict[str, tuple[Param, ...]] = {
     ),
     "candles": (Param("grace", "duration", "1s", "how long a candle waits for late trades"),),
     "footprint": (
-        Param("row", "price", "0", "height of a price row (0: one price unit)", column="row_units"),
+        Param(
+            "row",
+            "price",
+            "0",
+            "height of a price row (0: one price unit)",
+            low=0,
+            column="row_units",
+        ),
         Param("value", "ratio", "0.7", "share of the value area", low=0.01, high=1),
     ),
     "vwap": (Param("anchor", "time", "0", "the anchored VWAP begins here (0: first trade)"),),
@@ -106,7 +113,7 @@ def parse_value(p: Param, text: str, scales: Scales, where: str) -> int:
     """The int64 of ``text`` for parameter ``p``; ConfigError saying what is wrong and what fits."""
     try:
         value = _parse(p, text.strip(), scales)
-    except (ValueError, InvalidOperation, ArithmeticError) as error:
+    except (ValueError, ArithmeticError) as error:
         raise ConfigError(
             f"{text!r} is not a value for {where}",
             where=f"--set {where}",
@@ -114,12 +121,19 @@ def parse_value(p: Param, text: str, scales: Scales, where: str) -> int:
             do=f"{p.doc}; the default is {p.default}",
         ) from error
     if abs(value) > _INT64_MAX:
-        raise ConfigError(f"{text!r} is too large for {where}", where=f"--set {where}")
+        raise ConfigError(
+            f"{text!r} is too large for {where}",
+            where=f"--set {where}",
+            do=f"{p.doc}; the default is {p.default}",
+        )
     return value
 
 
 def _number(p: Param, text: str) -> Decimal:
-    value = Decimal(text)
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise ValueError("it is not a number") from None
     if not value.is_finite():
         raise ValueError("it must be a finite number")
     if p.low is not None and value < Decimal(str(p.low)):
@@ -145,7 +159,7 @@ def _parse(p: Param, text: str, scales: Scales) -> int:
     if p.kind == "duration":
         return _duration(text)
     if p.kind == "time":
-        return 0 if text == "0" else parse_utc(text)
+        return 0 if text == "0" else _time(text)
     if p.kind == "choice":
         if text not in p.choices:
             raise ValueError(f"it must be one of {', '.join(p.choices)}")
@@ -160,13 +174,33 @@ def _parse(p: Param, text: str, scales: Scales) -> int:
         if value != value.to_integral_value():
             raise ValueError("it must be a whole number")
         return int(value)
+    return _fixed(p.kind, value, scales)
+
+
+def _time(text: str) -> int:
+    try:
+        return parse_utc(text)
+    except UsageError as error:
+        raise ValueError(f"{error.why}; {error.do}") from error
+
+
+def _fixed(kind: str, value: Decimal, scales: Scales) -> int:
+    """``value`` in the units of its kind; ValueError where it would be lost or changed.
+
+    A price or a quantity lies on the instrument's grid; a ratio or an amount of money may be
+    rounded, but not to nothing.
+    """
     scale = {
         "ratio": FP9,
         "money": 10**MONEY_SCALE,
         "price": 10**scales.price,
         "quantity": 10**scales.qty,
-    }[p.kind]
-    return int((value * scale).to_integral_value())
+    }[kind]
+    whole = int((value * scale).to_integral_value())
+    exact = kind in ("price", "quantity")
+    if whole != value * scale if exact else value and not whole:
+        raise ValueError(f"it is finer than {Decimal(1) / scale:f}, the smallest {kind} kept")
+    return whole
 
 
 def table(c: Composition) -> dict[str, Param]:
@@ -260,14 +294,22 @@ def _check_grid(step: int, slow: int, session: int) -> None:
     second = _UNITS_NS["s"]
     if step < second or step % second:
         raise ConfigError(
-            "decision.step must be a whole number of seconds", where="--set decision.step"
+            "decision.step must be a whole number of seconds",
+            where="--set decision.step",
+            do="write, for example, --set decision.step=5s",
         )
     if slow < step or slow % step:
         raise ConfigError(
-            "decision.slow must be a multiple of decision.step", where="--set decision.slow"
+            "decision.slow must be a multiple of decision.step",
+            where="--set decision.slow",
+            do="write, for example, --set decision.slow=30s",
         )
     if session < 60 * second:
-        raise ConfigError("session.length must be at least a minute", where="--set session.length")
+        raise ConfigError(
+            "session.length must be at least a minute",
+            where="--set session.length",
+            do="write, for example, --set session.length=1d",
+        )
 
 
 def money_factors(scales: Scales) -> tuple[int, int]:
