@@ -136,6 +136,7 @@ class ExitReason(IntEnum):
     STOP_OUT = 5
     REVERSE = 6
     STRATEGY = 7
+    CONTROL = 8
 
 
 ENUMS: dict[str, type[IntEnum]] = {

@@ -6,7 +6,9 @@ on the same side, it enters at market with a hard stop and a target that the bro
 when price is already ``vwap_limit`` weighted deviations beyond the session VWAP, and, where asked,
 only outside the value area of the last closed 1 m candle. It exits
 when the flow flips against the entry (group ``flip``: the seed's 80 % rule or the CUSUM), or after
-``max_hold``. It refuses to know how orders are filled.
+``max_hold``. Entries may rest at the touch instead of taking (``entry=limit``), and the stop may
+move to the entry once the position has gained ``breakeven``. It refuses to know how orders are
+filled.
 """
 
 from __future__ import annotations
@@ -18,7 +20,13 @@ from engine.kernel.candles import closed_candle
 from engine.kernel.core import Q_BOOK_STALE, Q_GAP, Q_WARMING, qty_of, window_ready
 from engine.kernel.ewma import EWMA_STATE, ewma_sigma, ewma_update
 from engine.kernel.flip import CUSUM, SEED, flip_arm, flip_cusum, flip_disarm, flip_seed
-from engine.kernel.intents import enter_market, exit_market
+from engine.kernel.intents import (
+    cancel_order,
+    enter_limit,
+    enter_market,
+    exit_market,
+    move_stop,
+)
 from engine.kernel.numbers import fp9
 from engine.kernel.outputs import SIGNALS_MAX
 from engine.kernel.vwap import vwap_z
@@ -34,6 +42,9 @@ G_WINDOW, G_FLOW, G_BOOK, G_FLAT, G_COOLDOWN, G_SIZE, G_VWAP, G_VALUE = (
 D_DELTA, D_BOOK, D_FLIP = range(len(DETECTORS))
 BOOK_OFF = 0
 BOOK_REQUIRE = 2
+ENTRY_LIMIT = 1
+ACTION_CANCEL = 4
+ACTION_MOVE_STOP = 5
 REASON_FLIP = 1
 REASON_TIME = 4
 
@@ -44,10 +55,13 @@ STATE = np.dtype(
         ("pending_delta", "i8"),
         ("position_id", "i8"),
         ("exiting", "i8"),
+        ("pending_ns", "i8"),
+        ("protected", "i8"),
     ],
     align=True,
 )
-"""sigma of the window's delta; the entry that was asked for; the position being watched."""
+"""sigma of the window's delta; the entry that was asked for and when; the position being watched,
+whether its exit was sent, and whether its stop was moved to the entry."""
 
 
 @njit(cache=True, nogil=True)
@@ -106,6 +120,7 @@ def follow_position(s, d):
     if v.qty != 0 and v.position_id != m.position_id:
         m.position_id = v.position_id
         m.exiting = 0
+        m.protected = 0
         flip_arm(s.flip, 1 if v.qty > 0 else -1, m.pending_delta)
         m.pending_side = 0
     elif v.qty == 0 and s.flip.direction != 0:
@@ -141,9 +156,40 @@ def flow_flips(s, p, o, z, whole, now_ns):
 
 
 @njit(cache=True, nogil=True)
+def give_up_entry(s, p, now_ns):
+    """Cancel a resting entry (or what is left of it) that has waited ``entry_ttl``."""
+    m = s.strategy
+    waits = m.pending_ns > 0 and s.known.open_orders > 0 and m.exiting == 0
+    if (
+        waits
+        and p.strategy.entry == ENTRY_LIMIT
+        and now_ns - m.pending_ns >= p.strategy.entry_ttl_ns
+    ):
+        s.core.decision.action = ACTION_CANCEL
+        cancel_order(s.intents, s.known.last_order_id)
+        m.pending_ns = 0
+
+
+@njit(cache=True, nogil=True)
+def protect(s, p):
+    """Move the stop to the entry price once price has gone ``breakeven`` in favour."""
+    m = s.strategy
+    v = s.known
+    if p.strategy.breakeven_fp9 == 0 or m.protected == 1 or m.exiting == 1:
+        return
+    side = 1 if v.qty > 0 else -1
+    gained = float(side * (s.core.decision.price - v.entry_price))
+    if gained >= float(v.entry_price) * float(p.strategy.breakeven_fp9) * 1e-9:
+        m.protected = 1
+        s.core.decision.action = ACTION_MOVE_STOP
+        move_stop(s.intents, v.position_id, v.entry_price)
+
+
+@njit(cache=True, nogil=True)
 def manage(s, p, o, z, whole, now_ns):
     """In a position: exit when the flow flips or the time is up."""
     d = s.core.decision
+    protect(s, p)
     reason = 0
     if flow_flips(s, p, o, z, whole, now_ns):
         reason = REASON_FLIP
@@ -213,7 +259,12 @@ def enter(s, p, direction):
     d.action = 1 if direction > 0 else 2
     s.strategy.pending_side = direction
     s.strategy.pending_delta = d.delta
-    enter_market(s.intents, direction, qty, stop, target)
+    s.strategy.pending_ns = d.ts_ns
+    touch = s.book.bid_price[0] if direction > 0 else s.book.ask_price[0]
+    if p.strategy.entry == ENTRY_LIMIT and s.book.stale == 0:
+        enter_limit(s.intents, direction, qty, touch, stop, target)
+    else:
+        enter_market(s.intents, direction, qty, stop, target)
 
 
 @njit(cache=True, nogil=True)
@@ -246,6 +297,7 @@ def decide(s, p, o, now_ns, grid_s):
     """One decision at boundary ``now_ns`` (ns UTC): manage a position, or seek an entry."""
     z, ready = measure(s, p, o, now_ns, grid_s)
     follow_position(s, s.core.decision)
+    give_up_entry(s, p, now_ns)
     if s.known.qty != 0:
         manage(s, p, o, z, ready, now_ns)
     else:
@@ -290,6 +342,15 @@ STRATEGY = Strategy(
         Param("notional", "money", "1000", "size of an entry in account currency", low=0),
         Param("stop", "ratio", "0.0015", "hard stop, as a share of price (0: none)", low=0, high=1),
         Param("target", "ratio", "0.003", "target, as a share of price (0: none)", low=0, high=1),
+        Param("entry", "choice", "market", "take, or rest at the touch", ("market", "limit")),
+        Param("entry_ttl", "duration", "15s", "a resting entry is cancelled after this"),
+        Param(
+            "breakeven",
+            "ratio",
+            "0",
+            "gain after which the stop moves to the entry (0: off)",
+            low=0,
+        ),
         Param("max_hold", "duration", "30m", "longest time in a position (0: no limit)"),
         Param("cooldown", "duration", "30s", "pause after an exit"),
     ),

@@ -37,6 +37,7 @@ CORE_STATE = np.dtype(
         ("invalid_trades", "i8"),
         ("invalid_depth", "i8"),
         ("paused", "i8"),
+        ("flatten", "i8"),
         ("events", "i8", (KINDS,)),
         ("decision", DECISION_DTYPE),
     ],
@@ -72,10 +73,17 @@ KNOWN = np.dtype(
         ("closed_positions", "i8"),
         ("last_exit_reason", "i8"),
         ("last_exit_ns", "i8"),
+        ("last_order_id", "i8"),
     ],
     align=True,
 )
-"""The account as a strategy may know it (signed qty; times ns; money 1e-8)."""
+"""The account as a strategy may know it (signed qty; times ns; money 1e-8); last_order_id: the
+order that its last entry or exit became, 0 when it was refused."""
+
+CONTROL_PAUSE = 1
+CONTROL_RESUME = 2
+CONTROL_FLATTEN = 3
+CONTROL_STOP = 4
 
 
 @njit(cache=True, nogil=True)
@@ -178,6 +186,17 @@ def begin_decision(s, p, cvd, approximate, position):
         total += s.events[kind]
     d.events = total
     return grid
+
+
+@njit(cache=True, nogil=True)
+def control(s, code):
+    """Fold a control event: pause, resume, flatten (close the position), stop (both) (count)."""
+    if code in (CONTROL_PAUSE, CONTROL_STOP):
+        s.paused = 1
+    elif code == CONTROL_RESUME:
+        s.paused = 0
+    if code in (CONTROL_FLATTEN, CONTROL_STOP):
+        s.flatten = 1
 
 
 @njit(cache=True, nogil=True)

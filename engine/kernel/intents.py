@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from data.events import Action, OrderType
+from data.events import Action, ExitReason, OrderType
 
 INTENTS_MAX = 8
 GTC = 0
@@ -22,6 +22,8 @@ _SHORT = int(Action.ENTER_SHORT)
 _CANCEL = int(Action.CANCEL)
 _MOVE_STOP = int(Action.MOVE_STOP)
 _MARKET = int(OrderType.MARKET)
+_LIMIT = int(OrderType.LIMIT)
+_BY_CONTROL = int(ExitReason.CONTROL)
 
 INTENT = np.dtype(
     [
@@ -73,6 +75,13 @@ def enter_market(s, side, qty, stop, target):
 
 
 @njit(cache=True, nogil=True)
+def enter_limit(s, side, qty, price, stop, target):
+    """Rest at int64 ``price`` without taking: side +1 or -1, int64 qty, stop, target (0: none)."""
+    action = _LONG if side > 0 else _SHORT
+    add_intent(s, action, _LIMIT, side, qty, price, stop, target, POST_ONLY, 0, 0)
+
+
+@njit(cache=True, nogil=True)
 def exit_market(s, signed_qty, exit_reason):
     """Close ``signed_qty`` (the position, signed int64 quantity) at market for an ExitReason."""
     side = -1 if signed_qty > 0 else 1
@@ -89,3 +98,16 @@ def cancel_order(s, order_id):
 def move_stop(s, position_id, stop):
     """Move the broker-side stop of a position to ``stop`` (int64 price)."""
     add_intent(s, _MOVE_STOP, 0, 0, 0, 0, stop, 0, 0, 0, position_id)
+
+
+@njit(cache=True, nogil=True)
+def flatten(core, known, s):
+    """An operator asked: close the position (int64 qty) at market, once, then decide again."""
+    if known.qty == 0 and known.open_orders == 0:
+        core.flatten = 0
+    elif known.open_orders == 0:
+        core.decision.action = _EXIT
+        core.decision.exit_reason = _BY_CONTROL
+        exit_market(s, known.qty, _BY_CONTROL)
+    elif known.qty == 0:
+        cancel_order(s, known.last_order_id)

@@ -108,8 +108,9 @@ def _header(c: Composition, module: str, function: str) -> str:
         [
             f'"""Generated fold of strategy {c.strategy.name}; do not edit."""',
             "from numba import njit",
-            "from engine.kernel.core import advance_boundary, begin_decision, find_invalid, "
-            "first_boundary, note_event, note_now, scan_before, session_end",
+            "from engine.kernel.core import advance_boundary, begin_decision, control, "
+            "find_invalid, first_boundary, note_event, note_now, scan_before, session_end",
+            "from engine.kernel.intents import flatten",
             "from engine.kernel.outputs import room",
             "from engine.kernel.sides import sides_trades",
             *imports,
@@ -159,8 +160,9 @@ def _route(s, p, o, now):
         elif r.action == 5:
             sim_move_stop(s.sim, p.sim, o, now, r.subject, r.stop)
         else:
-            sim_submit(s.sim, p.sim, o, now, d.id, r.kind, r.side, r.qty, r.price, r.stop,
-                       r.target, 1 if r.action == 3 else 0, r.tif, r.exit_reason)
+            s.known.last_order_id = sim_submit(
+                s.sim, p.sim, o, now, d.id, r.kind, r.side, r.qty, r.price, r.stop, r.target,
+                1 if r.action == 3 else 0, r.tif, r.exit_reason)
 
 
 @njit(cache=True, nogil=True)
@@ -194,7 +196,9 @@ def _boundary(s, p, o):
 {sim}{_hook(c, "boundary", 4)}
     grid = begin_decision(core, p.core, {flow}, s.known.qty)
     s.intents.n = 0
-    if core.paused == 0:
+    if core.flatten == 1:
+        flatten(core, s.known, s.intents)
+    elif core.paused == 0:
         _decide(s, p, o, now, grid)
     o.decisions[o.n_decisions] = core.decision
     o.n_decisions += 1
@@ -302,11 +306,7 @@ def _row_body(c: Composition, kind: Kind) -> str:
             core.depth_gap_ns = max(core.depth_gap_ns, gap_to_ns[r])
 {depth}"""
     if kind == Kind.CONTROL:
-        return """
-        if control_code[r] == 1:
-            core.paused = 1
-        elif control_code[r] == 2:
-            core.paused = 0"""
+        return "        control(core, control_code[r])"
     lines = []
     if kind == Kind.BAR:
         lines.append("if core.last_trade_ns < bar_open_ns[r]:")
