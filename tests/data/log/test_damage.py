@@ -102,7 +102,7 @@ def test_every_flipped_bit_is_detected(tmp_path: Path) -> None:
     assert len(rows_of_batches(reader)) == 3
     undetected = []
     every = bool(os.environ.get("OFS_CAMPAIGN"))
-    for bit in range(0, 8 * len(whole), 1 if every else 9):  # 9 visits all places in a byte
+    for bit in range(0, 8 * len(whole), 1 if every else 17):  # 17 visits all places in a byte
         flipped = bytearray(whole)
         flipped[bit // 8] ^= 1 << bit % 8
         path.write_bytes(flipped)
@@ -122,7 +122,7 @@ def test_a_damaged_catalogue_is_named_and_can_be_made_again(store: LogStore) -> 
     whole = path.read_bytes()
     expected = store.catalogue().entries
     every = bool(os.environ.get("OFS_CAMPAIGN"))
-    for bit in range(0, 8 * len(whole), 1 if every else 57):
+    for bit in range(0, 8 * len(whole), 1 if every else 97):
         flipped = bytearray(whole)
         flipped[bit // 8] ^= 1 << bit % 8
         path.write_bytes(flipped)

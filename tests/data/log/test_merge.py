@@ -53,7 +53,7 @@ def appearances(draw: st.DrawFn) -> tuple[list[Row], list[Row]]:
     return truth, draw(st.permutations(shown))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(appearances(), st.data())
 def test_splits_and_orders_of_imports_leave_no_trace(
     tmp_path_factory: pytest.TempPathFactory, given_rows: Any, data: st.DataObject

@@ -78,7 +78,7 @@ def obvious(parts: list[list[tuple[int, int, int]]]) -> list[tuple[int, int]]:
     return out
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(streams(), st.integers(1, 9))
 def test_the_merge_is_the_obvious_merge(
     parts: list[list[tuple[int, int, int]]], max_rows: int

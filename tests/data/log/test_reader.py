@@ -62,7 +62,7 @@ def expected_order(
     return out
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(tapes(KINDS), st.data())
 def test_every_cut_of_the_reading_gives_the_total_order(
     tmp_path_factory: pytest.TempPathFactory, tape: dict[Kind, list[Row]], data: st.DataObject
@@ -187,7 +187,7 @@ def test_scales_of_several_files_become_one(tmp_path: Path) -> None:
     ]
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(tapes([Kind.TRADE, Kind.DEPTH]), st.data())
 def test_overlapping_files_of_one_kind_are_merged(
     tmp_path_factory: pytest.TempPathFactory, tape: dict[Kind, list[Row]], data: st.DataObject

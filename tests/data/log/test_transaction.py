@@ -271,17 +271,18 @@ def test_kill_9_at_random_moments(tmp_path: Path) -> None:
         process = start(WRITER, tmp_path, batch)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        time.sleep(0.05 + (number * 0.037) % 0.25)
+        heard = [process.stdout.readline() for _ in range(number % 3)]
+        time.sleep(number * 0.0071 % 0.05)
         process.send_signal(signal.SIGKILL)
         out, _ = process.communicate()
-        acknowledged = max([batch - 1, *(int(line) for line in out.split())])
+        acknowledged = max([batch - 1, *(int(line) for line in [*heard, *out.split()])])
         store = LogStore(tmp_path)
         found = ids(store) if len(store.catalogue()) else []
         batch = max(found, default=0) // 1000 + bool(found)
         assert batch - 1 in (acknowledged, acknowledged + 1)
         assert sorted(found) == [b * 1000 + i + 1 for b in range(batch) for i in range(300)]
         assert not (tmp_path / "_journal.json").exists()
-    assert batch > rounds  # the kills fell between commits, not before the first
+    assert batch >= rounds // 2  # the kills fell into and between commits
 
 
 def test_ctrl_c_in_a_writing_process_is_clean(tmp_path: Path) -> None:
