@@ -179,7 +179,10 @@ def test_a_signal_stops_a_heavy_question(number: signal.Signals, tmp_path: Path)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=2.5)  # it is long inside DuckDB by now
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    try:
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert (process.returncode, out) == (errors.EXIT_INTERRUPT, "")
     assert err == "interrupted; nothing half-written was kept\n"
 

@@ -1,0 +1,12 @@
+"""What every test may rely on: an interrupt is not ignored.
+
+A shell that starts pytest in the background tells it to ignore SIGINT, and every process that a
+test starts would inherit that; tests that interrupt a command would then wait for ever.
+"""
+
+from __future__ import annotations
+
+import signal
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
