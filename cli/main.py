@@ -87,6 +87,10 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     _prepare_streams()
     signal.signal(signal.SIGTERM, _terminate)
     code = run(words)
+    # The work is done and its outcome known: a signal while Python takes itself apart must not
+    # turn a finished import into a killed one.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     try:
         sys.stdout.flush()
     except BrokenPipeError:

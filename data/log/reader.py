@@ -27,6 +27,7 @@ from data.log.files import corrupt_file, damaged
 from data.log.storage import hash_stream
 from data.log.store import LogStore
 from data.log.stream import Counters, Lane, Lanes, Merger, Piece, Plan, Stream, lanes_of, nothing
+from data.times import format_utc
 
 _SCALED = {
     kind: any(f.unit.removesuffix("[]") in ("price", "qty") for f in table.fields)
@@ -211,6 +212,19 @@ def _nothing_there(found: catalogues.Catalogue, reader: LogReader) -> DataError:
     known = sorted({(s.venue, s.symbol) for s in found.series()})
     there = ", ".join(f"{venue} {symbol}" for venue, symbol in known[:10]) or "nothing"
     names = ", ".join(EVENTS[kind].name for kind in reader._kinds)
+    mine = [
+        e
+        for e in found.entries
+        if (e.venue, e.symbol) == (reader.venue, reader.symbol) and e.kind in reader._kinds
+    ]
+    if mine:
+        first, last = min(e.min_ts_ns for e in mine), max(e.max_ts_ns for e in mine)
+        return DataError(
+            f"the log has no {names} of {reader.venue} {reader.symbol} in the range",
+            where=reader._store.storage.where,
+            why=f"what it has lies between {format_utc(first)} and {format_utc(last)}",
+            do="move --from and --to; ofs log ls shows what is there",
+        )
     return DataError(
         f"the log has no {names} of {reader.venue} {reader.symbol} in the range",
         where=reader._store.storage.where,
