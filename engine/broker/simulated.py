@@ -14,6 +14,7 @@ Time
     the same line: nothing overtakes. Exchange times of different streams may step back by seconds;
     an event never fills an order that became active after the event's own time, and no record's
     time ever goes back. (A venue's own matching delay, throttling and outages are not modelled.)
+    What traded inside a gap of the log fills nothing; the first event after it acts.
 
 Market orders
     Walk the last snapshot level by level, one fill a level, if it is not older than ``stale``.
@@ -30,7 +31,7 @@ Limit orders
     WOULD_TAKE; immediate-or-cancel orders end with what they got). The rest waits.
     A trade beyond the price fills everything at the limit price. A trade at the price, by an
     aggressor of the other side (a trade of unknown side serves nobody), first consumes the queue
-    ahead of us, then fills us with what it has left; our own orders at one price share one trade,
+    ahead of us (``queue_ahead`` of the fill: as it stood before that trade, 0 where unknown), then fills us with what it has left; our own orders at one price share one trade,
     older first, and never get more than it traded. A snapshot or quote whose other side reaches
     our price fills as maker what it shows there, no more. All these fills are at our own price.
     The queue ahead is everything visible at the price on arrival; 0 for a price inside the

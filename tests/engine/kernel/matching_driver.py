@@ -41,7 +41,7 @@ VIEW = (
 
 Levels = list[tuple[int, int]]
 Trade = tuple[int, int, int, int, int]
-_DEPTH, _QUOTE, _BAR, _CLOCK, _BOUNDARY, _SUBMIT, _CANCEL, _MOVE = range(8)
+_DEPTH, _QUOTE, _BAR, CLOCK, BOUNDARY, _SUBMIT, _CANCEL, _MOVE = range(8)
 
 
 @njit(cache=True, nogil=True)
@@ -59,9 +59,9 @@ def play(s, p, out, op, a, bid_price, bid_qty, b0, b1, ask_price, ask_qty, a0, a
         sim_quote(s, p, out, a[0], a[1], a[2], a[3], a[4], a[5])
     elif op == _BAR:
         sim_bar(s, p, out, a[0], a[1], a[2], a[3], a[4], a[5], a[6])
-    elif op == _CLOCK:
+    elif op == CLOCK:
         sim_clock(s, p, out, a[0])
-    elif op == _BOUNDARY:
+    elif op == BOUNDARY:
         sim_boundary(s, p, out, a[0])
     elif op == _SUBMIT:
         return sim_submit(
@@ -133,10 +133,10 @@ class Sim:
         self._play(_BAR, ts, id_, open_ns, open_, high, low, close)
 
     def clock(self, now: int) -> None:
-        self._play(_CLOCK, now)
+        self._play(CLOCK, now)
 
     def boundary(self, now: int) -> None:
-        self._play(_BOUNDARY, now)
+        self._play(BOUNDARY, now)
 
     def submit(self, *args: int) -> int:
         return self._play(_SUBMIT, *args)

@@ -123,7 +123,7 @@ class Market:
     def __init__(self, seed: int) -> None:
         self.r = random.Random(seed)
         self.mid = MID
-        self.has = self.r.choice(["all", "all", "trades", "quotes", "bars"])
+        self.has = self.r.choice(["all", "all", "all", "all", "trades", "quotes", "bars"])
         self.orders = 0
 
     def tape(self, steps: int) -> list[tuple[int, Op]]:
@@ -142,7 +142,7 @@ class Market:
         if what == "look":
             return (r.choice(["boundary", "boundary", "clock"]),)
         self.mid += r.choice([0, 0, 0, 0, 1, -1, 2, -2])
-        kinds = {"all": "tttddqb", "trades": "t", "quotes": "qqqt", "bars": "b"}[self.has]
+        kinds = {"all": "ttttddqb", "trades": "t", "quotes": "qqqt", "bars": "b"}[self.has]
         return {"t": self.trades, "d": self.depth, "q": self.quote, "b": self.bar}[
             r.choice(kinds)
         ]()

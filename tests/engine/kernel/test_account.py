@@ -184,6 +184,16 @@ def test_margin_is_asked_again_when_a_resting_order_would_fill():
     ]  # fmt: skip
 
 
+def test_a_reversing_order_needs_margin_only_for_what_it_opens_beyond():
+    sim = Sim(margin_ppb=100_000_000, start_balance=10_000, mul=1)
+    sim.depth(1000, 1, [(100, 9000)], [(101, 9000)])
+    go(sim, (BUY, 900), (SELL, 1800))
+    assert (int(sim.s.net_qty), int(sim.s.margin)) == (-900, 9000)
+    go(sim, (BUY, 2000))  # it would open 1100
+    assert sim.table("orders")[-1]["reason"] == OrderReason.MARGIN
+    assert int(sim.s.net_qty) == -900
+
+
 def test_a_closing_order_is_never_refused_for_margin():
     sim = market(margin_ppb=100_000_000, start_balance=9_100, mul=1)
     go(sim, (BUY, 900))

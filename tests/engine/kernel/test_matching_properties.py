@@ -1,4 +1,4 @@
-"""What must hold for every tape: conservation, cuts, mirrors, causes, and equal runs everywhere."""
+"""What must hold for every tape: conservation, cuts, knowledge, mirrors, causes, equal runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from data.events import FillReason, Liquidity, OrderState, OrderType
 from engine.kernel.outputs import FILLS_MAX, HEADROOM
 from tests.engine.kernel.matching_digest import digest
-from tests.engine.kernel.matching_driver import BASE, Sim
+from tests.engine.kernel.matching_driver import BASE, BOUNDARY, CLOCK, Sim
 from tests.engine.kernel.matching_tapes import MID, markets, params, play
 
 ROOT = Path(__file__).parents[3]
@@ -142,6 +142,47 @@ def test_a_full_output_stops_the_run_before_anything_is_lost():
     assert sim.trades(rows) == free.trades(rows) == 5
     assert sim.rows == free.rows
     assert sim.state.tobytes() == free.state.tobytes()
+
+
+# --- knowledge -------------------------------------------------------------------------------
+
+
+class Knower(Sim):
+    """Checks, each time the strategy may look, that it knows what it can know and no more."""
+
+    def _play(self, op: int, *args: int) -> int:
+        answer = super()._play(op, *args)
+        if op in (CLOCK, BOUNDARY):
+            known = [f for f in self.table("fills") if f["known_ns"] <= args[0]]
+            assert int(self.s.known_qty) == sum(f["side"] * f["qty"] for f in known)
+            result = sum(f["pnl"] - f["fee"] for f in known)
+            assert int(self.s.known_balance) == int(self.p.start_balance) + result
+            closed = [w for w in self.table("positions") if w["closed_ns"]]
+            latency = int(self.p.response_latency_ns)
+            ends = [w for w in closed if w["closed_ns"] + latency <= args[0]]
+            assert int(self.s.closed_positions) == len(ends)
+            assert int(self.s.last_exit_reason) == (ends[-1]["exit_reason"] if ends else 0)
+        return answer
+
+
+@settings(max_examples=100, deadline=None)
+@given(params, markets)
+def test_the_strategy_knows_exactly_what_had_time_to_arrive(chosen, tape):
+    run(chosen, tape, Knower)
+
+
+def test_more_reports_than_the_line_holds_are_known_later_never_earlier():
+    sim = Sim(response_latency_ns=10_000)
+    sim.depth(1000, 1, [(100, 0)], [(101, 5)])
+    sim.order(1000, 1, 100, 100)
+    for k in range(80):
+        sim.trade(2000 + k, 2 + k, 100, 1, -1)
+    for now in range(12_000, 12_100):
+        sim.clock(now)
+        had_time = min(80, now - 12_000 + 1)
+        assert int(sim.s.known_qty) <= had_time
+    assert int(sim.s.known_qty) == 80
+    assert int(sim.s.reports_merged) > 0
 
 
 # --- mirrors ---------------------------------------------------------------------------------

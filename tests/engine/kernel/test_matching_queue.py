@@ -143,6 +143,15 @@ def test_a_trade_that_the_snapshot_contains_is_not_served_twice():
     assert len(sim.rows["fills"]) == 1
 
 
+def test_a_trade_of_the_same_instant_as_the_snapshot_is_contained_in_it():
+    sim = resting(qty=1, front=10)
+    sim.depth(3000, 2, [(100, 4)], [(101, 5)])
+    sim.trade(3000, 3, 100, 9, SELL)
+    assert sim.rows["fills"] == []
+    sim.trade(3001, 4, 100, 5, SELL)
+    assert len(sim.rows["fills"]) == 1
+
+
 def test_an_invisible_level_has_no_queue_until_it_is_seen():
     sim = Sim()
     sim.depth(1000, 1, [(100, 4), (99, 4)], [(101, 5)])
