@@ -170,9 +170,26 @@ def _boundary(a: Author) -> None:
 def _late(a: Author) -> None:
     """Trades behind the time that others have reached, up to beyond the rings."""
     now = a.now
-    for _ in range(a.r.randint(1, 6)):
-        a.now = now - a.r.choice((1, MS, S, 4 * S, 20 * S, 200 * S, 700 * S))
-        a.trade()
+    for _ in range(a.r.randint(2, 12)):
+        late = (
+            1,
+            MS,
+            S,
+            4 * S,
+            20 * S,
+            200 * S,
+            299 * S,
+            301 * S,
+            500 * S,
+            511 * S,
+            512 * S,
+            700 * S,
+        )
+        a.now = now - a.r.choice(late)
+        if a.r.random() < 0.5:
+            a.trade()
+        else:
+            a.trade(side=0)
     a.now = now
 
 

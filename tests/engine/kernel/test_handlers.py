@@ -33,7 +33,7 @@ from tests.engine.tapes import MS, Event, Packed, Plot, fixed, pack, tapes, writ
 
 CAMPAIGN = os.environ.get("OFS_CAMPAIGN") == "1"
 EXAMPLES = settings(
-    max_examples=400 if CAMPAIGN else 8,
+    max_examples=400 if CAMPAIGN else 16,
     deadline=None,
     derandomize=not CAMPAIGN,
     # shrinking a failure takes minutes, so it is left to a campaign
@@ -87,8 +87,9 @@ def test_agrees_with_its_oracle(name: str, plot: Plot) -> None:
 
 
 @handlers
-def test_agrees_with_its_oracle_on_a_long_tape(name: str) -> None:
-    follow(name, fixed(4, 40), market_of(name))
+@pytest.mark.parametrize("seed", [4, 8])
+def test_agrees_with_its_oracle_on_a_long_tape(name: str, seed: int) -> None:
+    follow(name, fixed(seed, 70), market_of(name))
 
 
 @handlers
