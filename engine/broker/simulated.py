@@ -31,9 +31,10 @@ Limit orders
     WOULD_TAKE; immediate-or-cancel orders end with what they got). The rest waits.
     A trade beyond the price fills everything at the limit price. A trade at the price, by an
     aggressor of the other side (a trade of unknown side serves nobody), first consumes the queue
-    ahead of us (``queue_ahead`` of the fill: as it stood before that trade, 0 where unknown), then fills us with what it has left; our own orders at one price share one trade,
-    older first, and never get more than it traded. A snapshot or quote whose other side reaches
-    our price fills as maker what it shows there, no more. All these fills are at our own price.
+    ahead of us (``queue_ahead`` of the fill: as it stood before that trade, 0 where unknown), then
+    fills us with what it has left; our own orders at one price share one trade, older first, and
+    never get more than it traded. A snapshot or quote whose other side reaches our price fills as
+    maker what it shows there, no more. All these fills are at our own price.
     The queue ahead is everything visible at the price on arrival; 0 for a price inside the
     spread; unknown for a price that is not visible, and then only a trade beyond it fills until a
     snapshot or quote shows the level, whose total is then ahead of us. How cancellations shorten
