@@ -63,6 +63,7 @@ def summary(content: dict[str, Any]) -> dict[str, Any]:
         "currency": content["currency"],
         "digest": content["digest"],
         "state_digest": content["state_digest"],
+        "first_event_s": content["first_event_s"],
         "wall_s": content["wall_s"],
         "cpu_s": content["cpu_s"],
         "events_per_cpu_s": content["events_per_cpu_s"],

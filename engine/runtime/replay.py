@@ -25,7 +25,7 @@ from engine.runtime.compose import Composition, compose
 from engine.runtime.fold import Fold, Sink
 from engine.runtime.parameters import build, feed_latency, settle
 from engine.runtime.strategy import Strategy
-from engine.runtime.usage import Stopwatch, peak_rss_mb, quiet_collector
+from engine.runtime.usage import Stopwatch, peak_rss_mb, process_age_s, quiet_collector
 
 Progress = Callable[[int, int, int], None]
 """Called with (events so far, events expected, market time in ns)."""
@@ -52,7 +52,11 @@ class Request:
 
 @dataclass
 class Outcome:
-    """What a fold over a range was and gave; ``watch`` starts at the first event."""
+    """What a fold over a range was and gave; ``watch`` starts at the first event.
+
+    ``first_event_s`` is how old the process was when the first batch came, None where that cannot
+    be known.
+    """
 
     fold: Fold
     settings: dict[str, str]
@@ -65,6 +69,7 @@ class Outcome:
     to_ns: int
     wall_s: float
     cpu_s: float
+    first_event_s: float | None
 
 
 def open_reader(
@@ -112,12 +117,12 @@ def run(
         fold = Fold(composition, params, behind, on_cold)
         quiet_collector()
         watch = Stopwatch()
-        feed_all(reader, fold, progress, sum(e.rows for e in reader.entries))
+        first_event_s = feed_all(reader, fold, progress, sum(e.rows for e in reader.entries))
         fold.finish()
     outcome = Outcome(
         fold, settings, venue, symbol, reader.scales, reader.content_hash(),
         [{"path": e.path, "sha256": e.sha256, "rows": e.rows} for e in reader.entries],
-        *span(reader, request), watch.wall_s, watch.cpu_s,
+        *span(reader, request), watch.wall_s, watch.cpu_s, first_event_s,
     )  # fmt: skip
     if not any(fold.events.values()):
         raise DataError(
@@ -147,15 +152,19 @@ def _time(ns: int | None) -> str:
     return format_utc(ns) if ns else "the end of the log"
 
 
-def feed_all(reader: LogReader, fold: Fold, progress: Progress | None, expected: int) -> int:
-    """Feed every batch of ``reader``; returns the number of events."""
+def feed_all(reader: LogReader, fold: Fold, progress: Progress | None,
+             expected: int) -> float | None:  # fmt: skip
+    """Feed every batch of ``reader``; returns the age of the process at the first one, seconds."""
     events = 0
+    first_event_s = None
     for batch in reader:
+        if not events:
+            first_event_s = process_age_s()
         fold.feed(batch.columns, batch.run_kind, batch.run_stop)
         events += batch.rows
         if progress is not None:
             progress(events, expected, int(fold.state["core"]["now_ns"][0]))
-    return events
+    return first_event_s
 
 
 def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: Any,
@@ -206,6 +215,7 @@ def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: 
         },
         "digest": digest,
         "state_digest": outcome.fold.state_digest(),
+        "first_event_s": outcome.first_event_s,
         "wall_s": round(outcome.wall_s, 6),
         "cpu_s": round(outcome.cpu_s, 6),
         "events_per_cpu_s": round(total / outcome.cpu_s) if outcome.cpu_s > 0 else 0,

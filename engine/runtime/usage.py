@@ -7,10 +7,12 @@ collector from walking what a run cannot free.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import time
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
 
 @cache
@@ -52,6 +54,22 @@ def _peak_rss_windows() -> int:
         windll.kernel32.GetCurrentProcess(), ctypes.byref(counters), counters.cb
     )
     return int(counters.PeakWorkingSetSize)
+
+
+def process_age_s() -> float | None:
+    """Seconds since the operating system started this process, to 0.01; None where only Linux's
+    ``/proc`` would tell.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        stat = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace")
+        # the second field is the program's name in brackets and may hold blanks; field 22 is
+        # the start in clock ticks since boot (man 5 proc)
+        start_s = int(stat.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
+    return round(time.clock_gettime(time.CLOCK_BOOTTIME) - start_s, 2)
 
 
 @dataclass
