@@ -209,7 +209,7 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except ConfigError:
         raise
-    # reason: a user's file may raise anything while it loads; it is theirs to see, not our bug
+    # reason: whatever a strategy raises while it loads is the user's to see and no bug of ofs
     except Exception as error:
         raise ConfigError(
             "the strategy file cannot be loaded",
