@@ -35,7 +35,6 @@ CORE_STATE = np.dtype(
         ("decisions", "i8"),
         ("skipped_boundaries", "i8"),
         ("invalid_trades", "i8"),
-        ("invalid_depth", "i8"),
         ("paused", "i8"),
         ("flatten", "i8"),
         ("events", "i8", (KINDS,)),
