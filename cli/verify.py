@@ -30,10 +30,11 @@ def command(app: App, run: str) -> int:
     """
     from data.log import LogStore
     from data.runs import find_run
-    from engine.runtime.verify import verify
+    from engine.runtime.verify import check_manifest, verify
     from strategies import get
 
     recorded = find_run(app.runs, run)
+    check_manifest(recorded)
     strategy = get(str(recorded.manifest["strategy"]))
     log = (
         app.log

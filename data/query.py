@@ -239,9 +239,11 @@ def run_select(table: Table, scales: Scales, files: Sequence[str]) -> str:
 def _source(table: Table, files: Sequence[str], extra: dict[str, str]) -> str:
     """FROM clause: the files, or an empty relation of the same raw columns and ``extra``."""
     if not files:
-        raw = {f.name: _RAW_TYPES[f.dtype] + ("[]" if f.is_list else "") for f in table.fields}
-        columns = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in {**raw, **extra}.items())
+        raw = {**_raw(table), **extra}
+        columns = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in raw.items())
         return f"(SELECT {columns} WHERE false)"
+    if not _opens(_readable_first(files)[0]):
+        return _unreadable(table, files, extra)
     if "filename" in extra:
         listed = _list(_readable_first(files))
         return f"read_parquet({listed}, filename = true, hive_partitioning = false)"
@@ -250,6 +252,33 @@ def _source(table: Table, files: Sequence[str], extra: dict[str, str]) -> str:
         f"read_parquet({_list(_readable_first(files))}, hive_partitioning = true, "
         f"hive_types_autocast = false, hive_types = {{{types}}})"
     )
+
+
+def _raw(table: Table) -> dict[str, str]:
+    """Columns of ``table`` as they are stored, with their DuckDB types."""
+    return {f.name: _RAW_TYPES[f.dtype] + ("[]" if f.is_list else "") for f in table.fields}
+
+
+def _unreadable(table: Table, files: Sequence[str], extra: dict[str, str]) -> str:
+    """FROM clause where none of the files opens: a question that comes to one of them fails on it.
+
+    DuckDB opens a view's first file when the view is made, and then a question over another view
+    would fail too. Here every value but the hive columns is an error, so that no predicate can
+    make the file look empty; one that leaves it out by venue or symbol is answered.
+    """
+    rows = []
+    for file in files:
+        parts = dict(part.split("=", 1) for part in Path(file).parts if "=" in part)
+        keys = [file if name == "filename" else parts.get(name, "") for name in extra]
+        rows.append(_texts([f"cannot read parquet file '{file}'", *keys]))
+    names = ", ".join(["why", *extra])
+    fail = "error(why)::BOOLEAN"
+    columns = [
+        f'CASE WHEN {fail} THEN NULL END::{kind} AS "{n}"' for n, kind in _raw(table).items()
+    ]
+    columns += [f'"{name}"::{kind} AS "{name}"' for name, kind in extra.items()]
+    values = ", ".join(f"({row})" for row in rows)
+    return f"(SELECT {', '.join(columns)} FROM (VALUES {values}) broken({names}) WHERE {fail})"
 
 
 def _readable_first(files: Sequence[str]) -> list[str]:
@@ -309,5 +338,9 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+def _texts(values: Iterable[str]) -> str:
+    return ", ".join(_text(value) for value in values)
+
+
 def _list(values: Iterable[str]) -> str:
-    return "[" + ", ".join(_text(value) for value in values) + "]"
+    return f"[{_texts(values)}]"

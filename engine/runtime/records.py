@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data.errors import CorruptFileError
 from data.events import RECORDS, Table, arrow_schema, numpy_dtype
 from data.log.arrow import int_array, ints_of
 
@@ -154,12 +155,26 @@ class RunSink:
 
 
 def read_rows(path: Path, table: Table, batch_rows: int = 16_384) -> Iterator[np.ndarray]:
-    """Yield structured arrays of a record table file, in order."""
+    """Yield structured arrays of a record table file, in order; CorruptFileError names it where
+    it cannot be read.
+    """
     dtype = numpy_dtype(table)
-    file = pq.ParquetFile(path)
-    for batch in file.iter_batches(batch_rows):
+    for batch in _batches(path, batch_rows):
         rows = np.zeros(batch.num_rows, dtype=dtype)
         for f in table.fields:
             if f.name in batch.schema.names:
                 rows[f.name] = ints_of(batch.column(f.name))
         yield rows
+
+
+def _batches(path: Path, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Record batches of a Parquet file; every way of being damaged is one error."""
+    try:
+        yield from pq.ParquetFile(path).iter_batches(batch_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise CorruptFileError(
+            "a table of the run cannot be read",
+            where=str(path),
+            why=str(error),
+            do="run the backtest again",
+        ) from error

@@ -17,7 +17,7 @@ from data import jitcache
 from data.errors import DataError
 from data.events import ENUMS, RECORDS, Table, numpy_dtype
 from data.log import LogStore
-from data.runs import Run
+from data.runs import MANIFEST, Run
 from data.times import format_utc
 from engine.runtime.records import DIGESTED, Digest, read_rows
 from engine.runtime.replay import Progress, Request, run
@@ -161,6 +161,33 @@ def _decision(name: str, record: Any) -> int:
         return int(record["id"])
     names = record.dtype.names or ()
     return int(record["decision_id"]) if "decision_id" in names else 0
+
+
+_NEEDED = (
+    "strategy", "venue", "symbol", "range.from_ns", "range.to_ns", "params", "digest",
+    "state_digest", "log.path", "log.content_hash", "log.entries", "source_hash", "strategy_hash",
+)  # fmt: skip
+"""What of a manifest a run is folded and compared by."""
+
+
+def check_manifest(recorded: Run) -> None:
+    """DataError unless the manifest of ``recorded`` says all that :func:`verify` asks of it."""
+    missing = []
+    for key in _NEEDED:
+        value: Any = recorded.manifest
+        for part in key.split("."):
+            value = value if isinstance(value, dict) else {}
+            if part not in value:
+                missing.append(key)
+                break
+            value = value[part]
+    if missing:
+        raise DataError(
+            "the manifest does not say what was run",
+            where=str(recorded.folder / MANIFEST),
+            why=f"it lacks {', '.join(missing)}",
+            do="run the backtest again",
+        )
 
 
 def verify(
