@@ -1,0 +1,50 @@
+"""Memory does not grow with the length of the log.
+
+A run's peak must be the same for a short and a long log, within a tenth, and below 300 MB. The
+short form compares hours, the campaign (OFS_CAMPAIGN=1) one day with ten.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.e2e.support import CAMPAIGN, User, new_user
+
+LIMIT_MB = 300
+SLACK = 1.10
+
+SHORT_H, LONG_H = (24, 240) if CAMPAIGN else (2, 8)
+RATE, DEPTH_MS = ("18", "100") if CAMPAIGN else ("10", "500")
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> User:
+    """A synthetic market of the long span."""
+    user = new_user(tmp_path_factory.mktemp("market"))
+    words = ("--days", str(LONG_H / 24), "--rate", RATE, "--depth-ms", DEPTH_MS, "--no-progress")
+    process = user.start("synth", "--seed", "5", *words)
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    return user
+
+
+def until(hours: int) -> str:
+    """End of the first ``hours`` of the market."""
+    return f"2026-01-{5 + hours // 24:02d}T{hours % 24:02d}:00"
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(3_600 if CAMPAIGN else 300)
+@pytest.mark.skipif(os.name == "nt", reason="resident memory is counted in another way there")
+def test_peak_memory_is_flat(market: User) -> None:
+    words = ("backtest", "--symbol", "BTCUSDT", "--to")
+    market.json(*words, until(1))  # what must be compiled is compiled here
+    short = market.json(*words, until(SHORT_H))
+    long = market.json(*words, until(LONG_H))
+    peaks = [facts["peak_rss_mb"] for facts in (short, long)]
+    print(f"\n{SHORT_H} h: {peaks[0]} MB, {LONG_H} h: {peaks[1]} MB")
+    assert long["events"] > 2 * short["events"] > 200_000
+    assert peaks[1] < SLACK * peaks[0]
+    assert peaks[1] < LIMIT_MB
