@@ -85,6 +85,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     """Entry point of ``ofs``: run one command and leave with its exit code."""
     words = list(sys.argv[1:] if args is None else args)
     _prepare_streams()
+    _lean_memory()
     signal.signal(signal.SIGTERM, _terminate)
     code = run(words)
     # The work is done and its outcome known: a signal while Python takes itself apart must not
@@ -174,6 +175,15 @@ def _head() -> str:
 def _terminate(_number: int, _frame: FrameType | None) -> None:
     """SIGTERM stops the work as Ctrl-C does: by unwinding, so that nothing is left torn."""
     raise KeyboardInterrupt
+
+
+def _lean_memory() -> None:
+    """Let Arrow allocate from the pool that gives memory back: 25 MB less than its default.
+
+    Only Linux wheels are sure to have it; the user's own choice stands.
+    """
+    if sys.platform == "linux":
+        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
 
 
 def _prepare_streams() -> None:

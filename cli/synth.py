@@ -12,12 +12,28 @@ import click
 
 from cli import common
 from cli.common import TIME, App
-from data.errors import EXIT_CONFIG, EXIT_DATA, EXIT_INTERRUPT
+from data.errors import EXIT_CONFIG, EXIT_DATA, EXIT_INTERRUPT, ConfigError
 from data.times import format_utc
 
 if TYPE_CHECKING:
     from data.events import Kind
     from data.sources.synthetic import Chunk, Label, MarketSpec
+
+
+_FLAGS = {
+    "symbol": "--symbol",
+    "start_ns": "--from",
+    "duration_s": "--days",
+    "rate_per_s": "--rate",
+    "ref_price": "--price",
+    "daily_vol": "--vol",
+    "depth_levels": "--levels",
+    "depth_ms": "--depth-ms",
+    "patterns": "--pattern",
+    "every_s": "--every",
+    "strength": "--strength",
+}
+"""The option that says each part of a specification."""
 
 
 @common.command(
@@ -50,7 +66,7 @@ def command(app: App, **options: Any) -> None:
 
     The market (trades, books, one-minute bars; venue 'synthetic') is the same for the same options
     on every machine. Patterns: absorption, delta_divergence, cvd_divergence, liquidity_sweep,
-    flow_flip. Their labels are stored in the log's folder, under labels/.
+    flow_flip. Their labels are stored in the log's folder, under rejects/labels/.
     """
     spec = _spec(options)
     from data.sources.synthetic import label_path, write_market
@@ -73,7 +89,7 @@ def _spec(options: dict[str, Any]) -> MarketSpec:
 
     named = options["patterns"]
     start_ns = options["start_ns"]
-    return MarketSpec(
+    given: dict[str, Any] = dict(
         seed=options["seed"],
         symbol=options["symbol"],
         start_ns=DEFAULT_START_NS if start_ns is None else start_ns,
@@ -88,6 +104,11 @@ def _spec(options: dict[str, Any]) -> MarketSpec:
         strength=options["strength"],
         null=options["null"],
     )
+    try:
+        return MarketSpec(**given)
+    except ConfigError as error:
+        error.where = next((f for k, f in _FLAGS.items() if error.what.startswith(f"{k} ")), "")
+        raise
 
 
 def _report(
