@@ -89,23 +89,22 @@ def _spec(options: dict[str, Any]) -> MarketSpec:
 
     named = options["patterns"]
     start_ns = options["start_ns"]
-    given: dict[str, Any] = dict(
-        seed=options["seed"],
-        symbol=options["symbol"],
-        start_ns=DEFAULT_START_NS if start_ns is None else start_ns,
-        duration_s=round(options["days"] * 1440) * 60,
-        rate_per_s=options["rate"],
-        ref_price=options["price"],
-        daily_vol=options["vol"] / 100.0,
-        depth_levels=options["levels"],
-        depth_ms=options["depth_ms"],
-        patterns=PATTERN_KINDS if "all" in named else tuple(dict.fromkeys(named)),
-        every_s=options["every"],
-        strength=options["strength"],
-        null=options["null"],
-    )
     try:
-        return MarketSpec(**given)
+        return MarketSpec(
+            seed=options["seed"],
+            symbol=options["symbol"],
+            start_ns=DEFAULT_START_NS if start_ns is None else start_ns,
+            duration_s=round(options["days"] * 1440) * 60,
+            rate_per_s=options["rate"],
+            ref_price=options["price"],
+            daily_vol=options["vol"] / 100.0,
+            depth_levels=options["levels"],
+            depth_ms=options["depth_ms"],
+            patterns=PATTERN_KINDS if "all" in named else tuple(dict.fromkeys(named)),
+            every_s=options["every"],
+            strength=options["strength"],
+            null=options["null"],
+        )
     except ConfigError as error:
         error.where = next((f for k, f in _FLAGS.items() if error.what.startswith(f"{k} ")), "")
         raise
