@@ -127,7 +127,7 @@ def test_plain_python_gives_the_golden_result(user: User) -> None:
 
 
 def build_wheel(folder: Path) -> Path:
-    """A wheel of the checkout, built with the tools of this environment from a copy."""
+    """A wheel of the checkout, built from a copy; pip fetches setuptools for that."""
     source = folder / "source"
     shutil.copytree(
         ROOT,
@@ -135,7 +135,7 @@ def build_wheel(folder: Path) -> Path:
         ignore=shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__", "tests"),
     )
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q",
+        [sys.executable, "-m", "pip", "wheel", "--no-deps", "-q",
          "-w", str(folder), str(source)],
         check=True,
     )  # fmt: skip
@@ -182,3 +182,6 @@ def test_an_installed_wheel_gives_the_golden_result(
     )
     assert done.returncode == 0, done.stderr
     expect_golden(json.loads(done.stdout))
+    (manifest,) = user.home.rglob("manifest.json")
+    ran = json.loads(manifest.read_text(encoding="utf-8"))["log"]["path"]
+    assert Path(ran).is_relative_to(tmp_path / "venv")
