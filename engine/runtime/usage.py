@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 import time
 from dataclasses import dataclass, field
@@ -29,6 +30,14 @@ def peak_rss_mb() -> float:
     """Peak resident memory of this process in MB (10**6 bytes)."""
     if sys.platform == "win32":
         return _peak_rss_windows() / 1e6
+    if sys.platform == "linux":
+        # getrusage would count the process that started this one: its size at the fork stays in
+        # ru_maxrss through exec
+        status = Path("/proc/self/status")
+        if status.exists():
+            found = re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(encoding="utf-8"), re.M)
+            if found is not None:
+                return int(found[1]) * 1024 / 1e6
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
