@@ -78,6 +78,8 @@ def command(
         content = backtest(
             store, where, request, app.runs, on_progress, lambda: progress.say("compiling…")
         )
+    for name, count in content["violations"].items():
+        app.say(f"note: {count:,} x {name}")
     facts = summary(content)
     if app.json:
         app.emit(facts)

@@ -20,6 +20,7 @@ from data.series import pick_series
 from data.times import format_utc
 from engine.kernel.events import READ_COLUMNS
 from engine.kernel.matching import MODEL_VERSION
+from engine.kernel.matching_state import VIOLATION_NAMES
 from engine.runtime.behind import Behind
 from engine.runtime.compose import Composition, compose
 from engine.runtime.fold import Fold, Sink
@@ -194,6 +195,7 @@ def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: 
         "source_hash": jitcache.source_hash(),
         "strategy_hash": request.strategy.source_sha256,
         "fill_model": MODEL_VERSION,
+        "violations": violations(outcome.fold),
         "counts": {
             "events": total,
             "trades": events[Kind.TRADE],
@@ -221,6 +223,16 @@ def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: 
         "events_per_cpu_s": round(total / outcome.cpu_s) if outcome.cpu_s > 0 else 0,
         "peak_rss_mb": round(peak_rss_mb(), 1),
     }
+
+
+def violations(fold: Fold) -> dict[str, int]:
+    """What the kernel refused or left out, by name; empty when nothing was."""
+    if not fold.composition.simulated:
+        return {}
+    sim = fold.state["sim"]
+    found = {name: int(sim["violations"][0][n]) for n, name in enumerate(VIOLATION_NAMES)}
+    found["reports of fills merged into later ones"] = int(sim["reports_merged"][0])
+    return {name: count for name, count in found.items() if count}
 
 
 def quote_currency(symbol: str) -> str:
