@@ -81,6 +81,12 @@ def command(
     for name, count in content["violations"].items():
         app.say(f"note: {count:,} x {name}")
     facts = summary(content)
+    if facts["fills"] and not facts["depth"] and not facts["quotes"]:
+        app.say(
+            "note: the log has no books and no quotes, so fills are at the last price plus half of "
+            f"sim.spread ({content['params']['sim.spread']}) and sim.slippage "
+            f"({content['params']['sim.slippage']}); --set them to what the market charges"
+        )
     if app.json:
         app.emit(facts)
     else:
