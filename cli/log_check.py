@@ -31,7 +31,7 @@ _COLUMNS = ("check", "venue", "symbol", "kind", "from", "to", "text")
     "--hole",
     type=click.FloatRange(min=0.0, min_open=True),
     metavar="SECONDS",
-    help="Silence that counts as a hole. [default: 60 for trades, 10 for depth]",
+    help="Silence that counts as a hole. [default: 60, quotes 300; none where trade ids go on]",
 )
 @click.option(
     "--tick",

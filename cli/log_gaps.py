@@ -27,7 +27,7 @@ _COLUMNS = ("venue", "symbol", "kind", "check", "from", "to", "from_id", "to_id"
     "--hole",
     type=click.FloatRange(min=0.0, min_open=True),
     metavar="SECONDS",
-    help="Silence that counts as a hole. [default: 60 for trades, 10 for depth]",
+    help="Silence that counts as a hole. [default: 60, quotes 300; none where trade ids go on]",
 )
 def command(
     app: App,

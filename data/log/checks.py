@@ -186,7 +186,8 @@ class _Examination:
         hole_ns = round(hole_s * NS)
         tick = self._wanted.ticks.get((first.venue, first.symbol), 0.0)
         step = round(tick * 10**scales.price)
-        return Subject(first.kind, first.venue, first.symbol, scales, step, hole_ns)
+        ids_prove = first.kind == Kind.TRADE and Kind.TRADE not in self._wanted.hole_s
+        return Subject(first.kind, first.venue, first.symbol, scales, step, hole_ns, ids_prove)
 
     def _rules(self, subject: Subject) -> list[Rule]:
         kind = subject.kind

@@ -22,8 +22,11 @@ from data.log.ticks import PriceHistogram, infer_tick
 
 NS = 1_000_000_000
 
-HOLE_S: dict[Kind, float] = {Kind.TRADE: 60.0, Kind.DEPTH: 10.0, Kind.QUOTE: 60.0, Kind.MARK: 60.0}
-"""A silence longer than this (seconds of exchange time) counts as a hole, by kind."""
+HOLE_S: dict[Kind, float] = {Kind.TRADE: 60.0, Kind.DEPTH: 60.0, Kind.QUOTE: 300.0, Kind.MARK: 60.0}
+"""A silence longer than this (seconds of exchange time) counts as a hole, by kind.
+
+Unless somebody asked for a bound of his own, trades whose ids go on across a silence are no hole:
+the ids prove that nothing is missing, the market was quiet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Subject:
     scales: Scales
     tick: int
     hole_ns: int
+    ids_prove: bool = False
 
     def finding(
         self, check: str, text: str, count: int = 1, ns: tuple[int, int] = (0, 0),
@@ -152,7 +156,9 @@ class TimeHoles:
             ids = np.concatenate(([self._last[1]], ids))
         reach = np.maximum.accumulate(ts)
         for i in np.flatnonzero(ts[1:] - reach[:-1] > self._subject.hole_ns).tolist():
-            self._holes.append((int(reach[i]), int(ts[i + 1]), int(ids[i]), int(ids[i + 1])))
+            hole = int(reach[i]), int(ts[i + 1]), int(ids[i]), int(ids[i + 1])
+            if not (self._subject.ids_prove and hole[2] > 0 and hole[3] == hole[2] + 1):
+                self._holes.append(hole)
         self._last = int(reach[-1]), int(ids[-1])
 
     def findings(self) -> Iterator[Finding]:
