@@ -28,16 +28,23 @@ class Behind:
         self._queue: queue.Queue[tuple[str, np.ndarray] | None] = queue.Queue(maxsize=depth)
         self._error: BaseException | None = None
         self._stopped = threading.Event()
+        self._closed = False
         self._thread = threading.Thread(target=self._work, name="ofs-record-behind", daemon=True)
         self._thread.start()
 
     def take(self, name: str, rows: np.ndarray) -> None:
-        """Queue ``rows`` of table ``name``; raises what the worker failed with."""
+        """Queue ``rows`` of table ``name``; raises what the worker failed with.
+
+        ValueError once it was closed: the records would go nowhere.
+        """
+        if self._closed:
+            raise ValueError("records were taken after the recorder was closed")
         self._put((name, rows))
 
     def close(self) -> None:
         """Wait until everything was handed on; raises what the worker failed with."""
         self._put(None)
+        self._closed = True
         self._thread.join()
         self._check()
 
