@@ -32,7 +32,6 @@ from engine.runtime.replay import Request, open_reader, run
 from engine.runtime.strategy import Strategy
 from engine.runtime.usage import Stopwatch, peak_rss_mb
 
-BATCH_ROWS = 65_536
 STEP_BLOCK = 4_096
 
 
@@ -52,8 +51,9 @@ def decode(store: LogStore, venue: str, symbol: str, kinds: Sequence[Kind]) -> i
         with store.storage.open_input(entry.path) as source:
             file = pq.ParquetFile(source)
             columns = list(READ_COLUMNS[entry.kind])
-            for batch in file.iter_batches(BATCH_ROWS, columns=columns, use_threads=False):
-                rows += batch.num_rows
+            for group in range(file.num_row_groups):
+                # a row group at a time: for list columns half the time of iter_batches
+                rows += file.read_row_group(group, columns=columns, use_threads=False).num_rows
     return rows
 
 
