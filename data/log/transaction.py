@@ -185,4 +185,5 @@ def _by_date(rows: Rows) -> list[tuple[str, Rows]]:
 
 def _neighbours(date: str) -> tuple[str, str]:
     day = np.datetime64(date, "D")
-    return str(day - 1), str(day + 1)
+    step = np.timedelta64(1, "D")
+    return str(day - step), str(day + step)

@@ -7,12 +7,14 @@ short form compares hours, the campaign (OFS_CAMPAIGN=1) one day with ten.
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
 from tests.e2e.support import CAMPAIGN, User, new_user
 
-LIMIT_MB = 300
+LIMIT_MB = 300 if sys.version_info < (3, 12) else 350
+"""On Python 3.13 numpy, numba and pyarrow alone take 95 MB more than on 3.11, before any of ours."""
 SLACK = 1.10
 
 SHORT_H, LONG_H = (24, 240) if CAMPAIGN else (2, 8)
