@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.support import CAMPAIGN, User, new_user
 
 LIMIT_MB = 300 if sys.version_info < (3, 12) else 350
-"""On Python 3.13 numpy, numba and pyarrow alone take 95 MB more than on 3.11, before any of ours."""
+"""On Python 3.13 numpy, numba and pyarrow alone take 95 MB more than on 3.11, before ofs starts."""
 SLACK = 1.10
 
 SHORT_H, LONG_H = (24, 240) if CAMPAIGN else (2, 8)
