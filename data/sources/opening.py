@@ -128,6 +128,7 @@ class Reader:
                         done += len(piece)
                         self.done_bytes = self.member.size * done // max(whole.file_size, 1)
                         yield piece
+        # NotImplementedError is zipfile's answer to a compression method that it does not know
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
             raise self._corrupt(str(error)) from None
         except RuntimeError as error:  # zipfile's own answer to an encrypted entry

@@ -171,11 +171,15 @@ class SimulatedBroker:
         return {"model": "simulated", "version": MODEL_VERSION, **shown}
 
 
+def money_factors(scales: Scales) -> tuple[int, int]:
+    """(mul, div) so that price * qty * mul / div is money at 1e-8 of the quote currency."""
+    power = MONEY_SCALE - scales.price - scales.qty
+    return 10 ** max(0, power), 10 ** max(0, -power)
+
+
 def derive(record: Any, scales: Scales) -> None:
     """Set what follows from the scales in a SIM_PARAMS record: money factors and the whole unit."""
-    exponent = MONEY_SCALE - scales.price - scales.qty
-    record["mul"] = 10 ** max(0, exponent)
-    record["div"] = 10 ** max(0, -exponent)
+    record["mul"], record["div"] = money_factors(scales)
     record["qty_unit"] = 10**scales.qty
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from data.errors import ConfigError, UsageError
 from data.events import FP9, KIND_BY_NAME, MONEY_SCALE, Kind, Scales
 from data.times import parse_utc
-from engine.broker.simulated import ACCOUNTS, QUEUE_MODELS, SimulatedBroker
+from engine.broker.simulated import ACCOUNTS, QUEUE_MODELS, SimulatedBroker, money_factors
 from engine.runtime.compose import Composition
 from engine.runtime.strategy import Param
 
@@ -310,9 +310,3 @@ def _check_grid(step: int, slow: int, session: int) -> None:
             where="--set session.length",
             do="write, for example, --set session.length=1d",
         )
-
-
-def money_factors(scales: Scales) -> tuple[int, int]:
-    """(mul, div) so that price * qty * mul / div is money at 1e-8 of the quote currency."""
-    power = MONEY_SCALE - scales.price - scales.qty
-    return (10**power, 1) if power >= 0 else (1, 10**-power)
