@@ -34,6 +34,7 @@ from engine.kernel.sides import (
     sides_trades,
     tick_rule,
 )
+from engine.runtime.plain import field_records
 
 Array = np.ndarray
 
@@ -177,8 +178,8 @@ class _Counter:
         self.params = np.zeros(1, SIDES_PARAMS)
         self.params["quote_age_ns"] = quote_age_ns
         if numba.config.DISABLE_JIT:
-            self.state = self.state.view(np.recarray)
-            self.params = self.params.view(np.recarray)
+            self.state = field_records(self.state)
+            self.params = field_records(self.params)
         self.counts = np.zeros((len(RULES), 4), np.int64)
         self.trades = self.qty = self.unflagged = self.quotes = self.last_ns = 0
 
