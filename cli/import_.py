@@ -5,37 +5,19 @@ Owns the options and the report. What is read, and how, stands in :mod:`data.sou
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from cli import common
 from cli.common import App
+from cli.units import DURATION
 from data.errors import EXIT_CONFIG, EXIT_DATA, EXIT_INTERRUPT
 
 if TYPE_CHECKING:
     from data.sources.import_report import FileReport, ImportReport
     from data.sources.importer import Step
-
-_UNITS_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000}
-_SPAN = re.compile(r"(?P<count>[0-9]{1,12})(?P<unit>ns|us|ms|s|m)?")
-
-
-class SpanType(click.ParamType):
-    """A length of time such as 100ms, 1s or 0, as int64 nanoseconds."""
-
-    name = "SPAN"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Nanoseconds; a usage error that shows the accepted forms."""
-        if isinstance(value, int):
-            return value
-        found = _SPAN.fullmatch(value.strip())
-        if found is None or (found["unit"] is None and int(found["count"])):
-            self.fail(f"{value!r} is no length of time; write 100ms, 1s or 0", param, ctx)
-        return int(found["count"]) * _UNITS_NS[found["unit"] or "ns"]
 
 
 @common.command(
@@ -57,7 +39,7 @@ class SpanType(click.ParamType):
 @click.option(
     "--cadence",
     "cadence_ns",
-    type=SpanType(),
+    type=DURATION,
     default="100ms",
     show_default=True,
     help="Least time between two books; 0 keeps one after every diff.",

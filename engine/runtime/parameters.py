@@ -8,7 +8,6 @@ for the rest. It refuses to know what a parameter does.
 from __future__ import annotations
 
 import difflib
-import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -17,20 +16,10 @@ import numpy as np
 from data.errors import ConfigError, UsageError
 from data.events import FP9, KIND_BY_NAME, MONEY_SCALE, Kind, Scales
 from data.times import parse_utc
+from data.units import INT64_MAX, NS_OF, parse_duration
 from engine.broker.simulated import ACCOUNTS, QUEUE_MODELS, SimulatedBroker, money_factors
 from engine.runtime.compose import Composition
 from engine.runtime.strategy import Param
-
-_UNITS_NS = {
-    "ns": 1,
-    "us": 1_000,
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "m": 60_000_000_000,
-    "h": 3_600_000_000_000,
-    "d": 86_400_000_000_000,
-}
-_INT64_MAX = (1 << 63) - 1
 
 GROUPS: dict[str, tuple[Param, ...]] = {
     "decision": (
@@ -120,7 +109,7 @@ def parse_value(p: Param, text: str, scales: Scales, where: str) -> int:
             why=str(error) or f"a {p.kind} is asked for",
             do=f"{p.doc}; the default is {p.default}",
         ) from error
-    if abs(value) > _INT64_MAX:
+    if abs(value) > INT64_MAX:
         raise ConfigError(
             f"{text!r} is too large for {where}",
             where=f"--set {where}",
@@ -143,21 +132,9 @@ def _number(p: Param, text: str) -> Decimal:
     return value
 
 
-def _duration(text: str) -> int:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ns|us|ms|s|m|h|d)", text)
-    if match is None:
-        if text == "0":
-            return 0
-        raise ValueError("a duration needs a unit: 250ms, 5s, 30m, 1h")
-    value = Decimal(match[1]) * _UNITS_NS[match[2]]
-    if value != value.to_integral_value():
-        raise ValueError("it is finer than a nanosecond")
-    return int(value)
-
-
 def _parse(p: Param, text: str, scales: Scales) -> int:
     if p.kind == "duration":
-        return _duration(text)
+        return parse_duration(text)
     if p.kind == "time":
         return 0 if text == "0" else _time(text)
     if p.kind == "choice":
@@ -291,7 +268,7 @@ def _finish(c: Composition, params: np.ndarray, scales: Scales) -> None:
 
 
 def _check_grid(step: int, slow: int, session: int) -> None:
-    second = _UNITS_NS["s"]
+    second = NS_OF["s"]
     if step < second or step % second:
         raise ConfigError(
             "decision.step must be a whole number of seconds",
