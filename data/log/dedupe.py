@@ -8,11 +8,16 @@ Owns the identity of every kind.
 * trade without an id, liquidation: equal rows may be different events (a sweep), so a partition
   holds as many equal rows as the largest single import had: importing again adds none. The rows of
   one instant must therefore come in one import call.
-* bar: interval and start. A later import replaces it; a different content counts as a conflict.
+* quote without an id and a receive time (a broker's ticks): a quote that says what the one before it
+  said in the same instant is the same quote. One that comes back within the instant (A, B, A) is
+  not: dropping it would leave B standing. So equal rows are counted as for trades without an id.
+* bar: interval and start. The one with more trades (a broker's ticks) is the more complete: the last
+  bar of an export is often not finished. With equal counts the later import replaces the earlier. A
+  different content counts as a conflict.
 * everything else: equal in every column but ``seq`` (depth, quote, mark), or in every column.
 
-What must hold: joining is idempotent, and (bars in conflict and rows without an id aside) the
-result does not depend on the order or the split of imports.
+What must hold: joining is idempotent, and (bars in conflict with equal counts and rows without an id
+aside) the result does not depend on the order or the split of imports.
 
 It refuses to know about files and partitions.
 """
@@ -28,6 +33,8 @@ from data.log.columns import Rows, concat
 from data.log.order import content_keys, sort_index
 
 _TRADE_CONTENT = ("ts_ns", "price", "qty", "side")
+_TRADED = ("price", "qty", "side")
+_QUOTED = ("bid", "bid_qty", "ask", "ask_qty")
 _STAMPS = frozenset({"recv_ns", "seq"})
 _SESSION_KINDS = frozenset({Kind.BROKER, Kind.CONTROL, Kind.CLOCK, Kind.GAP})
 
@@ -73,7 +80,9 @@ def join(old: Rows | None, new: Rows) -> Joined:
     elif rows.kind == Kind.BAR:
         keep, conflicts = _join_bars(rows, is_new)
     elif rows.kind == Kind.LIQUIDATION:
-        keep, conflicts = _join_counted(rows, is_new, np.arange(rows.n)), 0
+        keep, conflicts = _join_counted(rows, is_new, np.arange(rows.n), _TRADED), 0
+    elif rows.kind == Kind.QUOTE:
+        keep, conflicts = _join_quotes(rows, is_new), 0
     else:
         keep, conflicts = _join_equal(rows, is_new), 0
     added = int(keep.sum()) - n_old
@@ -124,7 +133,7 @@ def _same_as_previous(keys: list[np.ndarray]) -> np.ndarray:
 
 def _join_trades(rows: Rows, is_new: np.ndarray) -> tuple[np.ndarray, int]:
     nameless = np.flatnonzero(rows["id"] == 0)
-    keep = _join_counted(rows, is_new, nameless)
+    keep = _join_counted(rows, is_new, nameless, _TRADED)
     named = np.flatnonzero(rows["id"] != 0) if len(nameless) else np.arange(rows.n)
     chosen = named[_tied(rows["id"][named])]
     if not len(chosen):
@@ -152,13 +161,29 @@ def _count_conflicts(ids: np.ndarray, heads: np.ndarray, old: np.ndarray) -> int
     return int((after - np.maximum(before, 1)).sum())
 
 
-def _join_counted(rows: Rows, is_new: np.ndarray, among: np.ndarray) -> np.ndarray:
+def _join_quotes(rows: Rows, is_new: np.ndarray) -> np.ndarray:
+    """Keep-mask of quotes; see the head of this file for those without id and receive time."""
+    bare = (rows["id"] == 0) & (rows["recv_ns"] == 0)
+    keep = np.ones(rows.n, bool) if bare.all() else _join_equal(rows, is_new, ~bare)
+    among = np.flatnonzero(bare)
+    fresh = among[is_new[among]]
+    if len(fresh):
+        order = fresh[np.argsort(rows["ts_ns"][fresh], kind="stable")]
+        again = order[_same_as_previous([rows[name][order] for name in ("ts_ns", *_QUOTED)])]
+        keep[again] = False
+        among = among[keep[among]]
+    return keep & _join_counted(rows, is_new, among, _QUOTED)
+
+
+def _join_counted(
+    rows: Rows, is_new: np.ndarray, among: np.ndarray, content: tuple[str, ...]
+) -> np.ndarray:
     """Keep-mask in which equal rows of ``among`` stay as often as the larger side has them."""
     keep = np.ones(rows.n, bool)
-    sub = among[_tied(rows["ts_ns"][among], rows["recv_ns"][among])]
+    sub = among[_tied(rows["ts_ns"][among], rows["recv_ns"][among])] if len(among) else among
     if not len(sub):
         return keep
-    keys = [rows[name][sub] for name in ("ts_ns", "recv_ns", "price", "qty", "side")]
+    keys = [rows[name][sub] for name in ("ts_ns", "recv_ns", *content)]
     order = np.lexsort((sub, is_new[sub], *keys[::-1]))
     same = _same_as_previous([k[order] for k in keys])
     group = np.cumsum(~same) - 1
@@ -171,10 +196,15 @@ def _join_counted(rows: Rows, is_new: np.ndarray, among: np.ndarray) -> np.ndarr
     return keep
 
 
-def _join_equal(rows: Rows, is_new: np.ndarray) -> np.ndarray:
-    """Keep-mask in which of equal rows the first stays, an old one before a new one."""
+def _join_equal(rows: Rows, is_new: np.ndarray, within: np.ndarray | None = None) -> np.ndarray:
+    """Keep-mask in which of equal rows the first stays, an old one before a new one.
+
+    Rows outside the mask ``within`` are not looked at.
+    """
     keep = np.ones(rows.n, bool)
     sub = _tied(rows["ts_ns"], rows["recv_ns"], rows["id"])
+    if within is not None:
+        sub = sub[within[sub]]
     if not len(sub):
         return keep
     skip = frozenset() if rows.kind in _SESSION_KINDS else frozenset({"seq"})
@@ -195,12 +225,14 @@ def _join_bars(rows: Rows, is_new: np.ndarray) -> tuple[np.ndarray, int]:
     contents = content_keys(rows.take(order), _STAMPS)
     starts = ~_same_as_previous([rows["interval_ns"][order], rows["open_ns"][order]])
     group = np.cumsum(starts) - 1
-    last = np.append(np.flatnonzero(starts)[1:], len(order)) - 1
+    # the one with most trades counts, of several the last
+    by_trades = np.lexsort((np.arange(len(order)), rows["trades"][order], group))
+    winner = by_trades[np.append(np.flatnonzero(starts)[1:], len(order)) - 1]
     agrees = np.ones(len(order), bool)
     for values in contents:
-        agrees &= values == values[last[group]]
+        agrees &= values == values[winner[group]]
     keep[order] = False
-    # among the rows that say what the last one says: one with a receive time, else the oldest
+    # among the rows that say what that one says: one with a receive time, else the oldest
     best = np.lexsort((order, rows["recv_ns"][order] == 0, ~agrees, group))
     firsts = ~_same_as_previous([group[best]])
     keep[order[best[firsts]]] = True

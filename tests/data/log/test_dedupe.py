@@ -111,6 +111,42 @@ def test_a_later_bar_replaces_an_earlier_one() -> None:
     assert twice(Kind.BAR, [bar(4)], [other])[1] == MergeResult(1, 0, 0)
 
 
+def test_the_bar_with_more_trades_is_the_more_complete_one() -> None:
+    unfinished, whole = bar(4, trades=7), bar(5, trades=90)
+    for first, second in ((unfinished, whole), (whole, unfinished)):
+        table, result, changed = twice(Kind.BAR, [first], [second])
+        assert (table["close"].tolist(), result) == ([5], MergeResult(0, 0, 1))
+        assert changed == (first is unfinished)
+
+
+def quote(ns: int, bid: int, **more: int) -> Row:
+    return {"ts_ns": ns, "bid": bid, "bid_qty": 0, "ask": bid + 2, "ask_qty": 0, **more}
+
+
+def test_a_bare_quote_that_returns_within_its_instant_stays() -> None:
+    tape = [quote(T, 5), quote(T, 6), quote(T, 5), quote(T + 1, 5)]
+    joined = join(None, rows(Kind.QUOTE, *tape))
+    assert (joined.rows["bid"].tolist(), joined.result) == ([5, 6, 5, 5], MergeResult(4, 0, 0))
+    table, result, changed = twice(Kind.QUOTE, tape, tape)
+    assert (table["bid"].tolist(), result, changed) == ([5, 6, 5, 5], MergeResult(0, 4, 0), False)
+    table, result, _ = twice(Kind.QUOTE, tape[:1], tape)
+    assert (table["bid"].tolist(), result) == ([5, 6, 5, 5], MergeResult(3, 1, 0))
+
+
+def test_a_bare_quote_repeated_at_once_is_one_quote() -> None:
+    tape = [quote(T, 5), quote(T, 5), quote(T, 6), quote(T, 6), quote(T, 6)]
+    joined = join(None, rows(Kind.QUOTE, *tape))
+    assert (joined.rows["bid"].tolist(), joined.result) == ([5, 6], MergeResult(2, 3, 0))
+    assert not join(joined.rows, rows(Kind.QUOTE, *tape)).changed
+
+
+def test_a_quote_with_an_id_or_a_receive_time_is_the_same_when_it_says_the_same() -> None:
+    for more in ({"id": 9}, {"recv_ns": T + 5}):
+        tape = [quote(T, 5, **more), quote(T, 6, **more), quote(T, 5, **more, seq=4)]
+        joined = join(None, rows(Kind.QUOTE, *tape, quote(T, 5)))
+        assert joined.result == MergeResult(3, 1, 0)
+
+
 def test_importing_conflicting_bars_again_changes_nothing() -> None:
     table, _, changed = twice(Kind.BAR, [bar(4), bar(5)], [bar(4), bar(5)])
     assert (table["close"].tolist(), changed) == ([5], False)
