@@ -8,16 +8,16 @@ Owns the identity of every kind.
 * trade without an id, liquidation: equal rows may be different events (a sweep), so a partition
   holds as many equal rows as the largest single import had: importing again adds none. The rows of
   one instant must therefore come in one import call.
-* quote without an id and a receive time (a broker's ticks): a quote that says what the one before it
+* quote without an id and a receive time (a broker's ticks): one that says what the quote before it
   said in the same instant is the same quote. One that comes back within the instant (A, B, A) is
   not: dropping it would leave B standing. So equal rows are counted as for trades without an id.
-* bar: interval and start. The one with more trades (a broker's ticks) is the more complete: the last
-  bar of an export is often not finished. With equal counts the later import replaces the earlier. A
-  different content counts as a conflict.
+* bar: interval and start. The one with more trades (a broker's ticks) is the more complete: the
+  last bar of an export is often not finished. With equal counts the later import replaces the
+  earlier. A different content counts as a conflict.
 * everything else: equal in every column but ``seq`` (depth, quote, mark), or in every column.
 
-What must hold: joining is idempotent, and (bars in conflict with equal counts and rows without an id
-aside) the result does not depend on the order or the split of imports.
+What must hold: joining is idempotent, and (bars in conflict with equal counts and rows without an
+id aside) the result does not depend on the order or the split of imports.
 
 It refuses to know about files and partitions.
 """
