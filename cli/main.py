@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("cli.import_", "Bring recordings and archive files into the log."),
     "log": ("cli.log", "Look into the event log: ls, check, gaps, cat, sides."),
     "synth": ("cli.synth", "Write a synthetic market with known patterns."),
+    "strategy": ("cli.strategy", "List strategies, show one, or start a new one."),
     "bench": ("cli.bench", "Measure this machine: decode, fold and step."),
 }
 """Every command: its module and its one line of help."""

@@ -17,7 +17,13 @@ from engine.runtime.strategy_file import load_file
 
 def names() -> list[str]:
     """Names of the built-in strategies, sorted."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__))
+    return list(files())
+
+
+def files() -> dict[str, Path]:
+    """Source file of every built-in strategy by name, sorted; none is imported for it."""
+    found = sorted(m.name for m in pkgutil.iter_modules(__path__))
+    return {name: Path(__file__).parent / f"{name}.py" for name in found}
 
 
 def get(text: str) -> Strategy:
