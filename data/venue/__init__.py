@@ -1,0 +1,1 @@
+"""Stand-ins for venues: real sockets, real layouts, faults on request."""
