@@ -61,6 +61,10 @@ SCHEMA_VERSION = 1
 DEPTH_LEVELS_MAX = 25
 """Most levels a side that a depth event may carry."""
 
+RECORD_VERSION = 2
+"""Version of the record tables, a manifest's ``schema``: 2 added the touch to orders and fills.
+A run of an older version lacks the columns whose :attr:`Field.since` is higher."""
+
 MONEY_SCALE = 8
 """Money is int64 at 1e-8 of the account currency."""
 
@@ -94,13 +98,15 @@ class Field:
     """One column: its name, its unit, its width and what it means.
 
     ``unit`` is one of ns, price, qty, money, fp9, id, count, flag, bits, an ``enum:NAME`` of
-    :data:`ENUMS`, or price[] and qty[] for lists of levels. ``delta`` asks for DELTA_BINARY_PACKED.
+    :data:`ENUMS`, or price[] and qty[] for lists of levels. ``since`` is the first
+    :data:`RECORD_VERSION` that has it.
     """
 
     name: str
     unit: str
     doc: str
     dtype: str = "i8"
+    since: int = 1
 
     @property
     def is_list(self) -> bool:
@@ -320,6 +326,8 @@ _RECORDS: tuple[Table, ...] = (
             Field("filled_qty", "qty", "quantity filled"),
             Field("active_ns", "ns", "time it reached the matching engine"),
             Field("done_ns", "ns", "time of its last change"),
+            Field("bid", "price", "best bid known when the intent left, 0 = not known", since=2),
+            Field("ask", "price", "best ask known when the intent left, 0 = not known", since=2),
         ),
     ),
     Table(
@@ -345,6 +353,8 @@ _RECORDS: tuple[Table, ...] = (
             Field("latency_ns", "ns", "order latency applied (shown as seconds)"),
             Field("known_ns", "ns", "time the engine learned of it"),
             Field("model", "count", "fill model version times 10 plus queue model"),
+            Field("bid", "price", "best bid in the matching engine then, 0 = not known", since=2),
+            Field("ask", "price", "best ask in the matching engine then, 0 = not known", since=2),
         ),
     ),
     Table(

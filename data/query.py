@@ -24,7 +24,15 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 
-from data.events import EVENTS, RECORDS, Kind, Scales, Table, duckdb_columns
+from data.events import (
+    EVENTS,
+    RECORD_VERSION,
+    RECORDS,
+    Kind,
+    Scales,
+    Table,
+    duckdb_columns,
+)
 from data.query_errors import check_reads_only, explain
 from data.query_stream import Stream
 from data.runs import RUN_COLUMNS, Run, RunColumn, flat, list_runs
@@ -196,12 +204,12 @@ class Database:
 
     def _run_views(self, runs: Sequence[Run]) -> None:
         for table in RECORDS.values():
-            by_scales: dict[Scales, list[str]] = {}
+            alike: dict[tuple[Scales, int], list[str]] = {}
             for run in runs:
                 file = run.file(table.view)
                 if file.is_file() and (scales := _scales(run)) is not None:
-                    by_scales.setdefault(scales, []).append(str(file))
-            parts = [run_select(table, scales, files) for scales, files in by_scales.items()]
+                    alike.setdefault((scales, _version(run)), []).append(str(file))
+            parts = [run_select(table, s, files, version) for (s, version), files in alike.items()]
             self._create(table.view, parts or [run_select(table, Scales(0, 0), [])])
             self._docs[table.view] = (table.doc, _docs(table, _RUN_DOCS))
 
@@ -222,14 +230,22 @@ def log_select(table: Table, scales: Scales, files: Sequence[str]) -> str:
     return f"SELECT {columns} FROM {_source(table, files, _HIVE)}"
 
 
-def run_select(table: Table, scales: Scales, files: Sequence[str]) -> str:
-    """SELECT of a record view over the files of runs of one pair of scales."""
+def run_select(
+    table: Table, scales: Scales, files: Sequence[str], version: int = RECORD_VERSION
+) -> str:
+    """SELECT of a record view over the files of runs of one pair of scales and one version.
+
+    Columns that are younger than ``version`` are NULL.
+    """
     time, *rest = [f'f."{name}"' for name, _ in duckdb_columns(table, scales)]
     inner = ", ".join(f'{sql} AS "{name}"' for name, sql in duckdb_columns(table, scales))
     # The run's id is its folder's name, so that a predicate on it leaves other files unread.
     run = "split_part(replace(filename, chr(92), '/'), '/', -2) AS run_id"
     columns = ", ".join([time, "f.run_id AS run", "r.strategy", "r.venue", "r.symbol", *rest])
     source = _source(table, files, {"filename": "VARCHAR"})
+    younger = [f'NULL::BIGINT AS "{f.name}"' for f in table.fields if files and f.since > version]
+    if younger:
+        source = f"(SELECT *, {', '.join(younger)} FROM {source})"
     return (
         f"SELECT {columns} FROM (SELECT {inner}, {run} FROM {source}) f "
         "LEFT JOIN run_table r ON r.run = f.run_id"
@@ -313,6 +329,12 @@ def _scales(run: Run) -> Scales | None:
         return Scales(int(run.manifest["price_scale"]), int(run.manifest["qty_scale"]))
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _version(run: Run) -> int:
+    """Version of the record tables of ``run``; the oldest where the manifest does not say."""
+    version = run.manifest.get("schema")
+    return version if isinstance(version, int) else 1
 
 
 def _arrow(column: RunColumn) -> pa.DataType:

@@ -59,6 +59,14 @@ Bars
     price beyond theirs. Of the bar in which an order arrived, its whole range counts for the stop,
     but only its close for limits and targets.
 
+The touch in the records
+    An order carries the bid and ask at the time it was sent (a stop or target: when it fired), a
+    fill those in the matching engine at that moment: what a taker of either side would have met
+    first, before slippage; 0 where nothing is shown. Where only the last price is known they are
+    that price with half the spread on either side. Of a stop that a bar reached they are what its
+    fill assumed, half the spread around the price it went at; of a target or limit reached inside
+    a bar they are not known, 0.
+
 Account
     Netting: one position; an opposite order reduces it, then opens the other side as a new
     position. Hedging: a position for every entry; only reduce-only orders close, the oldest first.

@@ -29,7 +29,15 @@ _DEPTH = np.int64(Kind.DEPTH)
 _QUOTE = np.int64(Kind.QUOTE)
 _BOOK_WALK = np.int64(FillReason.BOOK_WALK)
 _QUOTE_TOUCH = np.int64(FillReason.QUOTE_TOUCH)
+_BAR = np.int64(Kind.BAR)
 _LAST_PRICE = np.int64(FillReason.LAST_PRICE)
+_STOP_BAR = np.int64(FillReason.STOP_BAR)
+_TARGET_BAR = np.int64(FillReason.TARGET_BAR)
+_LIMIT_BAR = np.int64(FillReason.LIMIT_BAR)
+_STOP_OUT = np.int64(FillReason.STOP_OUT)
+_BUY = np.int64(1)
+_SELL = np.int64(-1)
+_ZERO = np.int64(0)
 
 
 @internal
@@ -62,6 +70,30 @@ def touch(s, p, t, source):
         return max(1, s.last_price + t * p.half_spread)
     bound = quote_bound(s, p, t)
     return worse(t, s.book_price[k, 0], bound) if bound > 0 else s.book_price[k, 0]
+
+
+@internal
+def touch_now(s, p):
+    """(bid, ask) that takers would meet first at ``s.now_ns``; 0 for a side that shows nothing.
+
+    Where only the last price is known, it is what is assumed: half the spread on either side.
+    """
+    source = source_now(s, p)
+    return touch(s, p, _SELL, source), touch(s, p, _BUY, source)
+
+
+@internal
+def touch_at_fill(s, p):
+    """(bid, ask) at the fill whose reason stands in ``s.why``; 0 for what is not known.
+
+    Inside a bar nobody knows the touch: for a stop it is what the fill assumed, half the spread
+    around the price at which the bar reached it, for limits and targets it is not known.
+    """
+    if s.why == _LIMIT_BAR or s.why == _TARGET_BAR:
+        return _ZERO, _ZERO
+    if s.why == _STOP_BAR or (s.why == _STOP_OUT and s.event.kind == _BAR):
+        return max(1, s.exit_mid - p.half_spread), s.exit_mid + p.half_spread
+    return touch_now(s, p)
 
 
 @internal

@@ -18,7 +18,7 @@ import numpy as np
 from data.events import ExitReason, FillReason, Kind, Liquidity, OrderReason, OrderType
 from engine.kernel.account import end_order, equity_now, execute, order_step, share_ppb
 from engine.kernel.compiled import internal
-from engine.kernel.matching_book import blame, shown, source_now, use_shown
+from engine.kernel.matching_book import blame, shown, source_now, touch_at_fill, use_shown
 from engine.kernel.matching_orders import cannot_take, new_order, take
 from engine.kernel.matching_state import SCRATCH
 from engine.kernel.orders import ACCEPT, CANCEL, SUBMIT, is_live
@@ -204,6 +204,7 @@ def _exit_by_bar_stop(s, p, w):
     if w.side * price > w.side * best:
         price = reach
     s.exit_kind = _MARKET if w.triggered == _EXIT_STOP_OUT else _STOP
+    s.exit_mid = price
     s.exit_price = max(1, price - w.side * (p.half_spread + p.slippage))
     s.why = _FILL_STOP_OUT if w.triggered == _EXIT_STOP_OUT else _STOP_BAR
     return w.qty
@@ -223,7 +224,7 @@ def _exit_by_bar_target(s, w):
 
 
 @internal
-def _broker_order(s, w, qty):
+def _broker_order(s, p, w, qty):
     """The scratch slot as an accepted order that closes ``qty`` of position ``w``."""
     o = s.orders[SCRATCH]
     price = _ZERO
@@ -240,6 +241,9 @@ def _broker_order(s, w, qty):
     o.reduce_only = 1
     o.exit_reason = exit_reason
     o.active_ns = s.now_ns
+    bid, ask = touch_at_fill(s, p)
+    o.bid = bid
+    o.ask = ask
     if s.exit_kind == _MARKET:
         o.reason = _STOPPED_OUT
     order_step(s, o, SUBMIT)
@@ -263,7 +267,7 @@ def exits(s, p, out, rule):
             qty = _exit_by_bar_target(s, w)
         if qty == 0:
             continue
-        o = _broker_order(s, w, qty)
+        o = _broker_order(s, p, w, qty)
         s.liquidity = _MAKER if s.exit_kind == _TARGET else _TAKER
         s.queue_ahead = 0
         s.refusal = 0

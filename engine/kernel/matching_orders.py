@@ -28,6 +28,7 @@ from engine.kernel.matching_book import (
     quote_bound,
     source_now,
     touch,
+    touch_now,
 )
 from engine.kernel.matching_reports import settle
 from engine.kernel.matching_state import (
@@ -346,6 +347,8 @@ def new_order(s, o, kind, side, qty, price):
     o.level_qty = 0
     o.traded = 0
     o.queue_ns = 0
+    o.bid = 0
+    o.ask = 0
 
 
 @njit(cache=True, nogil=True)
@@ -371,6 +374,9 @@ def sim_submit(
     o.reduce_only = reduce_only
     o.tif = tif
     o.exit_reason = exit_reason
+    bid, ask = touch_now(s, p)
+    o.bid = bid
+    o.ask = ask
     reason = _fault(s, p, o)
     if reason > 0:
         end_order(s, out, o, REFUSE, reason)

@@ -7,6 +7,7 @@ that finds no room is counted in ``out.lost``. It refuses to know why anything h
 from __future__ import annotations
 
 from engine.kernel.compiled import internal
+from engine.kernel.matching_book import touch_at_fill
 from engine.kernel.matching_state import MODEL_VERSION
 from engine.kernel.outputs import EQUITY_MAX, FILLS_MAX, ORDERS_MAX, POSITIONS_MAX
 
@@ -33,6 +34,8 @@ def write_order(out, o):
     r.filled_qty = o.qty - o.left
     r.active_ns = o.active_ns
     r.done_ns = o.done_ns
+    r.bid = o.bid
+    r.ask = o.ask
     out.n_orders += 1
 
 
@@ -62,6 +65,9 @@ def write_fill(s, p, out, o, position_id, qty, price, fee, pnl):
     r.latency_ns = p.order_latency_ns if o.travelled else 0
     r.known_ns = s.now_ns + p.response_latency_ns
     r.model = _MODEL + p.queue_model
+    bid, ask = touch_at_fill(s, p)
+    r.bid = bid
+    r.ask = ask
     out.n_fills += 1
 
 

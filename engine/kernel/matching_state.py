@@ -76,14 +76,14 @@ ORDER_SLOT = np.dtype(
     _ints(
         "id decision_id position_id named travelled type side qty left price stop target "
         "reduce_only tif exit_reason state reason sent_ns active_ns done_ns cancelling "
-        "front level_qty traded queue_ns"
+        "front level_qty traded queue_ns bid ask"
     ),
     align=True,
 )
 """One order. ``front`` is the quantity ahead of it, -1 = not known; ``level_qty`` what its level
 last showed, ``traded`` what traded there since, ``queue_ns`` the time of that sight. ``named`` is
 the one position that it may reduce (0 = any), ``travelled`` 1 for the strategy's own orders, 0
-for the broker's."""
+for the broker's; ``bid`` and ``ask`` are the touch when it was sent (0 = not known)."""
 
 POSITION_SLOT = np.dtype(
     _ints(
@@ -117,7 +117,7 @@ SIM_STATE = np.dtype(
             "now_ns balance peak_equity margin net_qty closed exit_reason exit_ns "
             "submitted ended order_id fill_id position_id changed news "
             "cause_kind cause_ns cause_id why liquidity queue_ahead refusal "
-            "exit_kind exit_price exit_bound "
+            "exit_kind exit_price exit_bound exit_mid "
             "last_price last_ns last_id last_side last_kind trade_ns "
             "quote_ns quote_id book_ns book_id book_taken band_lo band_hi "
             "n_orders n_positions request_head n_requests report_head n_reports reports_merged"

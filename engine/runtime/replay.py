@@ -14,7 +14,7 @@ from typing import Any
 
 from data import jitcache
 from data.errors import DataError
-from data.events import MONEY_SCALE, Kind, Scales
+from data.events import MONEY_SCALE, RECORD_VERSION, Kind, Scales
 from data.log import LogReader, LogStore
 from data.series import pick_series
 from data.times import format_utc
@@ -176,7 +176,7 @@ def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: 
     money = 10**MONEY_SCALE
     state = outcome.fold.state["core"]
     return {
-        "schema": 1,
+        "schema": RECORD_VERSION,
         "command": "backtest",
         "strategy": request.strategy_text,
         "venue": outcome.venue,

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.events import RECORDS, arrow_schema
+from data.events import RECORD_VERSION, RECORDS, arrow_schema
 
 T = 1_723_161_600_000_000_000  # 2024-08-09T00:00:00Z
 
@@ -18,6 +18,7 @@ def manifest(run: str, **changes: Any) -> dict[str, Any]:
     """A whole manifest; ``changes`` replace keys."""
     return {
         "run": run,
+        "schema": RECORD_VERSION,
         "created": "2026-11-21T03:04:05.123456+00:00",
         "command": "ofs backtest",
         "strategy": "delta_flip",
@@ -45,9 +46,12 @@ def manifest(run: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def write_rows(file: Path, table: str, rows: list[dict[str, int]]) -> None:
-    """A record table with ``rows``; columns that a row leaves out are 0."""
+def write_rows(
+    file: Path, table: str, rows: list[dict[str, int]], version: int = RECORD_VERSION
+) -> None:
+    """A record table with ``rows`` and the columns of ``version``; what a row leaves out is 0."""
     schema = arrow_schema(RECORDS[table])
+    schema = pa.schema([schema.field(f.name) for f in RECORDS[table].fields if f.since <= version])
     columns = [[row.get(name, 0) for row in rows] for name in schema.names]
     arrays = [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)]
     pq.write_table(pa.Table.from_arrays(arrays, schema=schema), file)
@@ -59,8 +63,10 @@ def make_run(
     """A finished run with every record table; ``tables`` gives rows by table name."""
     folder = runs / run
     folder.mkdir(parents=True)
+    content = manifest(run, **changes)
     for name, table in RECORDS.items():
-        write_rows(folder / f"{table.view}.parquet", name, (tables or {}).get(name, []))
-    text = json.dumps(manifest(run, **changes))
+        rows = (tables or {}).get(name, [])
+        write_rows(folder / f"{table.view}.parquet", name, rows, content["schema"])
+    text = json.dumps(content)
     (folder / "manifest.json").write_text(text, encoding="utf-8")
     return folder

@@ -170,6 +170,18 @@ def test_wrong_sql_is_a_usage_error_with_a_hint(sql: str, said: str, database: D
     assert said in str(caught.value)
 
 
+def test_runs_of_an_older_version_show_null_where_they_have_no_column(runs: Path) -> None:
+    make_run(runs, "old", {"fill": [FILL]}, schema=1)
+    make_run(runs, "new", {"fill": [{**FILL, "bid": 279500, "ask": 279502}]})
+    with Database(None, runs) as database:
+        found = answer(database, "SELECT run, price, bid, ask FROM fills ORDER BY run")
+    assert found[1:3] == [
+        {"run": "old", "price": 27950.1, "bid": None, "ask": None},
+        {"run": "one", "price": 27950.1, "bid": 0.0, "ask": 0.0},
+    ]
+    assert found[0] == {"run": "new", "price": 27950.1, "bid": 27950.0, "ask": 27950.2}
+
+
 @pytest.mark.parametrize("damage", ["truncate", "empty", "flip"])
 def test_a_damaged_file_is_named_and_the_rest_is_readable(damage: str, runs: Path) -> None:
     file = runs / "one" / "fills.parquet"

@@ -152,6 +152,7 @@ class Oracle(OracleAccount):
         if self.orders or self.positions:
             self.begin(Kind.BAR, ts, id_)
             self.bar_stops(ts, open_ns, open_, high, low)
+            self.inside_bar = (0, 0)
             for w in list(self.positions):
                 reach = (high if w.side > 0 else low) if w.armed_ns <= open_ns else close
                 if w.qty and w.target and ts >= w.armed_ns and w.side * reach > w.side * w.target:
@@ -161,6 +162,7 @@ class Oracle(OracleAccount):
                 if ts >= o.active_ns and o.side * reach < o.side * o.price:
                     self.fill_resting(o, o.left, FillReason.LIMIT_BAR, max(0, o.front))
             self.bar_stops(ts, open_ns, open_, high, low)
+            self.inside_bar = None
             self.end()
         self.last = Box(kind=Kind.BAR, ns=ts, id=id_, price=close)
 
@@ -175,6 +177,7 @@ class Oracle(OracleAccount):
                 price = open_
             if not low <= price <= high:
                 price = reach
+            self.inside_bar = max(1, price - self.p.half_spread), price + self.p.half_spread
             price = max(1, price - w.side * (self.p.half_spread + self.p.slippage))
             out = w.triggered == ExitReason.STOP_OUT
             self.close_at(w, w.qty, price, FillReason.STOP_OUT if out else FillReason.STOP_BAR)
@@ -222,7 +225,8 @@ class Oracle(OracleAccount):
                 price=price, stop=stop, target=target, reduce_only=reduce_only, tif=tif,
                 exit_reason=exit_reason, named=0, ours=False, sent_ns=self.now, active_ns=0,
                 done_ns=self.now, position_id=0, state=OrderState.PENDING, front=-1, level=0,
-                traded=0, queue_ns=0, cancelling=False, reason=0)  # fmt: skip
+                traded=0, queue_ns=0, cancelling=False, reason=0,
+                touches=self.touches())  # fmt: skip
         fault = self.fault(o)
         if fault:
             o.state, o.reason = OrderState.REJECTED, fault
@@ -461,7 +465,7 @@ class Oracle(OracleAccount):
                    price=price, stop=0, target=0, reduce_only=1, tif=0,
                    exit_reason=reason.get(kind, ExitReason.STOP_OUT), named=w.id, ours=False,
                    sent_ns=self.now, active_ns=self.now, done_ns=self.now, position_id=w.id,
-                   state=OrderState.WORKING,
+                   state=OrderState.WORKING, touches=self.touches(),
                    reason=OrderReason.STOP_OUT if kind == OrderType.MARKET else 0)  # fmt: skip
 
     def close_at(self, w: Box, qty: int, price: int, why: int, target: bool = False) -> int:

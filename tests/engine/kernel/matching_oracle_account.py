@@ -41,6 +41,7 @@ class OracleAccount:
                          closed=0, exit_reason=0, exit_ns=0, ended=0)  # fmt: skip
         self.news = False
         self.cause = (0, 0, 0)
+        self.inside_bar: tuple[int, int] | None = None
 
     # --- what the market shows ------------------------------------------------------------------
 
@@ -76,6 +77,10 @@ class OracleAccount:
         if source == "quote":
             return (self.quote_.ask if taker > 0 else self.quote_.bid)[0]
         return max(1, self.last.price + taker * self.p.half_spread) if source == "last" else 0
+
+    def touches(self) -> tuple[int, int]:
+        """(bid, ask) for the rows: what takers would meet, or what is assumed inside a bar."""
+        return self.inside_bar or (self.touch(SELL), self.touch(BUY))
 
     def cannot_take(self, taker: int) -> int:
         source = self.source()
@@ -193,7 +198,7 @@ class OracleAccount:
             self.now, self.ids.fill, o.id, w.id, o.side, price, qty, fee, pnl, int(liquidity),
             int(why), int(self.cause[0]), self.cause[1], self.cause[2], ahead,
             self.p.order_latency_ns if o.ours else 0, self.now + self.p.response_latency_ns,
-            10 + self.p.queue_model,
+            10 + self.p.queue_model, *self.touches(),
         ))  # fmt: skip
         w.fees += fee
         w.pnl += pnl
@@ -219,6 +224,7 @@ class OracleAccount:
         self.rows["orders"].append((
             o.sent_ns, o.id, o.decision_id, o.position_id, int(o.kind), o.side, o.qty, o.price,
             int(o.state), int(o.reason), o.qty - o.left, o.active_ns, o.done_ns,
+            *o.touches,
         ))  # fmt: skip
 
     def write_position(self, w: Box) -> None:

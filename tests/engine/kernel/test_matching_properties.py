@@ -216,12 +216,11 @@ def mirror(op: tuple[Any, ...]) -> tuple[Any, ...]:
 def test_a_mirrored_market_gives_mirrored_fills_and_the_same_result(chosen, tape):
     chosen = {**chosen, **FREE}
     sim, twin = run(chosen, tape), run(chosen, [(step, mirror(op)) for step, op in tape])
-    for a, b in zip(sim.table("fills"), twin.table("fills"), strict=True):
-        a["side"], a["price"] = -a["side"], mirror_price(a["price"])
-        assert a == b
-    for a, b in zip(sim.table("orders"), twin.table("orders"), strict=True):
-        a["side"], a["price"] = -a["side"], mirror_price(a["price"])
-        assert a == b
+    for name in ("fills", "orders"):
+        for a, b in zip(sim.table(name), twin.table(name), strict=True):
+            a["side"], a["price"] = -a["side"], mirror_price(a["price"])
+            a["bid"], a["ask"] = mirror_price(a["ask"]), mirror_price(a["bid"])
+            assert a == b
     for a, b in zip(sim.table("equity"), twin.table("equity"), strict=True):
         a["position"] = -a["position"]
         assert a == b
