@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data.ids import ordinals
+
 
 @dataclass(frozen=True, slots=True)
 class Hole:
@@ -30,7 +32,8 @@ class Hole:
 
 
 class Coverage:
-    """Intervals of ids seen so far. Id 0 is *not known* and does not count."""
+    """Intervals of ids seen so far. Id 0 is *not known*, an opaque one has no neighbours: neither
+    counts."""
 
     def __init__(self) -> None:
         # columns: first id, last id, time of the first, time of the last; disjoint, rising
@@ -38,6 +41,7 @@ class Coverage:
 
     def add(self, ids: np.ndarray, ts_ns: np.ndarray) -> None:
         """Take ids int64[n] with their exchange times int64[n], in any order."""
+        ids = ordinals(ids)
         if not ids.all():
             ids, ts_ns = ids[ids != 0], ts_ns[ids != 0]
         if not len(ids):

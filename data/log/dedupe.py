@@ -2,9 +2,11 @@
 
 Owns the identity of every kind.
 
-* trade with an id: the same id with the same time, price, quantity and side is one trade; the row
-  that is already there stays, unless only the other one knows its receive time. The same id with
-  another content is kept beside it and counted as a conflict (archives have shipped that).
+* trade with an id: the same id with the same price, quantity and side in the same millisecond is
+  one trade (a feed tells milliseconds where the archive of the same venue tells more). The row that
+  is already there stays, unless only the other one knows its receive time, or else more of its
+  time. The same id with another content is kept beside it and counted as a conflict (archives have
+  shipped that).
 * trade without an id, liquidation: equal rows may be different events (a sweep), so a partition
   holds as many equal rows as the largest single import had: importing again adds none. The rows of
   one instant must therefore come in one import call.
@@ -32,8 +34,9 @@ from data.events import Kind
 from data.log.columns import Rows, concat
 from data.log.order import content_keys, sort_index
 
-_TRADE_CONTENT = ("ts_ns", "price", "qty", "side")
 _TRADED = ("price", "qty", "side")
+SAME_NS = 1_000_000
+"""Trades with one id and content are one within this much exchange time (a whole ms), ns."""
 _QUOTED = ("bid", "bid_qty", "ask", "ask_qty")
 _STAMPS = frozenset({"recv_ns", "seq"})
 _SESSION_KINDS = frozenset({Kind.BROKER, Kind.CONTROL, Kind.CLOCK, Kind.GAP})
@@ -105,7 +108,7 @@ def same_trades(a: Rows, b: Rows) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _trade_key(rows: Rows, i: int) -> tuple[int, ...]:
-    return tuple(int(rows[name][i]) for name in ("id", *_TRADE_CONTENT))
+    return int(rows["ts_ns"][i]) // SAME_NS, *(int(rows[name][i]) for name in ("id", *_TRADED))
 
 
 def _ordered(rows: Rows, keep: np.ndarray) -> Rows:
@@ -139,10 +142,12 @@ def _join_trades(rows: Rows, is_new: np.ndarray) -> tuple[np.ndarray, int]:
     if not len(chosen):
         return keep, 0
     ids = rows["id"][chosen]
-    contents = [rows[name][chosen] for name in _TRADE_CONTENT]
-    unstamped = rows["recv_ns"][chosen] == 0
-    # within one content: the row with a receive time first, then the row that is already there
-    order = np.lexsort((chosen, is_new[chosen], unstamped, *contents[::-1], ids))
+    ts_ns = rows["ts_ns"][chosen]
+    contents = [ts_ns // SAME_NS, *(rows[name][chosen] for name in _TRADED)]
+    unstamped, coarse = rows["recv_ns"][chosen] == 0, ts_ns % SAME_NS == 0
+    # within one content: the row with a receive time first, then the one with the finer time, then
+    # the row that is already there
+    order = np.lexsort((chosen, is_new[chosen], coarse, unstamped, *contents[::-1], ids))
     ids = ids[order]
     same = _same_as_previous([ids, *(c[order] for c in contents)])
     keep[chosen[order[same]]] = False

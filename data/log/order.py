@@ -3,13 +3,15 @@
 A row's key is its arrival: ``recv_ns`` where the recorder wrote one, else ``ts_ns`` plus a latency
 configured for its kind. The total order is (arrival, seq, stream rank, id), where the rank of a
 stream is the value of its :class:`Kind`. Rows of one kind have one rank, so within a kind it is
-(arrival, seq, id); rows that are equal even there and carry no id keep the order in which they
-were given, those with an id are ordered by what they say.
+(arrival, seq, id); rows that are equal even there and carry no id, or one that is opaque and so
+tells no order, keep the order in which they were given, those with an id are ordered by what they
+say.
 
 The writer sorts a file with latency 0 (:func:`sort_index`). The reader merges streams whose stored
 order it takes as given: a row's key there is the running maximum of the arrivals of its stream
 (:func:`running_keys`), so a latency or a clock step never reorders a stream in itself. Streams are
-merged head against head (:func:`merge_runs`), which costs one comparison a row.
+merged head against head (:func:`merge_runs`), which costs one comparison a row; heads that are
+equal in all of that come by the rank of their streams (kinds, or files of one kind).
 
 It refuses to know about files, chunks and what the rows mean. It is the only module of the log that
 imports numba, so whoever only lists a log does not import it.
@@ -20,6 +22,7 @@ from __future__ import annotations
 import numpy as np
 
 from data import jitcache
+from data.ids import ordinals
 from data.log.columns import Rows, list_columns, offsets_name
 
 jitcache.activate()  # before numba decides where compiled code is kept
@@ -44,7 +47,7 @@ def sort_index(rows: Rows) -> np.ndarray | None:
     """Index int64[n] that puts ``rows`` of one kind in total order; None if they are in it."""
     if rows.n < 2:
         return None
-    key, seq, ids = arrival(rows["ts_ns"], rows["recv_ns"]), rows["seq"], rows["id"]
+    key, seq, ids = arrival(rows["ts_ns"], rows["recv_ns"]), rows["seq"], ordinals(rows["id"])
     index = None
     if not _sorted(key, seq, ids):
         index = np.lexsort((ids, seq, key))
@@ -119,7 +122,14 @@ def _mix(words: np.ndarray) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _before(
-    keys: np.ndarray, seqs: np.ndarray, ids: np.ndarray, s: int, i: int, t: int, j: int
+    keys: np.ndarray,
+    seqs: np.ndarray,
+    ids: np.ndarray,
+    ranks: np.ndarray,
+    s: int,
+    i: int,
+    t: int,
+    j: int,
 ) -> bool:
     """True when row i of stream s comes before row j of stream t: the total order itself."""
     if keys[s, i] != keys[t, j]:
@@ -128,7 +138,7 @@ def _before(
         return seqs[s, i] < seqs[t, j]
     if ids.shape[1] > 0 and ids[s, i] != ids[t, j]:
         return ids[s, i] < ids[t, j]
-    return s < t
+    return ranks[s] < ranks[t]
 
 
 @njit(cache=True, nogil=True)
@@ -136,6 +146,7 @@ def _first(
     keys: np.ndarray,
     seqs: np.ndarray,
     ids: np.ndarray,
+    ranks: np.ndarray,
     pos: np.ndarray,
     stop: np.ndarray,
     but: int,
@@ -145,7 +156,7 @@ def _first(
     for s in range(len(pos)):
         if s == but or pos[s] == stop[s]:
             continue
-        if found < 0 or _before(keys, seqs, ids, s, pos[s], found, pos[found]):
+        if found < 0 or _before(keys, seqs, ids, ranks, s, pos[s], found, pos[found]):
             found = s
     return found
 
@@ -155,6 +166,7 @@ def merge_runs(
     keys: np.ndarray,
     seqs: np.ndarray,
     ids: np.ndarray,
+    ranks: np.ndarray,
     pos: np.ndarray,
     stop: np.ndarray,
     ended: np.ndarray,
@@ -166,18 +178,18 @@ def merge_runs(
 
     ``keys``, ``seqs`` and ``ids`` are int64[streams, capacity]; stream s holds [pos[s], stop[s]),
     and ``ended[s]`` is 1 when nothing follows. Where ``seqs`` or ``ids`` has capacity 0, it does
-    not count. Streams stand in order of rank. ``pos`` is moved on; a run goes to ``run_stream``
-    and ``run_stop`` (room for ``max_rows`` each), and stops at a position of its own stream.
-    Returns the number of runs.
+    not count. ``ranks`` int64[streams] are all different. ``pos`` is moved on; a run goes to
+    ``run_stream`` and ``run_stop`` (room for ``max_rows`` each), and stops at a position of its
+    own stream. Returns the number of runs.
     """
     for s in range(len(pos)):
         if pos[s] == stop[s] and ended[s] == 0:
             return 0
     runs = 0
     rows = 0
-    best = _first(keys, seqs, ids, pos, stop, -1)
+    best = _first(keys, seqs, ids, ranks, pos, stop, -1)
     while best >= 0 and rows < max_rows:
-        second = _first(keys, seqs, ids, pos, stop, best)
+        second = _first(keys, seqs, ids, ranks, pos, stop, best)
         start = pos[best]
         end = min(stop[best], start + max_rows - rows)
         i = end
@@ -187,7 +199,7 @@ def merge_runs(
             bound = keys[second, j]
             while i < end and (
                 keys[best, i] < bound
-                or (keys[best, i] == bound and _before(keys, seqs, ids, best, i, second, j))
+                or (keys[best, i] == bound and _before(keys, seqs, ids, ranks, best, i, second, j))
             ):
                 i += 1
         rows += i - start

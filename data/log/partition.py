@@ -18,8 +18,9 @@ import numpy as np
 import pyarrow as pa
 
 from data.events import EVENTS, Kind, Scales
+from data.ids import OPAQUE_ID
 from data.log.columns import Rows, concat, larger
-from data.log.dedupe import Joined, MergeResult, join, same_trades
+from data.log.dedupe import SAME_NS, Joined, MergeResult, join, same_trades
 from data.log.entry import Entry, EntryBuilder, Place
 from data.log.files import (
     FileReader,
@@ -46,18 +47,27 @@ class Segment:
     high_key: int
     low_id: int
     high_id: int
+    low_ts: int
+    high_ts: int
     scales: Scales
     load: Callable[[], Rows]
 
-    def touches(self, low_key: int, high_key: int, low_id: int, high_id: int) -> bool:
-        """True when a row of those ranges may belong among, or be the same as, these rows."""
-        by_key = self.low_key <= high_key and low_key <= self.high_key
-        return by_key or self.meets(low_id, high_id)
+    def touches(self, other: Segment, by_id: bool) -> bool:
+        """True when a row of ``other`` may belong among, or be the same as, these rows."""
+        by_key = self.low_key <= other.high_key and other.low_key <= self.high_key
+        return by_key or (by_id and self.meets(other))
 
-    def meets(self, low_id: int, high_id: int) -> bool:
-        """True when the ranges of ids overlap."""
-        known = bool(self.high_id and high_id)
-        return known and self.low_id <= high_id and low_id <= self.high_id
+    def meets(self, other: Segment) -> bool:
+        """True when one trade may be in both: their ids overlap.
+
+        Opaque ids lie anywhere in their range; there the exchange times must overlap as well.
+        """
+        known = bool(self.high_id and other.high_id)
+        if not known or self.low_id > other.high_id or other.low_id > self.high_id:
+            return False
+        if min(self.low_id, other.low_id) < OPAQUE_ID:
+            return True
+        return self.low_ts - SAME_NS <= other.high_ts and other.low_ts - SAME_NS <= self.high_ts
 
 
 @dataclass(slots=True)
@@ -124,7 +134,7 @@ class Partition:
             return found
         target = larger(self.scales, scales)
         new = rows.rescale(scales, target)
-        for i in reversed(self._with_ids(*_id_range(rows["id"]))):
+        for i in reversed(self._meeting(_segment(new, target, _nothing))):
             old = self._load(self._segments[i : i + 1], target)
             assert old is not None
             in_old, in_new = same_trades(old, new)
@@ -143,15 +153,18 @@ class Partition:
     def has_ids(self, ids: np.ndarray) -> np.ndarray:
         """bool[n]: which of ``ids`` (not 0) some row here carries."""
         found = np.zeros(len(ids), bool)
-        for i in self._with_ids(*_id_range(ids)):
-            rows = self._load(self._segments[i : i + 1], self.scales)
+        low, high = _id_range(ids)
+        for segment in self._segments:
+            if not segment.rows or segment.low_id > high or segment.high_id < low:
+                continue
+            rows = self._load([segment], self.scales)
             assert rows is not None
             found |= np.isin(ids, rows["id"])
         return found
 
-    def _with_ids(self, low: int, high: int) -> list[int]:
-        """Segments whose range of ids meets [low, high]."""
-        return [i for i, s in enumerate(self._segments) if s.rows and s.meets(low, high)]
+    def _meeting(self, new: Segment) -> list[int]:
+        """Segments that may hold a trade of ``new``."""
+        return [i for i, s in enumerate(self._segments) if s.rows and s.meets(new)]
 
     def write(self, path: str) -> tuple[EntryBuilder, int]:
         """Write the whole partition to a new file; its facts and its number of rows.
@@ -195,12 +208,7 @@ class Partition:
         if self.place.kind in _WHOLE:
             return 0, len(self._segments)
         by_id = self.place.kind == Kind.TRADE
-        low_id, high_id = (new.low_id, new.high_id) if by_id else (0, 0)
-        hit = [
-            i
-            for i, s in enumerate(self._segments)
-            if s.touches(new.low_key, new.high_key, low_id, high_id)
-        ]
+        hit = [i for i, s in enumerate(self._segments) if s.touches(new, by_id)]
         place = sum(1 for s in self._segments if s.high_key < new.low_key)
         if not hit:
             return place, place
@@ -253,9 +261,10 @@ def _nothing() -> Rows:
 
 
 def _segment(rows: Rows, scales: Scales, load: Callable[[], Rows]) -> Segment:
-    keys = arrival(rows["ts_ns"], rows["recv_ns"])
-    low_id, high_id = _id_range(rows["id"])
-    return Segment(rows.n, int(keys.min()), int(keys.max()), low_id, high_id, scales, load)
+    ts = rows["ts_ns"]
+    keys = arrival(ts, rows["recv_ns"])
+    ids, times = _id_range(rows["id"]), (int(ts.min()), int(ts.max()))
+    return Segment(rows.n, int(keys.min()), int(keys.max()), *ids, *times, scales, load)
 
 
 def _id_range(ids: np.ndarray) -> tuple[int, int]:
@@ -295,4 +304,5 @@ def _group_segment(storage: Storage, entry: Entry, reader: FileReader, group: in
         return replace(_segment(few, entry.scales, load), rows=reader.group_size(group))
     low, high = recv if recv[1] else ts
     low_id = max(ids[0], 1) if ids[1] else 0
-    return Segment(reader.group_size(group), low, high, low_id, ids[1], entry.scales, load)
+    size = reader.group_size(group)
+    return Segment(size, low, high, low_id, ids[1], *ts, entry.scales, load)

@@ -15,9 +15,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from data.events import SCHEMA_VERSION, Kind, Scales
+from data.ids import OPAQUE_ID
 from data.log.catalogue import CATALOGUE, Catalogue, to_bytes
 from data.log.columns import Column, Rows, from_input
-from data.log.dedupe import MergeResult
+from data.log.dedupe import SAME_NS, MergeResult
 from data.log.entry import DAY_NS, Entry, EntryBuilder, Place, check_name, date_of
 from data.log.files import damaged
 from data.log.journal import STAGING, Journal, publish, roll_forward
@@ -123,8 +124,16 @@ class Transaction:
 
     def _has_ids_of(self, place: Place, rows: Rows) -> bool:
         """True when the catalogue says that a file there may hold an id of ``rows``."""
-        low, high = int(rows["id"].min()), int(rows["id"].max())
-        return any(e.max_id and e.min_id <= high and low <= e.max_id for e in self._entries(place))
+        ids, ts_ns = rows["id"], rows["ts_ns"]
+        low, high = int(ids[ids != 0].min()), int(ids.max())
+        first_ns, last_ns = int(ts_ns.min()) - SAME_NS, int(ts_ns.max()) + SAME_NS
+        for e in self._entries(place):
+            if e.max_id and e.min_id <= high and low <= e.max_id:
+                # opaque ids overlap always; they are the same only where the times meet
+                opaque = min(low, e.min_id) >= OPAQUE_ID
+                if not opaque or (e.min_ts_ns <= last_ns and first_ns <= e.max_ts_ns):
+                    return True
+        return False
 
     def _entries(self, place: Place) -> list[Entry]:
         series = (place.kind, place.venue, place.symbol)

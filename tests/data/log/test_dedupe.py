@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from data.events import Kind
+from data.ids import OPAQUE_ID
 from data.log.columns import Rows, from_input
 from data.log.dedupe import MergeResult, join
 from tests.data.log.support import MIDNIGHT, Row, book, columns, trade
@@ -157,3 +158,28 @@ def test_gaps_are_the_same_in_all_columns_only() -> None:
     gap |= {"reason": 1, "filled": 0}
     table, result, _ = twice(Kind.GAP, [gap], [gap, {**gap, "to_id": 6}])
     assert (table.n, result) == (2, MergeResult(1, 1, 0))
+
+
+def test_a_trade_told_in_milliseconds_and_finer_is_one() -> None:
+    feed, archive = trade(T, id=7, recv_ns=T + 9), trade(T + 54_700, id=7)
+    for first, second in ((feed, archive), (archive, feed)):
+        table, result, _ = twice(Kind.TRADE, [first], [second])
+        assert (table["recv_ns"].tolist(), result) == ([T + 9], MergeResult(0, 1, 0))
+    coarse = trade(T, id=7)
+    for first, second in ((coarse, archive), (archive, coarse)):
+        table, result, changed = twice(Kind.TRADE, [first], [second])
+        assert (table["ts_ns"].tolist(), result) == ([T + 54_700], MergeResult(0, 1, 0))
+        assert changed == (first is coarse)
+    assert twice(Kind.TRADE, [archive], [trade(T + 1_000_000, id=7)])[1] == MergeResult(1, 0, 1)
+
+
+def test_opaque_ids_tell_no_order_but_who_is_who() -> None:
+    a, b, c = (OPAQUE_ID + i for i in (900, 5, 77))
+    tape = [trade(T, id=a, price=101), trade(T, id=b, price=102), trade(T, id=c, price=103)]
+    whole = join(None, rows(Kind.TRADE, *tape)).rows
+    assert whole["price"].tolist() == [101, 102, 103], "the order of the file stays"
+    table, result, changed = twice(Kind.TRADE, tape, tape[1:])
+    assert (table["id"].tolist(), result, changed) == ([a, b, c], MergeResult(0, 2, 0), False)
+    # one hash for two different trades: both are kept
+    twin = trade(T, id=a, price=104)
+    assert twice(Kind.TRADE, tape, [twin])[1] == MergeResult(1, 0, 1)

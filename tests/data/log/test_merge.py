@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from data.errors import DataError
 from data.events import Kind, Scales
+from data.ids import OPAQUE_ID
 from data.log import LogReader, LogStore, MergeResult
 from tests.data.log.support import (
     DAY,
@@ -227,3 +228,29 @@ def test_rejects_are_kept_beside_the_log(tmp_path: Path) -> None:
     with pytest.raises(DataError), store.transaction() as tx:
         tx.attach("../x", b"")
     assert not (tmp_path.parent / "x").exists()
+
+
+def test_opaque_ids_across_days_and_chunks(tmp_path: Path) -> None:
+    """An archive and a recording of the same trades, in chunks, over midnight: one row each."""
+    store = LogStore(tmp_path, create=True)
+    rng = np.random.default_rng(3)
+    ids = (OPAQUE_ID + rng.permutation(400)).tolist()
+    times = [MIDNIGHT + (i - 200) * 50_000_000 for i in range(400)]
+    archive = [trade(t, id=n, price=100 + n % 7) for t, n in zip(times, ids, strict=True)]
+    # seen 2 s later, so that some fall on the next day; the first ones half a minute late
+    recorded = [
+        {**row, "recv_ns": row["ts_ns"] + (40 if i < 9 else 2) * 10**9, "seq": i + 1}
+        for i, row in enumerate(archive)
+    ]
+    for first in range(0, 400, 80):
+        put(store, Kind.TRADE, archive[first : first + 80])
+    for first in range(0, 400, 130):
+        result = put(store, Kind.TRADE, recorded[first : first + 130])
+        assert (result.added, result.conflicts) == (0, 0)
+    summary = store.series()[0]
+    assert (summary.rows, summary.gaps) == (400, 0)
+    assert all(e.has_recv for e in store.catalogue().entries)
+    before = files_of(store)
+    assert put(store, Kind.TRADE, archive).added == 0
+    assert put(store, Kind.TRADE, recorded).added == 0
+    assert files_of(store) == before
