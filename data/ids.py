@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from itertools import pairwise
 
 import numpy as np
 
@@ -66,10 +67,7 @@ def opaque_ids(texts: np.ndarray, offsets: np.ndarray) -> np.ndarray:
             return _fold(_pack(nibbles[:, :16]), _pack(nibbles[:, 16:]))
     ends = offsets.tolist()
     raw = texts.tobytes()
-    found = [
-        opaque_id(raw[a:b].decode("utf-8", "replace"))
-        for a, b in zip(ends[:-1], ends[1:], strict=True)
-    ]
+    found = [opaque_id(raw[a:b].decode("utf-8", "replace")) for a, b in pairwise(ends)]
     return np.array(found, dtype=np.int64)
 
 
