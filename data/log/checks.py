@@ -38,7 +38,7 @@ from data.log.rules import (
     TimeHoles,
 )
 from data.log.store import LogStore
-from data.log.stream import Counters, Lane, Lanes, Plan, Stream, lanes_of
+from data.log.stream import Counters, Plan, Stream, stream_of
 
 CHECKS = (
     "corrupt_file",
@@ -214,10 +214,7 @@ class _Examination:
         return [rule for rule, checks in rules if set(checks) & set(self._wanted.checks)]
 
     def _rows(self, columns: tuple[str, ...]) -> Iterator[Rows]:
-        scales = self._scales()
-        split = lanes_of(self._entries)
-        lanes = [self._lane(files, columns, scales, merged=len(split) > 1) for files in split]
-        stream: Stream = lanes[0] if len(lanes) == 1 else Lanes(lanes)
+        stream = self._stream(self._entries, columns)
         try:
             while (block := stream.next_block()) is not None:
                 yield block.rows
@@ -231,8 +228,8 @@ class _Examination:
         for entry in self._entries:
             if entry.max_id < low or entry.min_id > high:
                 continue
-            lane = self._lane([entry], names, self._scales())
-            while (block := lane.next_block()) is not None:
+            stream = self._stream([entry], names)
+            while (block := stream.next_block()) is not None:
                 chosen = np.flatnonzero(np.isin(block.rows["id"], ids))
                 if len(chosen):
                     yield block.rows.take(chosen)
@@ -243,12 +240,13 @@ class _Examination:
             scales = larger(scales, entry.scales)
         return scales
 
-    def _lane(
-        self, entries: Sequence[Entry], columns: Sequence[str], scales: Scales, merged: bool = False
-    ) -> Lane:
+    def _stream(self, entries: Sequence[Entry], columns: Sequence[str]) -> Stream:
+        """Rows of ``entries`` in total order, at the scales of the whole series."""
         wanted = self._wanted
-        plan = Plan(self._store.storage, _trust, scales, wanted.from_ns, wanted.to_ns, Counters())
-        return Lane(plan, entries[0].kind, entries, columns, 0, merged, merged)
+        plan = Plan(
+            self._store.storage, _trust, self._scales(), wanted.from_ns, wanted.to_ns, Counters()
+        )
+        return stream_of(plan, entries, columns)
 
 
 def _trust(entry: Entry, source: object) -> None:

@@ -26,7 +26,7 @@ from data.log.entry import Entry
 from data.log.files import corrupt_file, damaged
 from data.log.storage import hash_stream
 from data.log.store import LogStore
-from data.log.stream import Counters, Lane, Lanes, Merger, Piece, Plan, Stream, lanes_of, nothing
+from data.log.stream import Counters, Merger, Piece, Plan, Stream, nothing, stream_of
 from data.times import format_utc
 
 _SCALED = {
@@ -139,17 +139,11 @@ class LogReader:
         by_kind: dict[Kind, list[Entry]] = {}
         for entry in self.entries:
             by_kind.setdefault(entry.kind, []).append(entry)
-        streams: list[Stream] = []
-        for kind in sorted(by_kind):
-            split = lanes_of(by_kind[kind])
-            keyed = len(by_kind) > 1 or len(split) > 1
-            latency = self._latency_ns.get(kind, 0)
-            lanes = [
-                Lane(plan, kind, files, self._kinds[kind], latency, keyed, len(split) > 1)
-                for files in split
-            ]
-            streams.append(lanes[0] if len(lanes) == 1 else Lanes(lanes))
-        return streams
+        keyed = len(by_kind) > 1
+        return [
+            stream_of(plan, by_kind[k], self._kinds[k], self._latency_ns.get(k, 0), keyed=keyed)
+            for k in sorted(by_kind)
+        ]
 
     def _check(self, entry: Entry, source: Any) -> None:
         """CorruptFileError unless the bytes of ``source`` are those that were written."""

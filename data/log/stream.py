@@ -10,7 +10,7 @@ It refuses to know what consumes the rows. The order itself stands in :mod:`data
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -40,12 +40,18 @@ class Counters:
 
 @dataclass(slots=True)
 class Block:
-    """Decoded rows with, where streams are merged, their keys, seq and ids (int64[rows])."""
+    """Decoded rows with, where streams are merged, what orders them (all int64[rows]).
+
+    ``due`` is the arrival with the latency of the kind, ``file`` the rank of the file that a row
+    came from; both are there only where files of one kind are merged.
+    """
 
     rows: Rows
     key: np.ndarray | None = None
     seq: np.ndarray | None = None
     ids: np.ndarray | None = None
+    due: np.ndarray | None = None
+    file: np.ndarray | None = None
 
 
 class Stream(Protocol):
@@ -74,7 +80,11 @@ class Plan:
 
 
 class Lane:
-    """Files of one kind whose key ranges follow each other."""
+    """Files of one kind whose key ranges follow each other.
+
+    ``ranks`` (by path) are given where the lane is one of several that are merged: its keys are
+    then those of the stored order, without latency.
+    """
 
     def __init__(
         self,
@@ -84,14 +94,14 @@ class Lane:
         columns: Sequence[str],
         latency_ns: int,
         keyed: bool,
-        with_ids: bool,
+        ranks: Mapping[str, int] | None = None,
     ) -> None:
         self.kind = kind
         self.columns = tuple(columns)
         self._plan = plan
         self._latency_ns = latency_ns
-        self._keyed = keyed
-        self._with_ids = with_ids
+        self._keyed = keyed or ranks is not None
+        self._ranks = ranks
         self._last_key = np.iinfo(np.int64).min
         self._blocks = self._read(entries)
 
@@ -124,7 +134,7 @@ class Lane:
         names = dict.fromkeys(self.columns)
         if self._keyed:
             names |= dict.fromkeys(_KEY_COLUMNS)
-        if self._with_ids:
+        if self._ranks is not None:
             names |= {"id": None}
         if inside is None:
             names |= {"ts_ns": None}
@@ -133,7 +143,7 @@ class Lane:
         plan.counters.rows_read += rows.n
         if inside is None:
             rows = self._cut(rows)
-        return self._block(rows.rescale(entry.scales, plan.scales)) if rows.n else None
+        return self._block(rows.rescale(entry.scales, plan.scales), entry) if rows.n else None
 
     def _cut(self, rows: Rows) -> Rows:
         """The rows whose exchange time lies in the range."""
@@ -152,23 +162,32 @@ class Lane:
             return rows.slice(first, last + 1)
         return rows.take(index)
 
-    def _block(self, rows: Rows) -> Block:
+    def _block(self, rows: Rows, entry: Entry) -> Block:
         wanted = only(rows, self.columns)
         if not self._keyed:
             return Block(wanted)
-        arrivals = arrival(rows["ts_ns"], rows["recv_ns"], self._latency_ns)
+        due = arrival(rows["ts_ns"], rows["recv_ns"], self._latency_ns)
+        merged = self._ranks is not None and self._latency_ns
+        arrivals = arrival(rows["ts_ns"], rows["recv_ns"]) if merged else due
         key = running_keys(arrivals, self._last_key)
         self._last_key = int(key[-1])
-        return Block(wanted, key, rows["seq"], rows["id"] if self._with_ids else None)
+        if self._ranks is None:
+            return Block(wanted, key, rows["seq"])
+        file = np.full(rows.n, self._ranks[entry.path], np.int64)
+        return Block(wanted, key, rows["seq"], rows["id"], due, file)
 
 
 class Lanes:
-    """Several lanes of one kind as one stream."""
+    """Several lanes of one kind as one stream, which reads as one file with their rows would.
+
+    The lanes are merged without latency; it counts only towards the other kinds.
+    """
 
     def __init__(self, lanes: Sequence[Lane]) -> None:
         self.kind = lanes[0].kind
         self.columns = lanes[0].columns
         self._lanes = lanes
+        self._last_key = np.iinfo(np.int64).min
         self._pieces = Merger(lanes, with_ids=True).pieces(group_rows(self.kind))
 
     def next_block(self) -> Block | None:
@@ -176,16 +195,11 @@ class Lanes:
         piece = next(self._pieces, None)
         if piece is None:
             return None
-        filled = [p for p in piece.parts if p.rows.n]
-        if len(filled) == 1:
-            return filled[0]
-        index = _interleave([p.rows.n for p in piece.parts], piece.run_stream, piece.run_stop)
-        rows = concat([p.rows for p in filled]).take(index)
-        stamps = [
-            np.concatenate([getattr(p, name) for p in filled])[index]
-            for name in ("key", "seq", "ids")
-        ]
-        return Block(rows, *stamps)
+        block = _woven(piece)
+        assert block.due is not None
+        block.key = running_keys(block.due, self._last_key)
+        self._last_key = int(block.key[-1])
+        return block
 
     def close(self) -> None:
         """See :class:`Stream`."""
@@ -216,6 +230,7 @@ class Merger:
         self._pos = np.zeros(n, np.int64)
         self._stop = np.zeros(n, np.int64)
         self._ended = np.zeros(n, np.int64)
+        self._ranks = np.arange(n, dtype=np.int64)
 
     def pieces(self, max_rows: int) -> Iterator[Piece]:
         """Pieces of up to ``max_rows`` rows in all, until every stream has ended."""
@@ -230,6 +245,7 @@ class Merger:
                 self._keys,
                 self._seqs,
                 self._ids,
+                self._ranks,
                 self._pos,
                 self._stop,
                 self._ended,
@@ -280,13 +296,42 @@ class Merger:
         self._seqs[s, :n] = block.seq
         if self._with_ids:
             assert block.ids is not None
+            assert block.file is not None
             self._ids[s, :n] = block.ids
+            self._ranks[s] = block.file[0]
+
+
+def stream_of(
+    plan: Plan,
+    entries: Sequence[Entry],
+    columns: Sequence[str],
+    latency_ns: int = 0,
+    *,
+    keyed: bool = False,
+    files: bool = False,
+) -> Stream:
+    """The rows of ``entries`` (files of one kind) as one stream in the total order.
+
+    ``keyed`` gives blocks their keys, for a merge with other kinds; ``files`` says of each row
+    which file it came from: its place in the order of (smallest key, path).
+    """
+    kind = entries[0].kind
+    split = lanes_of(entries)
+    several = files or len(split) > 1
+    ranks = {e.path: i for i, e in enumerate(in_order(entries))} if several else None
+    lanes = [Lane(plan, kind, part, columns, latency_ns, keyed, ranks) for part in split]
+    return lanes[0] if len(lanes) == 1 else Lanes(lanes)
+
+
+def in_order(entries: Sequence[Entry]) -> list[Entry]:
+    """Files by their smallest key, then by path: the same for any choice of them."""
+    return sorted(entries, key=lambda e: (e.min_key_ns, e.path))
 
 
 def lanes_of(entries: Sequence[Entry]) -> list[list[Entry]]:
     """Files split into as few lanes as it takes for the key ranges of each to follow each other."""
     lanes: list[list[Entry]] = []
-    for entry in sorted(entries, key=lambda e: (e.min_key_ns, e.path)):
+    for entry in in_order(entries):
         for lane in lanes:
             if lane[-1].max_key_ns < entry.min_key_ns:
                 lane.append(entry)
@@ -320,7 +365,22 @@ def _slice(block: Block, start: int, stop: int) -> Block:
     def cut(values: np.ndarray | None) -> np.ndarray | None:
         return None if values is None else values[start:stop]
 
-    return Block(block.rows.slice(start, stop), cut(block.key), cut(block.seq), cut(block.ids))
+    stamps = (block.key, block.seq, block.ids, block.due, block.file)
+    return Block(block.rows.slice(start, stop), *map(cut, stamps))
+
+
+def _woven(piece: Piece) -> Block:
+    """The rows of a piece, which are of one kind, as one block in the order of its runs."""
+    filled = [p for p in piece.parts if p.rows.n]
+    if len(filled) == 1:
+        return filled[0]
+    index = _interleave([p.rows.n for p in piece.parts], piece.run_stream, piece.run_stop)
+    rows = concat([p.rows for p in filled]).take(index)
+    stamps = [
+        np.concatenate([getattr(p, name) for p in filled])[index]
+        for name in ("key", "seq", "ids", "due", "file")
+    ]
+    return Block(rows, *stamps)
 
 
 def _interleave(sizes: Sequence[int], run_stream: np.ndarray, run_stop: np.ndarray) -> np.ndarray:

@@ -66,23 +66,24 @@ def streams(draw: st.DrawFn) -> list[list[tuple[int, int, int]]]:
     return [sorted(draw(st.lists(rows, max_size=12)), key=lambda r: r[0]) for _ in range(count)]
 
 
-def obvious(parts: list[list[tuple[int, int, int]]]) -> list[tuple[int, int]]:
-    """Head against head: take the smallest (key, seq, id, stream)."""
+def obvious(parts: list[list[tuple[int, int, int]]], ranks: list[int]) -> list[tuple[int, int]]:
+    """Head against head: take the smallest (key, seq, id, rank of the stream)."""
     at = [0] * len(parts)
     out = []
     while any(at[s] < len(p) for s, p in enumerate(parts)):
-        heads = [(p[at[s]], s) for s, p in enumerate(parts) if at[s] < len(p)]
-        best = min(heads)[1]
+        heads = [(p[at[s]], ranks[s], s) for s, p in enumerate(parts) if at[s] < len(p)]
+        best = min(heads)[2]
         out.append((best, at[best]))
         at[best] += 1
     return out
 
 
 @settings(max_examples=150, deadline=None)
-@given(streams(), st.integers(1, 9))
+@given(streams(), st.permutations(range(4)), st.integers(1, 9))
 def test_the_merge_is_the_obvious_merge(
-    parts: list[list[tuple[int, int, int]]], max_rows: int
+    parts: list[list[tuple[int, int, int]]], order: list[int], max_rows: int
 ) -> None:
+    ranks = np.array(order[: len(parts)], np.int64)
     width = max(1, *(len(p) for p in parts))
     tables = np.zeros((3, len(parts), width), np.int64)
     for s, part in enumerate(parts):
@@ -95,20 +96,20 @@ def test_the_merge_is_the_obvious_merge(
     while (pos < stop).any():
         run_stream, run_stop = np.zeros(max_rows, np.int64), np.zeros(max_rows, np.int64)
         at = pos.copy()
-        runs = merge_runs(*tables, pos, stop, ended, max_rows, run_stream, run_stop)
+        runs = merge_runs(*tables, ranks, pos, stop, ended, max_rows, run_stream, run_stop)
         assert 0 < (pos - at).sum() <= max_rows
         for s, end in zip(run_stream[:runs].tolist(), run_stop[:runs].tolist(), strict=True):
             got += [(s, i) for i in range(at[s], end)]
             at[s] = end
-    assert got == obvious(parts)
+    assert got == obvious(parts, ranks.tolist())
 
 
 def test_the_merge_stops_where_a_stream_needs_its_next_block() -> None:
     keys = np.array([[1, 2, 9], [3, 4, 5]], np.int64)
-    none = np.zeros((2, 0), np.int64)
+    none, ranks = np.zeros((2, 0), np.int64), np.arange(2)
     pos, stop = np.zeros(2, np.int64), np.array([2, 3], np.int64)
     ended = np.array([0, 1], np.int64)
     run_stream, run_stop = np.zeros(9, np.int64), np.zeros(9, np.int64)
-    assert merge_runs(keys, none, none, pos, stop, ended, 9, run_stream, run_stop) == 1
+    assert merge_runs(keys, none, none, ranks, pos, stop, ended, 9, run_stream, run_stop) == 1
     assert pos.tolist() == [2, 0]
-    assert merge_runs(keys, none, none, pos, stop, ended, 9, run_stream, run_stop) == 0
+    assert merge_runs(keys, none, none, ranks, pos, stop, ended, 9, run_stream, run_stop) == 0
