@@ -18,7 +18,8 @@ import numpy as np
 
 from data.errors import DataError
 from data.events import EVENTS, Kind, Scales
-from data.sources.chunks import Chunk
+from data.ids import OPAQUE_ID, ordinals
+from data.sources.chunks import Chunk, take
 from data.sources.fitting import join
 from data.sources.import_report import FileReport
 from data.sources.rejects import Rejects
@@ -38,18 +39,29 @@ _PRICED = frozenset({Kind.TRADE, Kind.DEPTH, Kind.QUOTE, Kind.BAR})
 _AVERAGED = {Kind.MARK: ("mark", "index"), Kind.LIQUIDATION: ("price",)}
 """Prices that lie off the grid; they are rounded to the price scale of their symbol."""
 
+_COUNTED = frozenset({Kind.TRADE, Kind.LIQUIDATION, Kind.QUOTE})
+"""Kinds of which the log counts equal rows without an id: those of an instant come together."""
+
 Series = tuple[str, Kind, str]
 """(venue, kind, symbol)"""
 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """Times (ns) and ids of some trades of one series."""
+    """Times (ns) and ids of some trades of one series; ids are 0 where no trade has one."""
 
     low_ns: int
     high_ns: int
     low_id: int
     high_id: int
+
+    def counts_otherwise(self, other: _Span) -> bool:
+        """True when the ids cannot be of one numbering, or only one of the two has ids."""
+        if bool(self.high_id) != bool(other.high_id):
+            return True
+        if self.low_id >= OPAQUE_ID and other.low_id >= OPAQUE_ID:
+            return False  # hashes lie anywhere
+        return self.low_id > other.high_id or other.low_id > self.high_id
 
 
 class Inlet:
@@ -84,13 +96,22 @@ class Inlet:
         self._held.setdefault(series, {}).setdefault(source, []).append(chunk)
         self._bytes += chunk.nbytes
         if self._bytes > BUFFER_BYTES:
-            self.flush()
+            self._flush(hold_back=True)
 
     def flush(self) -> None:
         """Merge everything that is held. Kinds whose prices need the symbol's scale come last."""
+        self._flush(hold_back=False)
+
+    def _flush(self, hold_back: bool) -> None:
+        """Merge what is held; with ``hold_back`` not an instant whose rows may go on."""
         held, self._held, self._bytes = self._held, {}, 0
         for series in sorted(held, key=lambda s: (s[1] in _AVERAGED, s[1] == Kind.GAP, s)):
             chunks = self._choose(series, held[series])
+            if hold_back and series[1] in _COUNTED:
+                chunks, rest = _split_instant(chunks)
+                if rest:
+                    self._held[series] = {self._chosen.get(series, "rest"): rest}
+                    self._bytes += sum(c.nbytes for c in rest)
             if chunks:
                 self._merge(series, chunks)
 
@@ -103,7 +124,7 @@ class Inlet:
         if series[1] not in _PRICED:
             return
         last_ns, last_id = self._order.get((series, source), (0, 0))
-        ts_ns, ids = chunk.array("ts_ns"), chunk.array("id")
+        ts_ns, ids = chunk.array("ts_ns"), ordinals(chunk.array("id"))
         top_ns = np.maximum.accumulate(np.concatenate([[last_ns], ts_ns]))
         top_id = np.maximum.accumulate(np.concatenate([[last_id], ids]))
         behind = (ts_ns < top_ns[:-1]) | (ids < top_id[:-1])
@@ -113,9 +134,8 @@ class Inlet:
     def _choose(self, series: Series, sources: dict[str, list[Chunk]]) -> list[Chunk]:
         """The chunks of the stream to be used; the others are counted as left out."""
         venue, kind, symbol = series
-        if kind == Kind.GAP and self.depth_source(venue, symbol) not in ("", "book"):
-            self._report.left_out["gaps of unused depth diffs"] += sum(map(len, *sources.values()))
-            return []
+        if kind == Kind.GAP:
+            return self._choose_gaps(self.depth_source(venue, symbol), sources)
         if kind not in (Kind.TRADE, Kind.DEPTH):
             return [c for chunks in sources.values() for c in chunks]
         used = self._chosen.get(series, "")
@@ -127,6 +147,13 @@ class Inlet:
                 rows = sum(len(c) for c in chunks)
                 self._report.left_out[f"{source} (there is {used})"] += rows
         return sources[used]
+
+    def _choose_gaps(self, used: str, sources: dict[str, list[Chunk]]) -> list[Chunk]:
+        """The gaps of the stream of books that is used; ``used`` is empty where none is yet."""
+        for source, chunks in sources.items():
+            if used not in ("", source):
+                self._report.left_out["gaps of unused depth diffs"] += sum(map(len, chunks))
+        return [c for source, chunks in sources.items() if used in ("", source) for c in chunks]
 
     def _merge(self, series: Series, chunks: list[Chunk]) -> None:
         venue, kind, symbol = series
@@ -195,14 +222,14 @@ class Inlet:
             self._spans[venue, symbol] = [
                 _Span(e.min_ts_ns, e.max_ts_ns, e.min_id, e.max_id)
                 for e in self._entries(venue, symbol, frozenset({Kind.TRADE}))
-                if e.max_id
             ]
         ts_ns, ids = trades.array("ts_ns"), trades.array("id")
-        new = _Span(int(ts_ns.min()), int(ts_ns.max()), int(ids.min()), int(ids.max()))
+        known = ids[ids != 0]
+        lowest = int(known.min()) if len(known) else 0
+        new = _Span(int(ts_ns.min()), int(ts_ns.max()), lowest, int(ids.max()))
         for old in self._spans[venue, symbol]:
             overlap = min(new.high_ns, old.high_ns) - max(new.low_ns, old.low_ns)
-            apart = new.low_id > old.high_id or old.low_id > new.high_id
-            if apart and overlap > OVERLAP_NS:
+            if new.counts_otherwise(old) and overlap > OVERLAP_NS:
                 raise _two_numberings(self._report, venue, symbol, old, new)
         self._spans[venue, symbol].append(new)
 
@@ -214,16 +241,41 @@ def _two_numberings(
     return DataError(
         f"these trades of {venue} {symbol} are numbered otherwise than those already there",
         where=report.path,
-        why=f"from {format_utc(start_ns)} on there are ids {old.low_id} to {old.high_id}; the file "
-        f"has {new.low_id} to {new.high_id}: aggregates and single trades would count twice",
-        do="keep aggTrades and trades in two logs (--log); nothing of this import was kept",
+        why=f"from {format_utc(start_ns)} on there are {_ids(old)}; the file has {_ids(new)}: "
+        "the same trades, told by aggregates and singly or by two sources, would count twice",
+        do="keep the two kinds of trades in two logs (--log); nothing of this import was kept",
     )
+
+
+def _ids(span: _Span) -> str:
+    if not span.high_id:
+        return "trades without ids"
+    if span.low_id >= OPAQUE_ID:
+        return "trades whose ids are texts"
+    return f"ids {span.low_id} to {span.high_id}"
+
+
+def _split_instant(chunks: list[Chunk]) -> tuple[list[Chunk], list[Chunk]]:
+    """(what may be merged now, the rows without ids of the last instant, which may go on)."""
+    last_ns = int(chunks[-1].array("ts_ns")[-1]) if chunks else 0
+    ready, rest = list(chunks), []
+    while ready and int(ready[-1].array("ts_ns")[-1]) == last_ns:
+        chunk = ready.pop()
+        again = (chunk.array("ts_ns") == last_ns) & (chunk.array("id") == 0)
+        if not again.any() or sum(c.nbytes for c in rest) > BUFFER_BYTES // 2:
+            ready.append(chunk)  # it has ids, or the file knows no time worth the name
+            break
+        rest.insert(0, take(chunk, again))
+        if not again.all():
+            ready.append(take(chunk, ~again))
+            break
+    return ready, rest
 
 
 def _rank(source: str) -> tuple[int, int, str]:
     """Order of preference among streams of one kind: the smallest is used."""
     first = {"aggTrade": 0, "book": 0}.get(source, 1)
-    digits = source.removeprefix("depth").partition("@")[0]
+    digits = source.removeprefix("depth").removeprefix("orderbook.").partition("@")[0]
     return first, -int(digits) if digits.isdigit() else 0, source
 
 

@@ -35,6 +35,9 @@ from data.sources.row_checks import MS_LIMIT, TIME_MAX_NS, TIME_MIN_NS, first_re
 WORK_SCALE = 8
 """Decimals of every price and quantity while it is on its way."""
 
+UNREADABLE_SIDE = 2
+"""No side at all: such a row is rejected, where 0 (the venue does not know) is not."""
+
 Rows = list[Any]
 """Tuples in the order of :data:`COLUMNS`, or :class:`DepthRow` for depth."""
 
@@ -42,7 +45,7 @@ Maker = Callable[[str, Fixed], Callable[[Any, int, int], "tuple[int, ...] | None
 Reject = Callable[[int, str], None]
 
 COLUMNS: dict[Kind, tuple[str, ...]] = {
-    Kind.TRADE: ("ts_ns", "recv_ns", "seq", "id", "price", "qty", "side"),
+    Kind.TRADE: ("ts_ns", "recv_ns", "seq", "id", "price", "qty", "side", "tick"),
     Kind.QUOTE: ("ts_ns", "recv_ns", "seq", "id", "bid", "bid_qty", "ask", "ask_qty"),
     Kind.BAR: (
         *("ts_ns", "recv_ns", "seq", "id", "open_ns", "interval_ns"),
@@ -69,7 +72,7 @@ def _trade(symbol: str, fixed: Fixed):  # type: ignore[no-untyped-def]
         if d.X != "MARKET":
             raise RejectedError("not_market")
         side = -1 if d.m else 1
-        return time_ns(d.T), recv_ns, line, d.t, fixed[d.p], fixed[d.q], side
+        return time_ns(d.T), recv_ns, line, d.t, fixed[d.p], fixed[d.q], side, 0
 
     return make
 
@@ -81,7 +84,7 @@ def _agg_trade(symbol: str, fixed: Fixed):  # type: ignore[no-untyped-def]
         if d.f < 0:
             raise RejectedError("tombstone")
         side = -1 if d.m else 1
-        return time_ns(d.T), recv_ns, line, d.a, fixed[d.p], fixed[d.q], side
+        return time_ns(d.T), recv_ns, line, d.a, fixed[d.p], fixed[d.q], side, 0
 
     return make
 
@@ -133,7 +136,7 @@ def _liquidation(symbol: str, fixed: Fixed):  # type: ignore[no-untyped-def]
             raise RejectedError("symbol")
         if d.st != 1:
             raise RejectedError("coin_m")
-        side = {"BUY": 1, "SELL": -1}.get(o.S, 0)
+        side = {"BUY": 1, "SELL": -1}.get(o.S, UNREADABLE_SIDE)
         price = round_fixed(o.ap, WORK_SCALE)
         return time_ns(o.T), recv_ns, line, 0, price, fixed[o.z], side
 
