@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from cli import common
 from cli.common import TIME, App
@@ -29,7 +28,7 @@ _EXAMPLES = (
 @click.option("--from", "from_ns", type=TIME, help="Start, UTC, inclusive.")
 @click.option("--to", "to_ns", type=TIME, help="End, UTC, exclusive.")
 @click.option("--strategy", default="delta_flip", show_default=True, help="NAME or path.py:NAME.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a parameter.")
+@common.set_option
 @click.option("--settings", "list_settings", is_flag=True, help="List every KEY and its default.")
 def command(
     app: App,
@@ -39,7 +38,7 @@ def command(
     from_ns: int | None,
     to_ns: int | None,
     strategy: str,
-    settings: tuple[str, ...],
+    settings: dict[str, str],
     list_settings: bool,
 ) -> int:
     """Run a strategy over a replay or a range of the log.
@@ -52,16 +51,17 @@ def command(
         raise UsageError(
             "the range is empty", where="--from, --to", why="--from is not before --to"
         )
-    pairs = _pairs(settings)
     named = replay is None and (
-        _log_flag() or any(x is not None for x in (symbol, venue, from_ns, to_ns))
+        app.log_flag or any(x is not None for x in (symbol, venue, from_ns, to_ns))
     )
+    from cli.section_set import fitting
     from engine.runtime.replay import Request
     from strategies import get
 
     chosen = get(strategy)
     if list_settings:
         return _list_settings(app, chosen)
+    pairs = fitting(app, chosen, settings)
     where = app.log if named else str(_replay_path(replay))
     from data.log import LogStore
     from engine.runtime.backtest import backtest, summary
@@ -92,30 +92,6 @@ def command(
     else:
         _print(app, facts)
     return 0
-
-
-def _log_flag() -> bool:
-    """Whether ``--log`` stands on the command line, before or after the command."""
-    ctx: click.Context | None = click.get_current_context()
-    while ctx is not None:
-        if ctx.get_parameter_source("log") == ParameterSource.COMMANDLINE:
-            return True
-        ctx = ctx.parent
-    return False
-
-
-def _pairs(settings: tuple[str, ...]) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for text in settings:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise UsageError(
-                f"{text!r} is not KEY=VALUE",
-                where="--set",
-                do="write, for example, --set entry_z=2.5",
-            )
-        pairs[key.strip()] = value
-    return pairs
 
 
 def _replay_path(name: str | None) -> Path:

@@ -1,9 +1,9 @@
 """What every command shares: its options, where the log and the runs lie, and how it speaks.
 
-Owns the options ``--log --runs --json --debug --no-progress --no-color`` and their precedence
-(flag of the command, flag before the command, environment, default), the shape of a command's help
-(purpose, options, examples, exit codes), and :class:`App`, the object through which a command
-prints. What must hold: stdout is data, stderr is talk; nothing heavy is imported here.
+Owns the options of every command and their precedence (flag of the command, flag before the
+command, then the layers of :mod:`cli.settings`, default), the shape of a command's help (purpose,
+options, examples, exit codes), and :class:`App`, the object through which a command prints. What
+must hold: stdout is data, stderr is talk; nothing heavy is imported here.
 
 It refuses to know what any command computes.
 """
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli import output
+from cli.keys import SHARED
 from cli.progress import Progress
 from data import errors
 from data.times import format_utc, parse_utc
@@ -41,8 +42,6 @@ EXIT_MEANING: dict[int, str] = {
     errors.EXIT_INTERRUPT: "interrupted",
 }
 """Every exit code and what it means, as ``ofs --help`` prints it."""
-
-_SHARED = ("log", "runs", "json", "debug", "no_progress", "no_color")
 
 
 class TimeType(click.ParamType):
@@ -68,6 +67,7 @@ class KindsType(click.ParamType):
     """Names of event kinds, separated by commas."""
 
     name = "KINDS"
+    commas = True  # a list of a file of settings is the same as the words with commas
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -95,12 +95,13 @@ KINDS = KindsType()
 class App:
     """The settings of one invocation and the ways in which a command speaks.
 
-    ``log`` is a path or a URI, ``runs`` a folder, ``*_named`` says that a flag or the environment
-    named it; ``json`` asks for JSON on stdout.
+    ``log`` is a path or a URI, ``runs`` a folder; ``*_named`` says that a flag, the environment or
+    a file named it, ``log_flag`` that a flag did; ``json`` asks for JSON on stdout.
     """
 
     log: str
     log_named: bool
+    log_flag: bool
     runs: Path
     runs_named: bool
     json: bool
@@ -172,14 +173,37 @@ class App:
 
 
 class Command(click.Command):
-    """A click command whose help ends with examples that run and with its exit codes."""
+    """A click command whose help ends with examples that run and with its exit codes.
+
+    Its options are settings (see :mod:`cli.keys`), unless it is ``tolerant``: then no file and no
+    variable sets them, and a mistake in a file does not stop it.
+    """
 
     def __init__(
-        self, *args: Any, examples: Sequence[str], exits: Sequence[int], **kwargs: Any
+        self,
+        *args: Any,
+        examples: Sequence[str],
+        exits: Sequence[int],
+        tolerant: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.examples = tuple(examples)
-        self.exits = tuple(sorted({errors.EXIT_OK, errors.EXIT_USAGE, *exits}))
+        self.tolerant = tolerant
+        config = () if tolerant else (errors.EXIT_CONFIG,)
+        self.exits = tuple(sorted({errors.EXIT_OK, errors.EXIT_USAGE, *config, *exits}))
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, with the layers below the flags; their mistakes are ConfigErrors."""
+        if self.tolerant:
+            return super().parse_args(ctx, args)
+        from cli.layers import Layers, blame
+
+        ctx.default_map = Layers(ctx)
+        try:
+            return super().parse_args(ctx, args)
+        except click.BadParameter as error:
+            raise blame(ctx, error) from None
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples and the exit codes as they stand."""
@@ -197,12 +221,21 @@ def exit_code_lines(codes: Iterable[int]) -> str:
 def shared_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that every command takes, and that may stand before the command too."""
     options = (
-        click.option("--log", metavar="DIR", help="Event log: a folder or a URI. [env: OFS_LOG]"),
-        click.option("--runs", metavar="DIR", help="Folder of all runs. [env: OFS_RUNS]"),
-        click.option("--json", is_flag=True, help="Print JSON instead of text."),
+        click.option(
+            "--log", type=click.Path(), metavar="DIR", help="Event log: a folder or a URI."
+        ),
+        click.option("--runs", type=click.Path(), metavar="DIR", help="Folder of all runs."),
+        click.option("--json/--no-json", default=None, help="Print JSON instead of text."),
+        click.option("--progress/--no-progress", default=None, help="Print progress or none."),
+        click.option("--color/--no-color", default=None, help="Print colour or none."),
+        click.option(
+            "--config",
+            type=click.Path(),
+            metavar="FILE",
+            is_eager=True,
+            help="Settings; in place of ./ofs.toml.",
+        ),
         click.option("--debug", is_flag=True, help="Show the traceback of an error."),
-        click.option("--no-progress", is_flag=True, help="Print no progress."),
-        click.option("--no-color", is_flag=True, help="Print no colour. [env: NO_COLOR]"),
     )
     for option in reversed(options):
         function = option(function)
@@ -254,46 +287,97 @@ def chosen(
     )
 
 
+def set_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--set KEY=VALUE``: ``settings`` is then a dict of the parameters of all layers."""
+
+    def merge(ctx: click.Context, _param: click.Parameter, words: Any) -> dict[str, str]:
+        from cli.section_set import merged
+
+        return merged(ctx, tuple(words or ()))
+
+    option = click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        callback=merge,
+        help="Set a parameter; over [set] of a file.",
+    )
+    return option(function)
+
+
 def command(
-    name: str, *, examples: Sequence[str], exits: Sequence[int] = (errors.EXIT_DATA,)
+    name: str,
+    *,
+    examples: Sequence[str],
+    exits: Sequence[int] = (errors.EXIT_DATA,),
+    tolerant: bool = False,
 ) -> Callable[[Callable[..., Any]], Command]:
     """Make a command that takes the shared options and receives an :class:`App` first.
 
     The function's docstring is the help: its first line is the purpose. ``examples`` are whole
-    command lines (at least two), ``exits`` the exit codes beside 0 and 2. The function may return
-    an exit code; None is 0.
+    command lines (at least two), ``exits`` the exit codes beside 0, 2 and 3. The function may
+    return an exit code; None is 0. ``tolerant``: see :class:`Command`.
     """
 
     def decorate(function: Callable[..., Any]) -> Command:
         @wraps(function)
         def run(**params: Any) -> Any:
-            shared = {key: params.pop(key) for key in _SHARED}
-            return function(make_app(shared), **params)
+            shared = {key: params.pop(key) for key in SHARED}
+            app = make_app(shared, tolerant=tolerant)
+            try:
+                return function(app, **params)
+            except errors.OfsError as error:
+                from cli.layers import place
+
+                raise place(error) from error.__cause__
 
         # wraps() hands on the click options that were declared on the function.
-        return click.command(name, cls=Command, examples=examples, exits=exits)(shared_options(run))
+        make = click.command(name, cls=Command, examples=examples, exits=exits, tolerant=tolerant)
+        return make(shared_options(run))
 
     return decorate
 
 
-def make_app(own: dict[str, Any]) -> App:
+def make_app(own: dict[str, Any], *, tolerant: bool = False) -> App:
     """The settings of this invocation from the command's ``own`` flags, those before it, the
-    environment and the defaults, in this order.
+    layers below (environment, files) and the defaults, in this order.
+
+    ``tolerant``: layers with a mistake in them count as absent.
     """
-    outer = click.get_current_context().find_root().params
-    log = own["log"] or outer.get("log") or os.environ.get("OFS_LOG") or ""
-    runs = own["runs"] or outer.get("runs") or os.environ.get("OFS_RUNS") or ""
-    no_color = own["no_color"] or outer.get("no_color") or bool(os.environ.get("NO_COLOR"))
+    ctx = click.get_current_context()
+    outer = ctx.find_root().params
+    flags = {k: own[k] if own[k] not in (None, "") else outer.get(k) for k in SHARED}
+    low = _lower_layers(tolerant)
+    given = {k: v if v not in (None, "") else low.get(k) for k, v in flags.items()}
+    log, runs = given["log"], given["runs"]
+    no_color = flags["color"] is None and bool(os.environ.get("NO_COLOR"))
     return App(
         log=log or str(data_folder() / "log"),
         log_named=bool(log),
+        log_flag=bool(flags["log"]),
         runs_named=bool(runs),
         runs=Path(runs) if runs else data_folder() / "runs",
-        json=bool(own["json"] or outer.get("json")),
+        json=bool(given["json"]),
         debug=bool(own["debug"] or outer.get("debug")),
-        show_progress=not (own["no_progress"] or outer.get("no_progress")),
-        color=not no_color,
+        show_progress=given["progress"] is not False,
+        color=given["color"] is not False and not no_color,
     )
+
+
+def _lower_layers(tolerant: bool) -> dict[str, Any]:
+    """What the environment and the files say to the shared options, by parameter."""
+    from cli.keys import shared_keys
+    from cli.settings import current
+
+    try:
+        settings = current()
+        found = {k: settings.find(key) for k, key in shared_keys(settings.root).items()}
+    except errors.ConfigError:
+        if not tolerant:
+            raise
+        return {}
+    return {name: given.value for name, given in found.items() if given is not None}
 
 
 def data_folder() -> Path:

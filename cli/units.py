@@ -5,6 +5,7 @@ Owns the click types of :mod:`data.units`. A wrong value is a usage error that s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,13 +13,22 @@ import click
 
 from data import units
 
+_BARE = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+
 
 class UnitType(click.ParamType):
-    """A text with a unit, read by one function of :mod:`data.units`."""
+    """A text with a unit, read by one function of :mod:`data.units`.
 
-    def __init__(self, name: str, parse: Callable[[str], float]) -> None:
+    ``bare`` is put after a number without a unit, where that has always had a meaning.
+    """
+
+    numbers = True
+    """A number in a file of settings is read as the flag reads it: 0 fits, 5 has no unit."""
+
+    def __init__(self, name: str, parse: Callable[[str], float], bare: str = "") -> None:
         self.name = name
         self._parse = parse
+        self._bare = bare
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -27,7 +37,7 @@ class UnitType(click.ParamType):
         if isinstance(value, (int, float)):
             return value
         try:
-            return self._parse(value)
+            return self._parse(value + self._bare if _BARE.fullmatch(value.strip()) else value)
         except ValueError as error:
             self.fail(f"{value!r} is no {self.name.lower()}: {error}", param, ctx)
 
@@ -43,3 +53,9 @@ RATE = UnitType("RATE", units.parse_rate)
 
 BYTE_RATE = UnitType("BYTE_RATE", units.parse_byte_rate)
 """Bytes a second, as a float."""
+
+SECONDS = UnitType("DURATION", units.parse_duration, bare="s")
+"""A length of time as int64 nanoseconds; a bare number is seconds."""
+
+PER_SECOND = UnitType("RATE", units.parse_rate, bare="/s")
+"""A number a second, as a float; a bare number is that already."""

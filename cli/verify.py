@@ -38,7 +38,7 @@ def command(app: App, run: str) -> int:
     strategy = get(str(recorded.manifest["strategy"]))
     log = (
         app.log
-        if app.log_named and not _replay_run(recorded.manifest)
+        if app.log_flag and not _replay_run(recorded.manifest)
         else recorded.manifest["log"]["path"]
     )
     with app.progress("verify") as progress:

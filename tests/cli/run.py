@@ -32,6 +32,7 @@ def environment(home: Path, **extra: str) -> dict[str, str]:
     """The caller's environment with a home of its own, so that no user's data is touched."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("OFS_", "_OFS_"))}
     paths = {"HOME": str(home), "XDG_DATA_HOME": str(home / "data"), "LOCALAPPDATA": str(home)}
+    paths["XDG_CONFIG_HOME"] = str(home / "config")
     # What was compiled once serves every test: the cache is keyed by the sources.
     cache = {"OFS_CACHE": os.environ.get("OFS_CACHE") or user_cache_dir("ofs", appauthor=False)}
     return {**clean, **paths, **cache, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **extra}

@@ -58,7 +58,7 @@ def test_named_alone_a_group_shows_its_help(tmp_path: Path) -> None:
         (["qurey", "SELECT 1"], "did you mean query?"),
         (["log", "chek"], "did you mean check?"),
         (["zzz"], "the commands are backtest, "),
-        (["--jsn"], "did you mean --json?"),
+        (["--jsn"], "did you mean --json"),
         (["runs", "--lmit", "3"], "did you mean --limit?"),
         (["runs", "--limit", "0"], "--limit"),
         (["runs", "extra"], "unexpected extra argument"),
