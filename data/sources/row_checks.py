@@ -42,13 +42,14 @@ def venue_time_ns(time: np.ndarray) -> np.ndarray:
     return np.where(possible, time, 0) * np.where(ms, 1_000_000, 1_000)
 
 
-def problems(kind: Kind, columns: Columns) -> Iterator[Problem]:
+def problems(kind: Kind, columns: Columns, since_ns: int = TIME_MIN_NS) -> Iterator[Problem]:
     """(reason, bool array of the rows it holds for), the weightiest first.
 
-    A row may appear under several reasons; the first counts.
+    A row may appear under several reasons; the first counts. ``since_ns`` is the earliest time that
+    is believed: markets are older than coins.
     """
     ts_ns = columns["ts_ns"]
-    yield "time", (ts_ns < TIME_MIN_NS) | (ts_ns >= TIME_MAX_NS)
+    yield "time", (ts_ns < since_ns) | (ts_ns >= TIME_MAX_NS)
     recv_ns = columns["recv_ns"]
     yield "time", (recv_ns != 0) & ((recv_ns < TIME_MIN_NS) | (recv_ns >= TIME_MAX_NS))
     yield "id", columns["id"] < 0
@@ -69,7 +70,7 @@ def first_reasons(found: Iterator[Problem], rows: int) -> tuple[np.ndarray, list
 def _deal(c: Columns) -> Iterator[Problem]:
     yield "price", c["price"] <= 0
     yield "qty", c["qty"] <= 0
-    yield "side", (c["side"] != 1) & (c["side"] != -1)
+    yield "side", (c["side"] < -1) | (c["side"] > 1)
 
 
 def _quote(c: Columns) -> Iterator[Problem]:
@@ -80,7 +81,7 @@ def _quote(c: Columns) -> Iterator[Problem]:
 def _bar(c: Columns) -> Iterator[Problem]:
     yield "price", np.minimum(c["low"], c["high"]) <= 0
     yield "qty", (c["volume"] < 0) | (c["buy_volume"] < 0) | (c["trades"] < 0)
-    yield "time", (c["open_ns"] < TIME_MIN_NS) | (c["interval_ns"] <= 0)
+    yield "time", (c["open_ns"] <= 0) | (c["interval_ns"] <= 0)
     inside = (c["low"] <= np.minimum(c["open"], c["close"])) & (
         np.maximum(c["open"], c["close"]) <= c["high"]
     )
