@@ -37,8 +37,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("cli.runs", "List the runs."),
     "query": ("cli.query", "Ask the log and the runs in SQL."),
     "import": ("cli.import_", "Bring recordings and archive files into the log."),
+    "fetch": ("cli.fetch", "Fetch days of the public archive into the log."),
     "log": ("cli.log", "Look into the event log: ls, check, gaps, cat, sides."),
     "synth": ("cli.synth", "Write a synthetic market with known patterns."),
+    "doctor": ("cli.doctor", "Look at machine, settings, log and network; say what to mend."),
     "strategy": ("cli.strategy", "List strategies, show one, or start a new one."),
     "bench": ("cli.bench", "Measure this machine: decode, fold and step."),
 }

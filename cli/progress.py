@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TextIO
 
 from data.times import format_utc
+from data.units import format_size
 
 TTY_INTERVAL_S = 0.1
 PLAIN_INTERVAL_S = 5.0
@@ -22,7 +23,8 @@ PLAIN_INTERVAL_S = 5.0
 class Progress:
     """A progress line; use it as a context manager and call :meth:`update`.
 
-    ``total`` is the number of ``unit`` expected, 0 when not known. ``from_ns`` and ``to_ns`` bound
+    ``total`` is the number of ``unit`` expected, 0 when not known; the unit ``bytes`` is shown as
+    KiB, MiB or GiB. ``from_ns`` and ``to_ns`` bound
     the market time of the work; where both are known the time left is taken from them.
     """
 
@@ -91,9 +93,9 @@ class Progress:
         assert self._first is not None
         first_s, first_done, first_ns = self._first
         elapsed_s = now_s - first_s
-        parts = [f"{self.label}: {done:,} {self.unit}"]
+        parts = [f"{self.label}: {self._count(done)}"]
         if elapsed_s > 0:
-            parts.append(f"{_short((done - first_done) / elapsed_s)} {self.unit}/s")
+            parts.append(self._speed((done - first_done) / elapsed_s))
         if market_ns > 0:
             parts.append(f"at {format_utc(market_ns)[:19]}Z")
         share = self._share(done, market_ns)
@@ -101,6 +103,16 @@ class Progress:
         if gained > 0 and share <= 1.0:
             parts.append(f"{share:.0%}, {_clock((1.0 - share) * elapsed_s / gained)} left")
         return "  ".join(parts)
+
+    def _count(self, done: int) -> str:
+        if self.unit != "bytes":
+            return f"{done:,} {self.unit}"
+        return format_size(done) + (f" of {format_size(self.total)}" if self.total else "")
+
+    def _speed(self, rate: float) -> str:
+        if self.unit != "bytes":
+            return f"{_short(rate)} {self.unit}/s"
+        return f"{format_size(int(rate))}/s"
 
     def _share(self, done: int, market_ns: int) -> float:
         if self.total > 0:

@@ -116,6 +116,13 @@ class Http:
                         raise _failed(final, f"the answer took longer than {self.whole_s:g} s")
             return Answer(response.status, _headers(response), bytes(body))
 
+    def head(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """Status and headers of any answer, without its body; errors as :meth:`get`."""
+        with self._asked(url, headers, "HEAD") as (final, response):
+            with _told(final):
+                response.read()  # nothing; it frees the connection for the next request
+            return Answer(response.status, _headers(response), b"")
+
     @contextmanager
     def stream(self, url: str, headers: Mapping[str, str] | None = None) -> Iterator[Stream]:
         """An answer to read block by block; the connection is given back at the end of the block.
@@ -132,9 +139,9 @@ class Http:
 
     @contextmanager
     def _asked(
-        self, url: str, headers: Mapping[str, str] | None
+        self, url: str, headers: Mapping[str, str] | None, method: str = "GET"
     ) -> Iterator[tuple[str, BaseHTTPResponse]]:
-        final, response = self._follow(url, headers or {})
+        final, response = self._follow(method, url, headers or {})
         try:
             yield final, response
         finally:
@@ -143,9 +150,11 @@ class Http:
             response.close()
             response.release_conn()
 
-    def _follow(self, url: str, headers: Mapping[str, str]) -> tuple[str, BaseHTTPResponse]:
+    def _follow(
+        self, method: str, url: str, headers: Mapping[str, str]
+    ) -> tuple[str, BaseHTTPResponse]:
         for _ in range(_REDIRECTS_MAX + 1):
-            response = self._request(url, headers)
+            response = self._request(method, url, headers)
             target = response.headers.get("location")
             if response.status not in _MOVED or target is None:
                 return url, response
@@ -166,11 +175,11 @@ class Http:
             do="check the address and the proxy",
         )
 
-    def _request(self, url: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
+    def _request(self, method: str, url: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
         asked = {"User-Agent": _agent(), "Accept-Encoding": "identity", **headers}
         with _told(url):
             return self._pool(url).request(
-                "GET",
+                method,
                 url,
                 headers=asked,
                 preload_content=False,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from data.venue.archive import serve
 from tests.cli.run import ROOT, ofs
 
 BLOCKS = re.compile(r"```sh\n(.*?)```", re.DOTALL)
@@ -40,11 +41,13 @@ def archive(folder: Path) -> None:
 @pytest.mark.timeout(600)
 def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
     archive(tmp_path)
-    for line in readme_commands():
-        result = ofs(*shlex.split(line)[1:], home=tmp_path)
-        allowed = (0, 1) if line.startswith(MAY_FIND) else (0,)
-        assert result.code in allowed, f"{line}\n{result.out}\n{result.err}"
-        assert "Traceback" not in result.err, line
+    with serve() as server:
+        for line in readme_commands():
+            words = shlex.split(line)[1:]
+            result = ofs(*words, home=tmp_path, OFS_FETCH_ENDPOINT=server.url)
+            allowed = (0, 1) if line.startswith(MAY_FIND) else (0,)
+            assert result.code in allowed, f"{line}\n{result.out}\n{result.err}"
+            assert "Traceback" not in result.err, line
     assert (tmp_path / "fills.parquet").is_file()
 
 
