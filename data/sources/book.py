@@ -126,6 +126,10 @@ class Book:
             elif qty.pop(price, 0):
                 del keys[bisect_left(keys, price)]
 
+    def has(self, side: int, price: int) -> bool:
+        """True when there is a level at ``price`` (scaled int); ``side`` is 1 bids, -1 asks."""
+        return price in self._qty[0] if side > 0 else -price in self._qty[1]
+
     @property
     def crossed(self) -> bool:
         """True when the best bid is not below the best ask; an empty side crosses nothing."""

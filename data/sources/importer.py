@@ -24,8 +24,9 @@ from data.sources.archive_csv import ArchiveParser
 from data.sources.detect import Found, check_flags, detect
 from data.sources.import_report import FileReport, ImportReport
 from data.sources.inlet import Inlet
+from data.sources.lines import LineParser, Session, book_name
 from data.sources.opening import Member, Reader, files_of, members_of
-from data.sources.recording import RecordingParser, Session
+from data.sources.recording import RecordingParser
 from data.sources.rejects import Rejects
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class _Import:
         self._total_bytes = 0
         self._rows = 0
         self._market_ns = 0
-        # The report and the rejects of the file in which a book was fed last.
+        # The report and the rejects of the file in which a book (by venue and name) was fed last.
         self._last_of_book: dict[tuple[str, str], tuple[FileReport, Rejects]] = {}
 
     def run(self, found: Sequence[Found], *, sure: bool) -> None:
@@ -206,11 +207,11 @@ class _Import:
         self._count_books(found.venue, parser, report, rejects)
 
     def _count_books(
-        self, venue: str, parser: RecordingParser, report: FileReport, rejects: Rejects
+        self, venue: str, parser: LineParser, report: FileReport, rejects: Rejects
     ) -> None:
-        for symbol, counts in parser.counts.books.items():
+        for name, counts in parser.counts.books.items():
             if counts.diffs or counts.snapshots:
-                self._last_of_book[venue, symbol] = report, rejects
+                self._last_of_book[venue, name] = report, rejects
             report.diffs += counts.diffs
             report.diffs_applied += counts.applied
             report.snapshots += counts.snapshots
@@ -220,17 +221,18 @@ class _Import:
             report.crossed_books += counts.crossed
             if counts.diffs and not counts.applied:
                 report.notes.append(
-                    f"{symbol}: no book, because no REST snapshot fits the {counts.diffs} depth "
-                    "diffs, neither in this file nor in one before it in this call; if an earlier "
-                    "file of the recording has one, import them together"
+                    f"{name}: no book, because no {parser.snapshot_word} fits the {counts.diffs} "
+                    "depth diffs, neither in this file nor in one before it in this call; if an "
+                    "earlier file of the recording has one, import them together"
                 )
 
     def _finish_books(self) -> None:
         """Say which books never came to be."""
-        for venue, symbol, chunk in self._session.finish():
-            report, rejects = self._last_of_book[venue, symbol]
+        for key, chunk in self._session.finish():
+            venue, symbol, source = key
+            report, rejects = self._last_of_book[venue, book_name(key)]
             self._inlet.start_file(report, rejects)
-            self._inlet.add(venue, Kind.GAP, symbol, "book", chunk)
+            self._inlet.add(venue, Kind.GAP, symbol, source, chunk)
             self._inlet.flush()
 
     def _step(self, reader: Reader) -> None:

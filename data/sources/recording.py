@@ -1,21 +1,15 @@
-"""Raw websocket recordings: lines of ``<local time> <JSON>`` to rows.
+"""Raw recordings of Binance streams: what becomes of each message.
 
-Owns the line format (two of them: an integer time and a space; Unix seconds, a colon and a space),
-what becomes of each message, and the books of all symbols over the files of one import
-(:class:`Session`). Receive time is the line's local time, ``seq`` is the line number within its own
-file: the same file gives the same rows whatever is imported along with it.
-
-What must hold: a line becomes an event, feeds a book, is skipped as a message that carries no event
-of ours (counted by stream), or is rejected with a reason; it never raises.
+Owns the routing of messages to rows and books. Lines, local times and books over several files
+stand in :mod:`data.sources.lines`.
 
 It refuses to know the log and how files are opened.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -30,85 +24,15 @@ from data.sources.binance_frames import (
     Head,
     channel_of,
 )
-from data.sources.book import BookBuilder, BookCounts, Diff, Snapshot
-from data.sources.chunks import Chunk
-from data.sources.decimals import Fixed, PrecisionError
-from data.sources.recording_rows import (
-    MAKERS,
-    WORK_SCALE,
-    Rows,
-    depth_chunks,
-    gap_chunk,
-    partial_row,
-    rows_to_chunks,
-    time_ns,
-)
+from data.sources.book import BookBuilder, Diff, Snapshot
+from data.sources.lines import SPOT, Key, LineParser, Session, local_time_ns
+from data.sources.recording_rows import MAKERS, Rows, partial_row, time_ns
 from data.sources.rejects import RejectedError, Rejects
-from data.sources.row_checks import TIME_MAX_NS, TIME_MIN_NS
 
-SPOT = "binance-spot"
-
-Key = tuple[Kind, str, str]
-"""(kind, symbol, source): ``source`` is the stream that the rows come from."""
+__all__ = ["Key", "RecordingParser", "Session", "local_time_ns"]
 
 PARTIAL_CADENCE_NS = 100_000_000
 """Partial books come at 100 ms at the fastest; only a longer cadence thins them out."""
-
-
-class LevelPrices(Fixed):
-    """Prices of book levels: positive."""
-
-    def __missing__(self, text: str) -> int:
-        """Convert and remember; RejectedError for a price that is not positive."""
-        value = super().__missing__(text)
-        if value <= 0:
-            del self[text]
-            raise RejectedError("price")
-        return value
-
-
-class LevelQuantities(Fixed):
-    """Quantities of book levels: not negative."""
-
-    def __missing__(self, text: str) -> int:
-        """Convert and remember; RejectedError for a negative quantity."""
-        value = super().__missing__(text)
-        if value < 0:
-            del self[text]
-            raise RejectedError("qty")
-        return value
-
-
-class Session:
-    """What outlives one file: the books, and the memo of numbers already converted."""
-
-    def __init__(self, *, levels: int, cadence_ns: int) -> None:
-        self.levels = levels
-        self.cadence_ns = cadence_ns
-        self.books: dict[tuple[str, str], BookBuilder] = {}
-        self.numbers = Fixed(WORK_SCALE)
-        self.prices = LevelPrices(WORK_SCALE)
-        self.quantities = LevelQuantities(WORK_SCALE)
-
-    def book(self, venue: str, symbol: str) -> BookBuilder:
-        """The book of a symbol, made when it is first asked for."""
-        found = self.books.get((venue, symbol))
-        if found is None:
-            found = BookBuilder(
-                chained=venue != SPOT, levels=self.levels, cadence_ns=self.cadence_ns
-            )
-            self.books[venue, symbol] = found
-        return found
-
-    def finish(self) -> list[tuple[str, str, Chunk]]:
-        """(venue, symbol, gap rows) of books that were left without a snapshot."""
-        left = []
-        for (venue, symbol), book in self.books.items():
-            book.finish()
-            if book.gaps:
-                left.append((venue, symbol, gap_chunk(book.gaps)))
-                book.gaps = []
-        return left
 
 
 @dataclass(slots=True)
@@ -123,21 +47,14 @@ class Route:
     rows: Rows | None
 
 
-@dataclass(slots=True)
-class RecordingCounts:
-    """What one file held beside rows: skipped messages, and what its books went through."""
-
-    lines: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-    books: dict[str, BookCounts] = field(default_factory=dict)
-
-
-class RecordingParser:
+class RecordingParser(LineParser):
     """Parses one recording of ``venue``; give it the blocks of the file in order.
 
     ``symbol`` is for REST snapshots, which name none; None when the file has several. With ``sure``
     it stays, else it is given up as soon as another symbol shows up in the file.
     """
+
+    snapshot_word = "REST snapshot"
 
     def __init__(
         self,
@@ -148,55 +65,14 @@ class RecordingParser:
         *,
         sure: bool = False,
     ) -> None:
-        self.venue = venue
+        super().__init__(venue, session, rejects)
         self.symbol = symbol
         self._sure = sure
-        self.session = session
-        self.rejects = rejects
-        self.counts = RecordingCounts()
         self._routes: dict[bytes, Route | None] = {}
-        self._rows: dict[Key, Rows] = {}
         self._partial_slots: dict[Key, int] = {}
-        for (own, name), book in session.books.items():
-            if own == venue:
-                self.counts.books[name] = book.start_file()
 
-    def parse(self, block: bytes) -> list[tuple[Key, Chunk]]:
-        """Rows of one block of whole lines, by kind, symbol and source."""
-        first = self.counts.lines + 1
-        lines = block.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
-        self.counts.lines += len(lines)
-        for number, raw in enumerate(lines, start=first):
-            try:
-                self._line(number, raw)
-            except RejectedError as error:
-                self.rejects.add(number, error.reason, raw)
-            except PrecisionError:
-                self.rejects.add(number, "precision", raw)
-            except msgspec.ValidationError:
-                self.rejects.add(number, "frame", raw)
-            except msgspec.DecodeError:
-                self.rejects.add(number, "json", raw)
-            except (ValueError, RecursionError):
-                # NumberError, and text that is not UTF-8: both say that a value cannot be read.
-                self.rejects.add(number, "number", raw)
-        return self._take_rows(lines, first)
-
-    def _line(self, number: int, raw: bytes) -> None:
-        """One line; raises what :meth:`parse` knows."""
-        head, _, payload = raw.partition(b" ")
-        if not payload:
-            if raw.strip():
-                raise RejectedError("line")
-            return
-        if not head[:1].isdigit():
-            if raw.startswith((b"wss://", b"ws://")):
-                self.counts.skipped["control line"] += 1
-                return
-            raise RejectedError("line")
-        recv_ns = local_time_ns(head)
+    def message(self, payload: bytes, recv_ns: int, number: int) -> None:
+        """See :class:`LineParser`."""
         # `{"stream":"NAME","data":BODY}` is what a combined connection sends, byte for byte.
         if payload[:11] == b'{"stream":"':
             end = payload.find(b'"', 11)
@@ -305,8 +181,7 @@ class RecordingParser:
 
     def _book(self, symbol: str) -> BookBuilder:
         book = self.session.book(self.venue, symbol)
-        if symbol not in self.counts.books:
-            self.counts.books[symbol] = book.counts
+        self._count_book((self.venue, symbol, "book"), book)
         return book
 
     def _partial(self, route: Route, data: Any, recv_ns: int, number: int) -> None:
@@ -330,52 +205,6 @@ class RecordingParser:
         bids = [(prices[p], quantities[q]) for p, q in data.bids]
         asks = [(prices[p], quantities[q]) for p, q in data.asks]
         self._book(self.symbol).add_snapshot(Snapshot(data.lastUpdateId, bids, asks))
-
-    def _take_rows(self, lines: list[bytes], first: int) -> list[tuple[Key, Chunk]]:
-        """Everything gathered since the last call, as chunks."""
-
-        def reject(number: int, reason: str) -> None:
-            # A row of the book may carry the line of an earlier block.
-            raw = lines[number - first] if first <= number < first + len(lines) else b""
-            self.rejects.add(number, reason, raw)
-
-        out: list[tuple[Key, Chunk]] = []
-        for key, rows in self._rows.items():
-            if not rows:
-                continue
-            make = depth_chunks if key[0] == Kind.DEPTH else rows_to_chunks
-            out += [(key, chunk) for chunk in make(key[0], rows, reject)]
-            rows.clear()
-        for (venue, symbol), book in self.session.books.items():
-            if venue != self.venue:
-                continue
-            depth_key = (Kind.DEPTH, symbol, "book")
-            out += [(depth_key, c) for c in depth_chunks(Kind.DEPTH, book.depth, reject)]
-            if book.gaps:
-                out.append(((Kind.GAP, symbol, "book"), gap_chunk(book.gaps)))
-            book.depth, book.gaps = [], []
-        return out
-
-
-def local_time_ns(text: bytes) -> int:
-    """int64 ns UTC of a line's local time: digits (ms, us or ns by their number) or ``seconds.x:``.
-
-    RejectedError when it is neither, or lies outside 2009 to 2100.
-    """
-    if text.isdigit():
-        unit = {19: 1, 16: 1_000, 13: 1_000_000}.get(len(text))
-        if unit is None:
-            raise RejectedError("line")
-        value = int(text) * unit
-    else:
-        whole, _, part = text.removesuffix(b":").partition(b".")
-        digits = part or b"0"
-        if not (whole.isdigit() and digits.isdigit() and len(whole) <= 10 and text.endswith(b":")):
-            raise RejectedError("line")
-        value = int(whole) * 1_000_000_000 + int(digits[:9].ljust(9, b"0"))
-    if not TIME_MIN_NS <= value < TIME_MAX_NS:
-        raise RejectedError("time")
-    return value
 
 
 def _kind_of_stream(name: bytes) -> str:
