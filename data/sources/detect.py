@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import DataError, UsageError
+from data.sources import bybit_frames
 from data.sources.archive_layouts import Layout, recognise
 from data.sources.binance_frames import market_of
+from data.sources.bybit_frames import sent_ns
+from data.sources.lines import local_time_ns
 from data.sources.opening import Member, head
-from data.sources.recording import local_time_ns
 from data.sources.rejects import RejectedError
 
 HEAD_BYTES = 2 << 20
@@ -26,7 +28,7 @@ HEAD_BYTES = 2 << 20
 
 HEAD_LINES = 4_000
 
-VENUES = ("binance-um", "binance-spot")
+VENUES = ("binance-um", "binance-spot", "bybit", "bybit-spot")
 """Venues whose files are understood."""
 
 _RECORDED = re.compile(rb"(?:[0-9]{13}|[0-9]{16}|[0-9]{19}|[0-9]{1,10}\.[0-9]+:) \{")
@@ -39,8 +41,15 @@ _NAMES = (
     re.compile(r"(?P<s>[A-Z0-9]{5,20})_\d{4}-\d{2}-\d{2}[_.]"),
 )
 _NO_SYMBOLS = frozenset({"trades", "aggtrades", "klines", "bookticker", "depth", "quotes"})
-_UM_WORDS = frozenset({"binance-um", "um", "usdm", "usdm-futures"})
-_SPOT_WORDS = frozenset({"binance-spot", "spot"})
+_WORDS: dict[str, frozenset[str]] = {
+    "binance-um": frozenset({"binance-um", "um", "usdm", "usdm-futures"}),
+    "binance-spot": frozenset({"binance-spot", "spot"}),
+}
+_BYBIT_WORDS: dict[str, frozenset[str]] = {
+    bybit_frames.LINEAR: frozenset({"bybit", "linear", "inverse"}),
+    bybit_frames.SPOT: frozenset({"bybit-spot", "spot"}),
+}
+"""Words of names and folders that tell the venue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,8 @@ class Found:
 
     ``layout`` is None for a recording. ``symbol`` is empty for a recording of several symbols.
     ``origin`` says, in words, what the venue and the symbol were taken from. ``first_ns`` is the
-    first local time of a recording, 0 for CSV.
+    first local time of a recording, 0 for CSV. ``stamped`` is False where messages stand without a
+    local time.
     """
 
     member: Member
@@ -60,6 +70,7 @@ class Found:
     layout: Layout | None = None
     has_header: bool = False
     first_ns: int = 0
+    stamped: bool = True
 
     def line(self) -> str:
         """One line for a person."""
@@ -81,6 +92,8 @@ def detect(member: Member, venue: str | None, symbol: str | None) -> Found:
     filled = [line for line in lines if line.strip()]
     if any(_RECORDED.match(line) for line in filled[:50]):
         return _recording(member, filled, venue, symbol)
+    if any(bybit_frames.is_message(line) for line in filled[:20]):
+        return _bybit(member, [(line, b"") for line in filled], venue, symbol)
     for line in filled[:20]:
         try:
             found = recognise(line.decode("utf-8", "replace"))
@@ -114,10 +127,14 @@ def _recording(member: Member, lines: list[bytes], venue: str | None, symbol: st
         symbols.update([seen_symbol] if seen_symbol else [])
         venues.update([seen_venue] if seen_venue else [])
     if not symbols and not venues:
+        parted = [(line.partition(b" ")[2], line.partition(b" ")[0]) for line in lines]
+        if any(bybit_frames.is_message(payload) for payload, _ in parted):
+            controls = [(line, b"") for line in lines if _CONTROL.match(line)]
+            return _bybit(member, controls + parted, venue, symbol)
         raise DataError(
             "a websocket recording, but none of its messages is known",
             where=str(member.path),
-            why="no Binance stream among its first lines",
+            why="no Binance stream and no Bybit topic among its first lines",
             do="recordings of other venues cannot be imported yet",
         )
     by_content = venues.most_common(1)[0][0] if venues else ""
@@ -125,6 +142,37 @@ def _recording(member: Member, lines: list[bytes], venue: str | None, symbol: st
     name, symbol_origin = _recorded_symbol(member, symbol, symbols)
     origins = sorted({origin, symbol_origin} - {""})
     return Found(member, "websocket recording", chosen, name, ", ".join(origins), first_ns=first_ns)
+
+
+def _bybit(
+    member: Member, lines: list[tuple[bytes, bytes]], venue: str | None, symbol: str | None
+) -> Found:
+    """A recording of Bybit topics, or its archive of books; ``lines`` are (message, local time)."""
+    symbols: Counter[str] = Counter()
+    venues: Counter[str] = Counter()
+    first_ns = 0
+    stamped = False
+    for payload, local in lines:
+        seen_symbol, seen_venue = bybit_frames.market_of(payload)
+        seen_venue = seen_venue or bybit_frames.venue_of_control(payload)
+        symbols.update([seen_symbol] if seen_symbol else [])
+        venues.update([seen_venue] if seen_venue else [])
+        if not seen_symbol:
+            continue
+        stamped = stamped or bool(local)
+        try:
+            first_ns = first_ns or (local_time_ns(local) if local else sent_ns(payload))
+        except RejectedError:
+            continue
+    by_content = venues.most_common(1)[0][0] if venues else ""
+    if venue and not venue.startswith("bybit"):
+        by_content = by_content or "bybit or bybit-spot"
+    by_name = venue_hint(member, _BYBIT_WORDS)
+    chosen, origin = _choose_venue(member, venue, by_content, firm=True, by_name=by_name)
+    name, symbol_origin = _recorded_symbol(member, symbol, symbols)
+    origins = ", ".join(sorted({origin, symbol_origin} - {""}))
+    what = "websocket recording" if stamped else "archive of books"
+    return Found(member, f"Bybit {what}", chosen, name, origins, first_ns=first_ns, stamped=stamped)
 
 
 def _recorded_symbol(member: Member, flag: str | None, seen: Counter[str]) -> tuple[str, str]:
@@ -170,13 +218,14 @@ def _archive(
 
 
 def _choose_venue(
-    member: Member, flag: str | None, by_content: str, *, firm: bool
+    member: Member, flag: str | None, by_content: str, *, firm: bool, by_name: str | None = None
 ) -> tuple[str, str]:
     """(venue, where it is known from). ``firm``: the content alone settles it.
 
-    A CSV layout is a habit of a market and no proof; there the flag wins.
+    A CSV layout is a habit of a market and no proof; there the flag wins. ``by_name`` is the venue
+    that the name tells, looked up here where it is None.
     """
-    by_name = venue_hint(member)
+    by_name = venue_hint(member) if by_name is None else by_name
     if flag:
         if firm and by_content and by_content != flag:
             raise UsageError(
@@ -227,13 +276,16 @@ def symbol_hint(member: Member) -> str:
     return ""
 
 
-def venue_hint(member: Member) -> str:
-    """The venue that the name or the nearest telling folder carries; empty where none does."""
+def venue_hint(member: Member, words: dict[str, frozenset[str]] = _WORDS) -> str:
+    """The venue that the name or the nearest telling folder carries; empty where none does.
+
+    ``words`` are those that tell each venue.
+    """
     for part in (Path(member.entry).name, *reversed(member.path.parts)):
-        words = {part.lower(), *re.split(r"[_.]", part.lower())}
-        um, spot = bool(words & _UM_WORDS), bool(words & _SPOT_WORDS)
-        if um != spot:
-            return "binance-um" if um else "binance-spot"
+        seen = {part.lower(), *re.split(r"[_.]", part.lower())}
+        venues = [venue for venue, telling in words.items() if seen & telling]
+        if len(venues) == 1:
+            return venues[0]
     return ""
 
 
@@ -241,7 +293,7 @@ def check_flags(venue: str | None, symbol: str | None) -> None:
     """UsageError for a venue that is not known or a symbol that cannot be one."""
     if venue is not None and venue not in VENUES:
         raise UsageError(f"--venue {venue} is not known", do=f"use one of: {', '.join(VENUES)}")
-    if symbol is not None and not re.fullmatch(r"[A-Z0-9_]{2,30}", symbol):
+    if symbol is not None and not re.fullmatch(r"[A-Z0-9][A-Z0-9_-]{1,29}", symbol):
         raise UsageError(
             f"--symbol {symbol} is no symbol", do="use capital letters and digits, e.g. BTCUSDT"
         )

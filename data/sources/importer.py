@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from data.errors import ConfigError, DataError
 from data.events import DEPTH_LEVELS_MAX, Kind
 from data.sources.archive_csv import ArchiveParser
+from data.sources.bybit import BybitParser
 from data.sources.detect import Found, check_flags, detect
 from data.sources.import_report import FileReport, ImportReport
 from data.sources.inlet import Inlet
@@ -191,9 +192,12 @@ class _Import:
     def _read_recording(
         self, found: Found, report: FileReport, rejects: Rejects, sure: bool
     ) -> None:
-        parser = RecordingParser(
-            found.venue, found.symbol or None, self._session, rejects, sure=sure
-        )
+        parser: LineParser
+        if found.venue.startswith("bybit"):
+            parser = BybitParser(found.venue, self._session, rejects, stamped=found.stamped)
+        else:
+            symbol = found.symbol or None
+            parser = RecordingParser(found.venue, symbol, self._session, rejects, sure=sure)
         reader = Reader(found.member)
         for block in reader.blocks():
             for (kind, symbol, source), chunk in parser.parse(block):

@@ -258,7 +258,8 @@ def _ids(span: _Span) -> str:
 def _split_instant(chunks: list[Chunk]) -> tuple[list[Chunk], list[Chunk]]:
     """(what may be merged now, the rows without ids of the last instant, which may go on)."""
     last_ns = int(chunks[-1].array("ts_ns")[-1]) if chunks else 0
-    ready, rest = list(chunks), []
+    ready = list(chunks)
+    rest: list[Chunk] = []
     while ready and int(ready[-1].array("ts_ns")[-1]) == last_ns:
         chunk = ready.pop()
         again = (chunk.array("ts_ns") == last_ns) & (chunk.array("id") == 0)

@@ -26,6 +26,7 @@ REASONS: dict[str, str] = {
     "price": "a price is not positive",
     "qty": "a quantity is not positive",
     "side": "the aggressor's side cannot be read",
+    "tick": "the tick direction cannot be read",
     "id": "a negative id",
     "tombstone": "a cancelled duplicate that the venue left in place (first id -1)",
     "not_market": "a print that is no market trade (insurance fund, ADL, NA)",
