@@ -22,12 +22,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli import output
+from cli.complete import comma_words, with_words
 from cli.keys import SHARED
 from cli.progress import Progress
 from data import errors
 from data.times import format_utc, parse_utc
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from data.log import LogStore
 
 EXIT_MEANING: dict[int, str] = {
@@ -85,6 +88,14 @@ class KindsType(click.ParamType):
                 hint = f"did you mean {near[0]}?" if near else f"the kinds are {', '.join(known)}"
                 self.fail(f"there is no kind {name!r}; {hint}", param, ctx)
         return names
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The kinds that may follow the last comma."""
+        from data.enums import Kind
+
+        return comma_words([kind.name.lower() for kind in Kind], incomplete)
 
 
 KINDS = KindsType()
@@ -188,6 +199,7 @@ class Command(click.Command):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        with_words(self.params)
         self.examples = tuple(examples)
         self.tolerant = tolerant
         config = () if tolerant else (errors.EXIT_CONFIG,)

@@ -107,7 +107,9 @@ def schema() -> dict[str, Any]:
         target = groups.setdefault(group, {}) if dot else out
         target[name] = _param_schema(param)
     for group, properties in groups.items():
-        out[group] = {"type": "object", "properties": properties, "additionalProperties": False}
+        table = {"type": "object", "properties": properties, "additionalProperties": False}
+        # A strategy may call a parameter as a group is called: then "book.stale" in quotes.
+        out[group] = {"anyOf": [out[group], table]} if group in out else table
     # A strategy in a file of the user's own may have parameters that are not known here.
     return {"type": "object", "properties": out}
 
@@ -126,4 +128,4 @@ def _param_schema(param: Param) -> dict[str, Any]:
                       {"type": "string"}],
             **facts,
         }  # fmt: skip
-    return {"type": ["string", "integer"], **facts}
+    return {"anyOf": [{"type": "string"}, {"const": 0}], **facts}

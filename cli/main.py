@@ -42,6 +42,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "synth": ("cli.synth", "Write a synthetic market with known patterns."),
     "doctor": ("cli.doctor", "Look at machine, settings, log and network; say what to mend."),
     "strategy": ("cli.strategy", "List strategies, show one, or start a new one."),
+    "config": ("cli.config", "Show and check the settings: show, check, schema."),
+    "completion": ("cli.completion", "Print the script that completes ofs in a shell."),
     "bench": ("cli.bench", "Measure this machine: decode, fold and step."),
 }
 """Every command: its module and its one line of help."""

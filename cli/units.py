@@ -28,7 +28,7 @@ class UnitType(click.ParamType):
     def __init__(self, name: str, parse: Callable[[str], float], bare: str = "") -> None:
         self.name = name
         self._parse = parse
-        self._bare = bare
+        self.bare = bare
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -37,7 +37,7 @@ class UnitType(click.ParamType):
         if isinstance(value, (int, float)):
             return value
         try:
-            return self._parse(value + self._bare if _BARE.fullmatch(value.strip()) else value)
+            return self._parse(value + self.bare if _BARE.fullmatch(value.strip()) else value)
         except ValueError as error:
             self.fail(f"{value!r} is no {self.name.lower()}: {error}", param, ctx)
 

@@ -18,7 +18,8 @@ import click
 
 from cli.keys import Key
 
-_NUMBERS = (click.types.IntParamType, click.types.FloatParamType)
+NUMBERS = (click.types.IntParamType, click.types.FloatParamType)
+"""Types of options that take a number."""
 
 
 class MisfitError(ValueError):
@@ -87,7 +88,7 @@ def _word(option: click.Option, value: Any) -> str:
             return ",".join(value)
         raise MisfitError("one value is asked for, not a list", fits(option))
     number = isinstance(value, (int, Decimal))
-    if isinstance(option.type, _NUMBERS):
+    if isinstance(option.type, NUMBERS):
         if not number:
             raise MisfitError(f"{show(value)} is text", f"{fits(option)}, without quotes")
         return str(value)
@@ -112,7 +113,7 @@ def fits(option: click.Option) -> str:
     if isinstance(kind, click.Choice):
         return "one of " + ", ".join(str(choice) for choice in kind.choices)
     text = "a time such as 2024-08-08" if kind.name == "TIME" else "text"
-    if isinstance(kind, _NUMBERS):
+    if isinstance(kind, NUMBERS):
         text = "a whole number" if isinstance(kind, click.types.IntParamType) else "a number"
     if isinstance(kind, (click.IntRange, click.FloatRange)):
         low = "" if kind.min is None else f" {'above' if kind.min_open else 'from'} {kind.min:g}"

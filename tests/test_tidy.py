@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import shlex
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -15,6 +14,7 @@ import click
 from cli.common import Command
 from cli.lazy import LazyGroup
 from cli.main import ofs
+from tests.cli.run import words_of
 
 ROOT = Path(__file__).parents[1]
 FLOORS = {"cli": 4.0, "strategies": 3.0, "engine": 2.0, "replays": 1.5, "data": 1.0}
@@ -264,7 +264,7 @@ def test_every_command_has_help_and_two_examples_that_parse() -> None:
 
 def example_error(line: str, command: Command, example: str) -> str:
     """Why ``example`` cannot be a command line of ``command``; empty where it can."""
-    words = shlex.split(example, comments=True)
+    words, _ = words_of(example)
     own = line.split()
     if words[: len(own)] != own:
         return f"does not begin with {line!r}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -36,6 +37,19 @@ def environment(home: Path, **extra: str) -> dict[str, str]:
     # What was compiled once serves every test: the cache is keyed by the sources.
     cache = {"OFS_CACHE": os.environ.get("OFS_CACHE") or user_cache_dir("ofs", appauthor=False)}
     return {**clean, **paths, **cache, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **extra}
+
+
+def words_of(line: str) -> tuple[list[str], str]:
+    """The words of an example and the file behind its ``>``; empty where it has none.
+
+    A value in front (``OFS_X=1 ofs ...``), pipes and the like are not understood.
+    """
+    words = shlex.split(line, comments=True)
+    if ">" not in words:
+        return words, ""
+    at = words.index(">")
+    assert len(words) == at + 2, line
+    return words[:at], words[-1]
 
 
 def command(*words: str) -> list[str]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import re
-import shlex
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from data.venue.archive import serve
-from tests.cli.run import ROOT, ofs
+from tests.cli.run import ROOT, ofs, words_of
 
 BLOCKS = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 MAY_FIND = ("ofs log check", "ofs log gaps")
@@ -43,8 +42,10 @@ def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
     archive(tmp_path)
     with serve() as server:
         for line in readme_commands():
-            words = shlex.split(line)[1:]
-            result = ofs(*words, home=tmp_path, OFS_FETCH_ENDPOINT=server.url)
+            words, out = words_of(line)
+            result = ofs(*words[1:], home=tmp_path, OFS_FETCH_ENDPOINT=server.url)
+            if out:
+                (tmp_path / out).write_text(result.out, encoding="utf-8")
             allowed = (0, 1) if line.startswith(MAY_FIND) else (0,)
             assert result.code in allowed, f"{line}\n{result.out}\n{result.err}"
             assert "Traceback" not in result.err, line

@@ -1,0 +1,150 @@
+"""Words that the shell completes: venues, symbols, kinds, runs, strategies.
+
+Owns the click types whose values can be listed, and where the lists come from. What must hold: a
+press of the tab key lists folders and opens no file of the log, imports nothing heavy, and never
+fails: where a list cannot be had, there are no words.
+
+It refuses to know whether a completed word is right; the command checks that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+VENUES = ("binance-um", "binance-spot", "bybit", "synthetic")
+"""Venues whose files can be read, completed before the log holds anything of them."""
+
+
+class WordType(click.types.StringParamType):
+    """Text whose values ``words`` can list for a context."""
+
+    def __init__(self, name: str, words: Callable[[click.Context], Iterable[str]]) -> None:
+        self.name = name
+        self._words = words
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The words that begin with ``incomplete``, whatever their case."""
+        from click.shell_completion import CompletionItem
+
+        found = sorted(set(self._words(ctx)))
+        return [CompletionItem(w) for w in found if w.lower().startswith(incomplete.lower())]
+
+
+class StrategyType(WordType):
+    """Name of a strategy, or ``path.py:NAME``."""
+
+    def anchor(self, word: str, folder: Path) -> str:
+        """A path in a file of settings is relative to the folder of that file."""
+        return str(folder / Path(word).expanduser()) if ".py" in word else word
+
+
+def _series(ctx: click.Context) -> Iterable[tuple[str, str]]:
+    """(venue, symbol) of every series of the log, by the names of its folders alone."""
+    root = _folder(ctx, "log")
+    places = root.glob("kind=*/venue=*/symbol=*") if root is not None else ()
+    for place in places:
+        yield place.parent.name.partition("=")[2], place.name.partition("=")[2]
+
+
+def _venues(ctx: click.Context) -> Iterable[str]:
+    yield from VENUES
+    yield from (venue for venue, _ in _series(ctx))
+
+
+def _symbols(ctx: click.Context) -> Iterable[str]:
+    wanted = str(ctx.params.get("venue") or "").lower()
+    return (symbol for venue, symbol in _series(ctx) if wanted in ("", venue))
+
+
+def _runs(ctx: click.Context) -> Iterable[str]:
+    yield "last"
+    root = _folder(ctx, "runs")
+    if root is not None:
+        yield from (path.parent.name for path in root.glob("[!._]*/manifest.json"))
+
+
+def _strategies(_ctx: click.Context) -> Iterable[str]:
+    """Names of the modules of the package; importing it would load the engine."""
+    folder = Path(__file__).parents[1] / "strategies"
+    return (path.stem for path in folder.glob("[!_]*.py"))
+
+
+def _replays(_ctx: click.Context) -> Iterable[str]:
+    folder = Path(__file__).parents[1] / "replays"
+    return (path.parent.name for path in folder.glob("*/replay.json"))
+
+
+def _folder(ctx: click.Context, name: str) -> Path | None:
+    """The log or the folder of runs that the unfinished command line means; None elsewhere."""
+    from cli.common import data_folder
+    from cli.keys import shared_keys
+    from cli.settings import config_flag, read, root_of
+    from data.errors import OfsError
+
+    at: click.Context | None = ctx
+    while at is not None:
+        if at.params.get(name):
+            return _local(str(at.params[name]))
+        at = at.parent
+    try:
+        root = root_of(ctx)
+        given = read(root, config_flag(ctx)).find(shared_keys(root)[name])
+    except OfsError:
+        given = None  # a mistake in a file is told by the command, not by the tab key
+    return _local(str(given.value)) if given is not None else data_folder() / name
+
+
+def _local(text: str) -> Path | None:
+    """The folder; None for a URI, where listing takes a network."""
+    return None if "://" in text else Path(os.path.expanduser(text))  # noqa: PTH111  may be "~"
+
+
+VENUE = WordType("VENUE", _venues)
+"""A venue of the log, or one whose files can be read."""
+
+SYMBOL = WordType("SYMBOL", _symbols)
+"""A symbol of the log; of ``--venue`` where it stands before."""
+
+RUN = WordType("RUN", _runs)
+"""The id of a run, or ``last``."""
+
+REPLAY = WordType("REPLAY", _replays)
+"""A replay that comes with ofs."""
+
+STRATEGY = StrategyType("STRATEGY", _strategies)
+"""A strategy of the package, or ``path.py:NAME``."""
+
+WORDS: dict[str, WordType] = {
+    "venue": VENUE, "symbol": SYMBOL, "run": RUN, "strategy": STRATEGY, "replay": REPLAY,
+}  # fmt: skip
+"""The types of parameters that are called so and are plain text otherwise."""
+
+
+def with_words(params: Iterable[click.Parameter]) -> None:
+    """Give plain parameters called as in :data:`WORDS` their type."""
+    for param in params:
+        if param.type is click.STRING and param.name in WORDS:
+            param.type = WORDS[param.name]
+
+
+def comma_words(words: Iterable[str], incomplete: str) -> list[Any]:
+    """Completions of the last of several words with commas between them."""
+    from click.shell_completion import CompletionItem
+
+    head, comma, tail = incomplete.rpartition(",")
+    had = set(head.split(","))
+    return [
+        CompletionItem(f"{head}{comma}{word}")
+        for word in words
+        if word.startswith(tail) and word not in had
+    ]
