@@ -78,21 +78,26 @@ def join(old: Rows | None, new: Rows) -> Joined:
     rows = concat([old, new]) if old is not None else new
     n_old = rows.n - new.n
     is_new = np.arange(rows.n) >= n_old
-    if rows.kind == Kind.TRADE:
-        keep, conflicts = _join_trades(rows, is_new)
-    elif rows.kind == Kind.BAR:
-        keep, conflicts = _join_bars(rows, is_new)
-    elif rows.kind == Kind.LIQUIDATION:
-        keep, conflicts = _join_counted(rows, is_new, np.arange(rows.n), _TRADED), 0
-    elif rows.kind == Kind.QUOTE:
-        keep, conflicts = _join_quotes(rows, is_new), 0
-    else:
-        keep, conflicts = _join_equal(rows, is_new), 0
+    keep, conflicts = keep_mask(rows, is_new)
     added = int(keep.sum()) - n_old
     changed = bool((keep != ~is_new).any())
     replaced = conflicts if rows.kind == Kind.BAR else 0
     result = MergeResult(added, new.n - added - replaced, conflicts)
     return Joined(_ordered(rows, keep), result, changed)
+
+
+def keep_mask(rows: Rows, is_new: np.ndarray) -> tuple[np.ndarray, int]:
+    """Which ``rows`` stay (bool[n]) when those of the mask ``is_new`` join the others, and how
+    many are in conflict (see :class:`MergeResult`)."""
+    if rows.kind == Kind.TRADE:
+        return _join_trades(rows, is_new)
+    if rows.kind == Kind.BAR:
+        return _join_bars(rows, is_new)
+    if rows.kind == Kind.LIQUIDATION:
+        return _join_counted(rows, is_new, np.arange(rows.n), _TRADED), 0
+    if rows.kind == Kind.QUOTE:
+        return _join_quotes(rows, is_new), 0
+    return _join_equal(rows, is_new), 0
 
 
 def same_trades(a: Rows, b: Rows) -> tuple[np.ndarray, np.ndarray]:

@@ -49,6 +49,8 @@ _COMMON_SINCE_START = frozenset({"ts_ns"})
 """Columns without which a file of any version makes no sense."""
 
 
+_COMPACTED = "ofs.compacted_from"
+
 _RESTORE = (
     "restore the file from a copy, or delete it and import its source again; "
     "the rest of the log stays readable"
@@ -62,13 +64,17 @@ def group_rows(kind: Kind) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the key-value metadata of a file says of it."""
+    """What the key-value metadata of a file says of it.
+
+    ``compacted_from`` names, by :func:`short_hash`, the files whose rows a compaction put here.
+    """
 
     schema: int
     kind: Kind
     venue: str
     symbol: str
     scales: Scales
+    compacted_from: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -78,6 +84,11 @@ def corrupt_file(where: str, do: str = "") -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException, ValueError, KeyError, OverflowError, MemoryError) as error:
         raise damaged(where, str(error).split("\n")[0], do or _RESTORE) from error
+
+
+def short_hash(sha256: str) -> str:
+    """The half of a file's sha256 (hex) by which a compacted file names it: 128 bits."""
+    return sha256[:32]
 
 
 def damaged(where: str, why: str, do: str = _RESTORE) -> CorruptFileError:
@@ -115,11 +126,19 @@ def rows_of(kind: Kind, decoded: pa.Table, columns: Sequence[str]) -> Rows:
 class FileWriter:
     """Writes one file of ``total`` rows, row group by row group, to a pyarrow stream ``sink``.
 
-    Use it as a context manager: leaving it without an error writes the footer.
+    Use it as a context manager: leaving it without an error writes the footer. ``compacted_from``
+    goes into the file's :class:`Header`.
     """
 
     def __init__(
-        self, sink: Any, kind: Kind, venue: str, symbol: str, scales: Scales, total: int
+        self,
+        sink: Any,
+        kind: Kind,
+        venue: str,
+        symbol: str,
+        scales: Scales,
+        total: int,
+        compacted_from: Sequence[str] = (),
     ) -> None:
         table = EVENTS[kind]
         sparse = total < SPARSE_ROWS
@@ -138,7 +157,10 @@ class FileWriter:
             write_statistics=True,
             store_schema=False,
         )
-        self._writer.add_key_value_metadata(file_metadata(kind, venue, symbol, scales))
+        facts = file_metadata(kind, venue, symbol, scales)
+        if compacted_from:
+            facts[_COMPACTED] = " ".join(compacted_from)
+        self._writer.add_key_value_metadata(facts)
 
     def write(self, rows: Rows) -> None:
         """Append ``rows`` as one row group."""
@@ -285,6 +307,7 @@ def _header(metadata: Mapping[bytes, bytes], where: str) -> Header:
             facts["ofs.venue"],
             facts["ofs.symbol"],
             Scales(int(facts["ofs.price_scale"]), int(facts["ofs.qty_scale"])),
+            tuple(facts.get(_COMPACTED, "").split()),
         )
     except (KeyError, ValueError) as error:
         raise damaged(where, f"it is no file of an ofs log ({error})") from error

@@ -76,7 +76,10 @@ def roll_forward(storage: Storage) -> bool:
         storage.remove(path)
     touched = [path for _, path in journal.moves] + list(journal.removes)
     for folder in sorted({path.rpartition("/")[0] for path in touched}):
-        storage.sync_dir(folder)
+        if storage.folder_exists(folder):  # not where it was empty, and its writer died after that
+            storage.sync_dir(folder)
+    for folder in sorted({path.rpartition("/")[0] for path in journal.removes}):
+        storage.remove_empty(folder)
     storage.remove(JOURNAL)
     storage.sync_dir("")
     discard_garbage(storage)

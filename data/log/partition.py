@@ -11,7 +11,7 @@ It refuses to know about commits, locks and other partitions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,7 +34,7 @@ from data.log.files import (
 from data.log.order import arrival
 from data.log.storage import Storage
 
-_WHOLE = frozenset({Kind.BAR, Kind.GAP})
+WHOLE = frozenset({Kind.BAR, Kind.GAP})
 """Kinds whose identity is not tied to arrival: all of a partition is looked at (it is small)."""
 
 
@@ -180,32 +180,20 @@ class Partition:
         sink = self._storage.open_output(path)
         series = place.kind, place.venue, place.symbol
         with FileWriter(sink, *series, self.scales, total) as writer:
-            for rows in self._groups():
+            for rows in regroup(self._all_rows(), group_rows(place.kind)):
                 writer.write(rows)
                 builder.add(rows)
         return builder, total
 
-    def _groups(self) -> Iterator[Rows]:
-        """The rows in pieces of exactly the size of a row group (the last may be smaller)."""
-        size = group_rows(self.place.kind)
-        waiting: list[Rows] = []
-        count = 0
+    def _all_rows(self) -> Iterator[Rows]:
         for segment in self._segments:
             rows = self._load([segment], self.scales)
-            if rows is None:
-                continue
-            waiting.append(rows)
-            count += rows.n
-            while count >= size:
-                joined = concat(waiting)
-                yield joined.slice(0, size)
-                waiting, count = [joined.slice(size, joined.n)], joined.n - size
-        if count:
-            yield concat(waiting)
+            if rows is not None:
+                yield rows
 
     def _touched(self, new: Segment) -> tuple[int, int]:
         """Range of segments that the new rows touch; empty, at the right place, where none."""
-        if self.place.kind in _WHOLE:
+        if self.place.kind in WHOLE:
             return 0, len(self._segments)
         by_id = self.place.kind == Kind.TRADE
         hit = [i for i, s in enumerate(self._segments) if s.touches(new, by_id)]
@@ -254,6 +242,31 @@ class Partition:
                 return rows_of(self.place.kind, pa.Table.from_batches([record]), names)
 
         return load
+
+
+def regroup(parts: Iterable[Rows], size: int) -> Iterator[Rows]:
+    """The rows of ``parts`` in pieces of exactly ``size`` rows (the last may be smaller)."""
+    waiting: list[Rows] = []
+    count = 0
+    for rows in parts:
+        waiting.append(rows)
+        count += rows.n
+        while count >= size:
+            joined = concat(waiting)
+            yield joined.slice(0, size)
+            waiting, count = [joined.slice(size, joined.n)], joined.n - size
+    if count:
+        yield concat(waiting)
+
+
+def of_entries(entries: Sequence[Entry]) -> Segment:
+    """The bounds of all rows of some files, as one segment that cannot be loaded."""
+    keys = min(e.min_key_ns for e in entries), max(e.max_key_ns for e in entries)
+    known = [e for e in entries if e.max_id]
+    ids = min((e.min_id for e in known), default=0), max((e.max_id for e in known), default=0)
+    times = min(e.min_ts_ns for e in entries), max(e.max_ts_ns for e in entries)
+    rows = sum(e.rows for e in entries)
+    return Segment(rows, *keys, *ids, *times, entries[0].scales, _nothing)
 
 
 def _nothing() -> Rows:

@@ -66,6 +66,10 @@ class Storage:
             return True
         return self._base.get_file_info(self._root).type == pafs.FileType.Directory
 
+    def folder_exists(self, path: str) -> bool:
+        """True when the folder is there (an object store has none: False; the root: True)."""
+        return not path or self.fs.get_file_info(path).type == pafs.FileType.Directory
+
     def make_root(self) -> None:
         """Make the root folder and its parents."""
         self._base.create_dir(self._root, recursive=True)
@@ -128,6 +132,18 @@ class Storage:
         """Remove a folder and all in it; nothing where it is missing."""
         with suppress(FileNotFoundError):
             self.fs.delete_dir(path)
+
+    def remove_empty(self, path: str) -> None:
+        """Remove a folder, and then its parents below the root, as far as they are empty.
+
+        On an object store there are no folders, and nothing is done.
+        """
+        while self.local is not None and path:
+            try:
+                (self.local / path).rmdir()
+            except OSError:
+                return  # it holds something, or is gone: either way there is nothing to do
+            path = _parent(path)
 
     def sync(self, path: str) -> None:
         """fsync a file (a local disk; elsewhere a finished upload is durable)."""

@@ -18,6 +18,7 @@ import numpy as np
 
 from data.errors import CorruptFileError, DataError
 from data.events import EVENTS, Kind, Scales
+from data.ids import ordinals
 from data.log.columns import Rows, concat, list_columns, offsets_name
 from data.log.entry import Entry
 from data.log.files import FileReader, group_rows
@@ -174,7 +175,7 @@ class Lane:
         if self._ranks is None:
             return Block(wanted, key, rows["seq"])
         file = np.full(rows.n, self._ranks[entry.path], np.int64)
-        return Block(wanted, key, rows["seq"], rows["id"], due, file)
+        return Block(wanted, key, rows["seq"], ordinals(rows["id"]), due, file)
 
 
 class Lanes:

@@ -1,4 +1,4 @@
-"""A change to the log that happens whole or not at all: what an import adds, staged and committed.
+"""A change to the log that happens whole or not at all: staged, then committed.
 
 Owns :class:`Transaction`: which partitions change, the staged files, and the new catalogue. What
 must hold: nothing outside the staging folder is touched before the journal stands (see
@@ -10,7 +10,7 @@ It refuses to know what rows mean.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -29,7 +29,11 @@ REJECTS = "rejects"
 
 
 class Transaction:
-    """Collects what an import adds; made by :meth:`data.log.LogStore.transaction`."""
+    """Collects what changes; made by :meth:`data.log.LogStore.transaction`.
+
+    An import merges rows and attaches side files, a compaction replaces files, retention removes
+    them.
+    """
 
     def __init__(self, storage: Storage, catalogue: Catalogue) -> None:
         self._storage = storage
@@ -39,6 +43,8 @@ class Transaction:
         self._partitions: dict[Place, Partition] = {}
         self._series: dict[tuple[Kind, str, str], dict[str, list[Entry]]] = {}
         self._attached: dict[str, str] = {}
+        self._replaced: list[tuple[str, Entry, list[str]]] = []
+        self._removed: list[str] = []
 
     def merge(
         self,
@@ -74,18 +80,47 @@ class Transaction:
         path = "/".join([REJECTS, *parts])
         if self._storage.fact(path) is not None and self._storage.read_bytes(path) == content:
             return
-        staged = self._staged("rejects")
+        staged = self.staged("rejects")
         self._storage.write_bytes(staged, content)
         self._attached[path] = staged
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The log as it was when this transaction got the lock."""
+        return self._catalogue
+
+    def staged(self, suffix: str) -> str:
+        """A fresh path in the staging folder; what is written there goes if it is not committed."""
+        self._files += 1
+        return f"{self._folder}/{self._files:06d}.{suffix}"
+
+    def replace(
+        self, place: Place, staged: str, builder: EntryBuilder, scales: Scales, old: Sequence[Entry]
+    ) -> Entry:
+        """Let the ``staged`` file, whose rows ``builder`` saw, stand for the files ``old`` of
+        ``place``; its entry. Rows of a place cannot be merged and replaced at once."""
+        assert place not in self._partitions
+        entry = self._entry(place, staged, builder, scales)
+        self._replaced.append((staged, entry, [e.path for e in old if e.path != place.path]))
+        return entry
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Remove files of the log, side files too, when this commits."""
+        self._removed += paths
 
     def commit(self) -> list[str]:
         """Make the changes durable and visible; paths of the files that were written."""
         moves, new, gone = self._stage_partitions()
         moves += [(staged, path) for path, staged in self._attached.items()]
+        for staged, entry, others in self._replaced:
+            moves.append((staged, entry.path))
+            new.append(entry)
+            gone += others
+        gone += self._removed
         if not moves and not gone:
             self.discard()
             return []
-        catalogue = self._staged("parquet")
+        catalogue = self.staged("parquet")
         self._storage.write_bytes(catalogue, to_bytes(self._catalogue.replaced(new, gone)))
         moves.append((catalogue, CATALOGUE))
         publish(self._storage, Journal(self._folder, moves, gone))
@@ -95,10 +130,6 @@ class Transaction:
     def discard(self) -> None:
         """Drop everything that was staged (there is one writer, so all of it is its own)."""
         self._storage.remove_tree(STAGING)
-
-    def _staged(self, suffix: str) -> str:
-        self._files += 1
-        return f"{self._folder}/{self._files:06d}.{suffix}"
 
     def _merge_day(self, place: Place, rows: Rows, scales: Scales) -> MergeResult:
         if place.kind != Kind.TRADE or not rows["id"].any():
@@ -151,7 +182,7 @@ class Transaction:
                 if broken.place == place:
                     raise damaged(self._storage.name(broken.path), broken.why)
             found = Partition(
-                self._storage, place, self._entries(place), lambda: self._staged("arrow")
+                self._storage, place, self._entries(place), lambda: self.staged("arrow")
             )
             self._partitions[place] = found
         return found
@@ -164,22 +195,21 @@ class Transaction:
         for place, partition in self._partitions.items():
             if not partition.changed:
                 continue
-            staged = self._staged("parquet")
+            staged = self.staged("parquet")
             builder, rows = partition.write(staged)
             if rows:
-                new.append(self._seal(partition, staged, builder))
+                assert partition.scales is not None
+                new.append(self._entry(place, staged, builder, partition.scales))
                 moves.append((staged, place.path))
             gone += [e.path for e in partition.entries if not rows or e.path != place.path]
         return moves, new, gone
 
-    def _seal(self, partition: Partition, staged: str, builder: EntryBuilder) -> Entry:
+    def _entry(self, place: Place, staged: str, builder: EntryBuilder, scales: Scales) -> Entry:
         self._storage.sync(staged)
         fact = self._storage.fact(staged)
         assert fact is not None
-        assert partition.scales is not None
         digest = self._storage.sha256(staged)
-        path = partition.place.path
-        return builder.entry(path, fact.size, digest, partition.scales, SCHEMA_VERSION)
+        return builder.entry(place.path, fact.size, digest, scales, SCHEMA_VERSION)
 
 
 def _by_date(rows: Rows) -> list[tuple[str, Rows]]:
