@@ -87,8 +87,7 @@ class MappingParser:
         columns, scales = _BUILD[m.kind](self, rows)
         columns = self._whole(columns, ts_ns, len(fields))
         for reason, mask in problems(m.kind, _scalars(columns), SINCE_NS):
-            if reason != "side":  # a file without sides is one whose sides are not known
-                rows.reject(mask, reason)
+            rows.reject(mask, reason)
         self._tell_rejects(rows, odd)
         chunk = Chunk(m.kind, columns, scales, fields.lines)
         return self._by_symbol(rows, chunk)
@@ -272,7 +271,7 @@ class MappingParser:
             there = np.logical_and.accumulate((price > 0) & (qty > 0), axis=1)
             rows.reject(((price != 0) & (qty != 0) & ~there).any(axis=1), "levels")
             worse = (np.diff(price, axis=1) * sign > 0) | ~there[:, 1:]
-            rows.reject((~worse).any(axis=1), "levels")
+            rows.reject(np.asarray(~worse.all(axis=1)), "levels")
             offsets = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int64)
             own[f"{side}_price"], own[f"{side}_qty"] = (
                 (price[there], offsets),
