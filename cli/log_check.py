@@ -10,7 +10,9 @@ import click
 from cli import common
 from cli.common import App
 from cli.findings import examine, report, wanted_series
+from cli.units import SILENCE
 from data.errors import EXIT_DATA, EXIT_FINDING, UsageError
+from data.units import NS_OF
 
 _COLUMNS = ("check", "venue", "symbol", "kind", "from", "to", "text")
 
@@ -29,9 +31,9 @@ _COLUMNS = ("check", "venue", "symbol", "kind", "from", "to", "text")
 @click.option("--only", metavar="CHECKS", help="Names of checks, separated by commas.")
 @click.option(
     "--hole",
-    type=click.FloatRange(min=0.0, min_open=True),
-    metavar="SECONDS",
-    help="Silence that counts as a hole. [default: 60, quotes 300; none where trade ids go on]",
+    "hole_ns",
+    type=SILENCE,
+    help="Silence that counts as a hole. [default: 60s, quotes 300s; none where trade ids go on]",
 )
 @click.option(
     "--tick",
@@ -39,7 +41,7 @@ _COLUMNS = ("check", "venue", "symbol", "kind", "from", "to", "text")
     metavar="PRICE",
     help="Price step of the one series named. [default: inferred]",
 )
-def command(app: App, **options: Any) -> int:
+def command(app: App, hole_ns: int | None, **options: Any) -> int:
     """Look for damage, holes and values that cannot be right.
 
     Checks: corrupt_file, id_hole, time_hole, recorded_gap, duplicate_id, conflicting_id,
@@ -68,7 +70,7 @@ def command(app: App, **options: Any) -> int:
         from_ns=options["from_ns"],
         to_ns=options["to_ns"],
         checks=only,
-        hole_s=dict.fromkeys(HOLE_S, options["hole"]) if options["hole"] else {},
+        hole_s=dict.fromkeys(HOLE_S, hole_ns / NS_OF["s"]) if hole_ns else {},
         ticks=ticks,
     )
     return report(app, series, examine(app, store, wanted, series), _COLUMNS)

@@ -7,7 +7,9 @@ import click
 from cli import common
 from cli.common import App
 from cli.findings import examine, report, wanted_series
+from cli.units import SILENCE
 from data.errors import EXIT_DATA, EXIT_FINDING
+from data.units import NS_OF
 
 _COLUMNS = ("venue", "symbol", "kind", "check", "from", "to", "from_id", "to_id", "count", "text")
 
@@ -17,7 +19,7 @@ _COLUMNS = ("venue", "symbol", "kind", "check", "from", "to", "from_id", "to_id"
     examples=(
         "ofs log gaps",
         "ofs log gaps --symbol LTCUSDT --kinds trade --json",
-        "ofs log gaps --venue binance-um --hole 5",
+        "ofs log gaps --venue binance-um --hole 5s",
     ),
     exits=(EXIT_FINDING, EXIT_DATA),
 )
@@ -25,9 +27,9 @@ _COLUMNS = ("venue", "symbol", "kind", "check", "from", "to", "from_id", "to_id"
 @common.range_options
 @click.option(
     "--hole",
-    type=click.FloatRange(min=0.0, min_open=True),
-    metavar="SECONDS",
-    help="Silence that counts as a hole. [default: 60, quotes 300; none where trade ids go on]",
+    "hole_ns",
+    type=SILENCE,
+    help="Silence that counts as a hole. [default: 60s, quotes 300s; none where trade ids go on]",
 )
 def command(
     app: App,
@@ -36,7 +38,7 @@ def command(
     kinds: tuple[str, ...],
     from_ns: int | None,
     to_ns: int | None,
-    hole: float | None,
+    hole_ns: int | None,
 ) -> int:
     """List the holes of the log, by id and by time.
 
@@ -58,6 +60,6 @@ def command(
         from_ns=from_ns,
         to_ns=to_ns,
         checks=GAP_CHECKS,
-        hole_s=dict.fromkeys(HOLE_S, hole) if hole else {},
+        hole_s=dict.fromkeys(HOLE_S, hole_ns / NS_OF["s"]) if hole_ns else {},
     )
     return report(app, series, examine(app, store, wanted, series), _COLUMNS)

@@ -9,6 +9,7 @@ import click
 
 from cli import common
 from cli.common import App
+from cli.units import SECONDS
 from data.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     "sides",
     examples=(
         "ofs log sides --symbol BTCUSDT",
-        "ofs log sides --venue binance-um --symbol BTCUSDT --quote-age 0.25 --json",
+        "ofs log sides --venue binance-um --symbol BTCUSDT --quote-age 250ms --json",
     ),
 )
 @click.option("--venue", help="Venue, e.g. binance-um.")
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 @common.range_options
 @click.option(
     "--quote-age",
-    type=click.FloatRange(min=0.0, max=86_400.0),
-    default=1.0,
+    "quote_age_ns",
+    type=SECONDS,
+    default="1s",
     show_default=True,
-    metavar="SECONDS",
     help="Oldest quote that the ladder takes for synced.",
 )
 def command(
@@ -39,7 +40,7 @@ def command(
     symbol: str | None,
     from_ns: int | None,
     to_ns: int | None,
-    quote_age: float,
+    quote_age_ns: int,
 ) -> None:
     """Hide the exchange's aggressor flag and count how often each side rule finds it.
 
@@ -60,7 +61,7 @@ def command(
     first = min(entry.min_ts_ns for entry in reader.entries)
     last = max(entry.max_ts_ns for entry in reader.entries)
     with app.progress("sides", from_ns=from_ns or first, to_ns=to_ns or last) as progress:
-        report = count_sides(reader, round(quote_age * 1e9), progress.update)
+        report = count_sides(reader, quote_age_ns, progress.update)
     if not report.trades:
         raise DataError(
             "no trade of the range carries the exchange's side",

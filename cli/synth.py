@@ -12,8 +12,10 @@ import click
 
 from cli import common
 from cli.common import TIME, App
-from data.errors import EXIT_CONFIG, EXIT_DATA, EXIT_INTERRUPT, ConfigError
+from cli.units import PER_SECOND, SECONDS
+from data.errors import EXIT_CONFIG, EXIT_DATA, EXIT_INTERRUPT, ConfigError, UsageError
 from data.times import format_utc
+from data.units import NS_OF, format_duration
 
 if TYPE_CHECKING:
     from data.events import Kind
@@ -40,7 +42,7 @@ _FLAGS = {
     "synth",
     examples=(
         "ofs synth --seed 7 --days 1 --log demo",
-        "ofs synth --pattern all --every 1800 --log demo",
+        "ofs synth --pattern all --every 30m --log demo",
         "ofs synth --pattern absorption --pattern flow_flip --strength 1.5 2.5 --log demo --json",
         "ofs synth --pattern all --null --symbol BTCUSDT-NULL --log demo",
     ),
@@ -51,14 +53,15 @@ _FLAGS = {
 )
 @click.option("--days", type=float, default=1.0, show_default=True, help="Length; 0.5 is 12 hours.")
 @click.option("--from", "start_ns", type=TIME, help="Start, a whole minute. [default: 2026-01-05]")
-@click.option("--rate", type=float, default=18.0, show_default=True, help="Trades a second, mean.")
+@click.option("--rate", type=PER_SECOND, default="18/s", show_default=True, help="Mean of trades.")
 @click.option("--symbol", default="BTCUSDT", show_default=True, help="Symbol in the log.")
 @click.option("--price", type=float, default=60_000.0, show_default=True, help="First price.")
 @click.option("--vol", type=float, default=1.5, show_default=True, help="Deviation a day, percent.")
 @click.option("--depth-ms", type=int, default=100, show_default=True, help="Time between books.")
 @click.option("--levels", type=int, default=20, show_default=True, help="Levels a side of a book.")
 @click.option("--pattern", "patterns", multiple=True, metavar="KIND", help="Plant it; or 'all'.")
-@click.option("--every", type=int, default=1_800, show_default=True, help="Seconds a pattern.")
+@click.option("--every", "every_ns", type=SECONDS, default="30m", show_default=True,
+              help="One pattern in each of these; whole seconds.")  # fmt: skip
 @click.option("--strength", type=float, nargs=2, default=(1.0, 2.0), help="Range. [default: 1 2]")
 @click.option("--null", is_flag=True, help="The null twin: every mechanism switched off.")
 def command(app: App, **options: Any) -> None:
@@ -101,13 +104,25 @@ def _spec(options: dict[str, Any]) -> MarketSpec:
             depth_levels=options["levels"],
             depth_ms=options["depth_ms"],
             patterns=PATTERN_KINDS if "all" in named else tuple(dict.fromkeys(named)),
-            every_s=options["every"],
+            every_s=_seconds(options["every_ns"]),
             strength=options["strength"],
             null=options["null"],
         )
     except ConfigError as error:
         error.where = next((f for k, f in _FLAGS.items() if error.what.startswith(f"{k} ")), "")
         raise
+
+
+def _seconds(every_ns: int) -> int:
+    """Whole seconds of ``--every``; UsageError for a part of one."""
+    if every_ns % NS_OF["s"]:
+        raise UsageError(
+            "patterns are planted on whole seconds",
+            where="--every",
+            why=f"{format_duration(every_ns)} is none",
+            do="write, for example, --every 30m",
+        )
+    return every_ns // NS_OF["s"]
 
 
 def _report(
