@@ -129,7 +129,7 @@ def test_what_is_not_known_is_named(tmp_path: Path) -> None:
             look(tmp_path, "x.csv", text)
         assert why in str(error.value)
     with pytest.raises(DataError, match="none of its messages"):
-        look(tmp_path, "x.txt", US + '{"topic":"trade.BTCUSD","data":[]}\n')
+        look(tmp_path, "x.txt", US + '{"channel":"trades.BTC-USD","data":[]}\n')
 
 
 def test_a_defective_first_row_does_not_hide_the_format(tmp_path: Path) -> None:

@@ -225,14 +225,5 @@ def test_several_symbols_in_one_recording(tmp_path: Path) -> None:
     assert (bars["ts_ns"] % (60 * 10**9) == 0).all()
 
 
-def test_bybit_recordings_are_refused_by_name_and_passed_over_in_a_folder(tmp_path: Path) -> None:
-    made = Imported(tmp_path / "log")
-    report = made.take("x", shared_data("bybit"))
-    assert [f.file for f in report.files] == ["BINANCE_FUTURES.ws.1.0.txt"]
-    assert sorted(Path(p).name for p, _ in report.unknown) == [
-        "BYBIT.ws.25.0.txt", "BYBIT_inverse.ws.26.0.txt",
-    ]  # fmt: skip
-
-
 def test_every_group_is_known() -> None:
     assert set(COUNTS) == set(GROUPS)
