@@ -76,6 +76,14 @@ def cache_key(root: Path = _ROOT) -> str:
     return hashlib.sha256(f"{source_hash(root)}\0{facts}".encode()).hexdigest()[:32]
 
 
+def cache_root() -> Path:
+    """Folder of all generations: ``$OFS_CACHE/jit``, else ``jit`` in the user's cache folder."""
+    import platformdirs
+
+    base = os.environ.get("OFS_CACHE") or platformdirs.user_cache_dir("ofs", appauthor=False)
+    return Path(base) / "jit"
+
+
 @cache
 def cache_dir() -> Path:
     """The keyed folder: ``$OFS_CACHE/jit/KEY``, else ``jit/KEY`` in the user's cache folder.
@@ -83,10 +91,7 @@ def cache_dir() -> Path:
     It is made if missing. Where it cannot be made (a read-only home), a private temporary folder
     takes its place: nothing is then kept for the next process, and nothing is wrong either.
     """
-    import platformdirs
-
-    base = os.environ.get("OFS_CACHE") or platformdirs.user_cache_dir("ofs", appauthor=False)
-    wanted = Path(base) / "jit" / cache_key()
+    wanted = cache_root() / cache_key()
     try:
         wanted.mkdir(parents=True, exist_ok=True)
         if os.access(wanted, os.W_OK):

@@ -235,7 +235,7 @@ def refresh(storage: Storage, known: Catalogue | None) -> tuple[Catalogue, bool]
     kept: list[int] = []
     new: list[Entry] = []
     broken: list[Broken] = []
-    for file in _data_files(storage):
+    for file in data_files(storage):
         row = row_of.get(file.path)
         if row is None:
             _learn(storage, file, new, broken)
@@ -277,7 +277,8 @@ def _unreadable(path: str, why: str) -> Broken:
     return Broken(path, place, why, start - _SKEW_NS, start + DAY_NS + _SKEW_NS)
 
 
-def _data_files(storage: Storage) -> Iterable[FileFact]:
+def data_files(storage: Storage) -> Iterable[FileFact]:
+    """Every file of the log that should hold events, as a listing shows it."""
     for folder in storage.list_folders():
         if not folder.startswith("kind="):
             continue

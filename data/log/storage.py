@@ -187,18 +187,41 @@ class Storage:
         finally:
             held.release()
 
+    def writer(self) -> dict[str, Any] | None:
+        """Who holds the lock of the one writer (``pid``, ``host``); None where nobody does.
+
+        Only for a local disk. The lock is tried for an instant.
+        """
+        assert self.local is not None
+        if not (self.local / LOCK).exists():
+            return None
+        import filelock
+
+        probe = filelock.FileLock(str(self.local / LOCK), thread_local=False)
+        try:
+            probe.acquire(timeout=0)
+        except filelock.Timeout:
+            return self._holder()
+        probe.release()
+        return None
+
     def _name_holder(self) -> None:
         assert self.local is not None
         facts = {"pid": os.getpid(), "host": socket.gethostname()}
         (self.local / HOLDER).write_text(json.dumps(facts), encoding="utf-8")
 
-    def _locked(self) -> LockedError:
+    def _holder(self) -> dict[str, Any]:
+        """What the holder of the lock wrote of itself."""
         assert self.local is not None
-        pid, host = "unknown", "unknown"
         # the holder may be writing this very file: then its number is not known, it holds anyway
         with suppress(OSError, ValueError, KeyError):
             facts = json.loads((self.local / HOLDER).read_text(encoding="utf-8"))
-            pid, host = facts["pid"], facts["host"]
+            return {"pid": facts["pid"], "host": facts["host"]}
+        return {"pid": "unknown", "host": "unknown"}
+
+    def _locked(self) -> LockedError:
+        holder = self._holder()
+        pid, host = holder["pid"], holder["host"]
         return LockedError(
             f"another process is writing to the log (pid {pid})",
             where=str(self.local),

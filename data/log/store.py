@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 COMMIT_WAIT_S = 30.0
 """How long a reader waits for a writer that is in the middle of its renames."""
 
+WRITE_WAIT_S = 1.0
+"""How long a writer waits for the lock: a reader holds it for an instant to store a catalogue."""
+
 _TRIES = 20
 
 
@@ -103,7 +106,7 @@ class LogStore:
         """
         from data.log.transaction import Transaction
 
-        with self.storage.lock():
+        with self.storage.lock(WRITE_WAIT_S):
             roll_forward(self.storage)
             discard_garbage(self.storage)
             known, _ = catalogues.refresh(self.storage, catalogues.load(self.storage))
