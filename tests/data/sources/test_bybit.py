@@ -1,4 +1,4 @@
-"""Bybit recordings: the real ones of 2021 to the last level, v5 messages, and what goes wrong."""
+"""Bybit messages of the v5 feed: events, gaps, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import zipfile
 from collections import Counter
 from decimal import Decimal
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,259 +16,16 @@ from hypothesis import strategies as st
 
 from data.errors import UsageError
 from data.events import EVENTS, GapReason, Kind
-from data.ids import OPAQUE_ID, opaque_id
-from data.log.checks import check_log
+from data.ids import opaque_id
 from data.sources.bybit import BybitParser
-from data.sources.chunks import Chunk, concat
 from data.sources.detect import detect
-from data.sources.lines import Key, Session
+from data.sources.lines import Session
 from data.sources.opening import members_of
 from data.sources.rejects import REASONS, Rejects
+from tests.data.sources.bybit_feed import MS, US, Run, book, deal, rows_of, stamp
 from tests.data.sources.imported import Imported
-from tests.shared import shared_data
 
-LINEAR, INVERSE = "bybit/BYBIT.ws.25.0.txt", "bybit/BYBIT_inverse.ws.26.0.txt"
-MS = 1_753_382_994_700
-US = f"{MS}123 "
 TICKS = {"PlusTick": 2, "ZeroPlusTick": 1, "ZeroMinusTick": -1, "MinusTick": -2}
-
-
-class Run:
-    """Some lines, parsed in one session; ``files`` are lists of lines that follow each other."""
-
-    def __init__(
-        self,
-        *files: list[str],
-        venue: str = "bybit",
-        cadence_ms: int = 0,
-        levels: int = 25,
-        stamped: bool = True,
-    ) -> None:
-        self.session = Session(levels=levels, cadence_ns=cadence_ms * 1_000_000)
-        self.kept: list[bytes] = []
-        self.chunks: dict[Key, list[Chunk]] = {}
-        for lines in files:
-            self.rejects = Rejects("x", lambda _name, data: self.kept.append(data))
-            self.parser = BybitParser(venue, self.session, self.rejects, stamped=stamped)
-            for key, chunk in self.parser.parse("\n".join(lines).encode()):
-                self.chunks.setdefault(key, []).append(chunk)
-        self.skipped = self.parser.counts.skipped
-        self.finished = dict(self.session.finish())
-
-    def rows(self, kind: Kind, *names: str) -> list[tuple[Any, ...]]:
-        """Values row by row; prices and quantities as decimals."""
-        parts = [c for key, chunks in self.chunks.items() if key[0] == kind for c in chunks]
-        return rows_of(concat(parts), *names) if parts else []
-
-
-def rows_of(chunk: Chunk, *names: str) -> list[tuple[Any, ...]]:
-    columns: list[list[Any]] = []
-    for name in names:
-        unit = EVENTS[chunk.kind].field(name).unit.removesuffix("[]")
-        scale = {"price": chunk.scales.price, "qty": chunk.scales.qty}.get(unit, 0)
-        column = chunk.columns[name]
-        values = column[0] if isinstance(column, tuple) else column
-        plain = [Decimal(v).scaleb(-scale) if scale else v for v in values.tolist()]
-        if isinstance(column, tuple):
-            cuts = column[1].tolist()
-            columns.append([plain[a:b] for a, b in pairwise(cuts)])
-        else:
-            columns.append(plain)
-    return list(zip(*columns, strict=True))
-
-
-def stamp(*messages: dict[str, Any]) -> list[str]:
-    return [US + json.dumps(m, separators=(",", ":")) for m in messages]
-
-
-def book(
-    kind: str,
-    u: int,
-    bids: list[list[str]],
-    asks: list[list[str]],
-    *,
-    seq: int = 0,
-    ms: int = 0,
-    depth: int = 50,
-    **more: Any,
-) -> dict[str, Any]:
-    data = {"s": "BTCUSDT", "b": bids, "a": asks, "u": u, "seq": seq or 1000 + u}
-    topic = f"orderbook.{depth}.BTCUSDT"
-    when = ms or MS + u * 20
-    return {"topic": topic, "type": kind, "ts": when + 2, "data": data, "cts": when, **more}
-
-
-def deal(**more: Any) -> dict[str, Any]:
-    trade = {
-        "T": MS, "s": "BTCUSDT", "S": "Buy", "v": "0.001", "p": "16578.50", "L": "PlusTick",
-        "i": "20f43950-d8dd-5b31-9112-a178eb6023af", "BT": False,
-    }  # fmt: skip
-    trade |= more
-    return {
-        "topic": f"publicTrade.{trade['s']}", "type": "snapshot", "ts": MS + 3, "data": [trade],
-    }  # fmt: skip
-
-
-# --- the real recordings -----------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Imported:
-    made = Imported(tmp_path_factory.mktemp("bybit"))
-    made.take("linear", shared_data(LINEAR), levels=25, cadence_ns=0)
-    made.take("inverse", shared_data(INVERSE), levels=25, cadence_ns=0)
-    return made
-
-
-def messages(path: str) -> list[tuple[float, dict[str, Any]]]:
-    """(local time, message) of every line of a topic, numbers as decimals."""
-    found = []
-    for line in shared_data(path).read_text(encoding="utf-8").splitlines():
-        if line[:1].isdigit():
-            local, _, payload = line.partition(": ")
-            message = json.loads(payload, parse_float=Decimal)
-            if "topic" in message:
-                found.append((float(local), message))
-    return found
-
-
-@pytest.mark.parametrize(
-    ("name", "trades", "snapshots", "deltas", "answers"),
-    [("linear", 101, 8, 3_252, 16), ("inverse", 150, 2, 1_016, 4)],
-)
-def test_real_counts(
-    real: Imported, name: str, trades: int, snapshots: int, deltas: int, answers: int
-) -> None:
-    report = real.reports[name]
-    (file,) = report.files
-    assert file.rows["trade"] == trades
-    assert (file.snapshots, file.snapshots_used) == (snapshots, snapshots)
-    assert (file.diffs, file.diffs_applied) == (deltas, deltas)
-    assert (file.sequence_breaks, file.restarts, file.crossed_books) == (0, 0, 0)
-    assert not file.rejected
-    assert file.skipped["answer"] == answers
-    assert file.added == file.rows.total()
-    assert file.rows.keys() == {"trade", "depth"}, "no gaps"
-
-
-@pytest.mark.parametrize("path", [LINEAR, INVERSE])
-def test_real_trades_are_those_of_the_file(real: Imported, path: str) -> None:
-    wanted: dict[str, list[tuple[Any, ...]]] = {}
-    for local, message in messages(path):
-        if not message["topic"].startswith("trade."):
-            continue
-        for t in message["data"]:
-            wanted.setdefault(t["symbol"], []).append((
-                int(t["trade_time_ms"]) * 10**6, round(local * 1e6), opaque_id(t["trade_id"]),
-                Decimal(str(t["price"])), Decimal(str(t["size"])),
-                {"Buy": 1, "Sell": -1}[t["side"]], TICKS[t["tick_direction"]],
-            ))  # fmt: skip
-    for symbol, trades in wanted.items():
-        got = real.rows(Kind.TRADE, "bybit", symbol)
-        price, qty = int(got["price_scale"]), int(got["qty_scale"])
-        rows = zip(
-            got["ts_ns"].tolist(),
-            np.round(got["recv_ns"] / 1e3).astype(int).tolist(),
-            got["id"].tolist(),
-            [Decimal(v).scaleb(-price) for v in got["price"].tolist()],
-            [Decimal(v).scaleb(-qty) for v in got["qty"].tolist()],
-            got["side"].tolist(),
-            got["tick"].tolist(),
-            strict=True,
-        )
-        # line by line, and within a line in the order of the message
-        assert list(rows) == trades, symbol
-    assert sum(map(len, wanted.values())) == {LINEAR: 101, INVERSE: 150}[path]
-
-
-@pytest.mark.parametrize("path", [LINEAR, INVERSE])
-def test_real_books_are_those_of_another_reading(real: Imported, path: str) -> None:
-    """Every state after every message, against a book kept in plain dictionaries."""
-    books: dict[str, dict[tuple[str, Decimal], Decimal]] = {}
-    wanted: dict[str, list[tuple[list[Decimal], ...]]] = {}
-    for _, message in messages(path):
-        name, _, symbol = message["topic"].partition(".")
-        if name != "orderBookL2_25":
-            continue
-        data = message["data"]
-        if message["type"] == "snapshot":
-            levels = data if isinstance(data, list) else data["order_book"]
-            books[symbol] = {}
-        else:
-            levels = data["update"] + data["insert"]
-            for gone in data["delete"]:
-                del books[symbol][gone["side"], Decimal(str(gone["price"]))]
-        for level in levels:
-            price = Decimal(str(level["price"]))
-            books[symbol][level["side"], price] = Decimal(str(level["size"]))
-        state = books[symbol]
-        bids = sorted((p for s, p in state if s == "Buy"), reverse=True)
-        asks = sorted(p for s, p in state if s == "Sell")
-        row = (bids, [state["Buy", p] for p in bids], asks, [state["Sell", p] for p in asks])
-        wanted.setdefault(symbol, []).append(row)
-    for symbol, states in wanted.items():
-        got = real.rows(Kind.DEPTH, "bybit", symbol)
-        columns = []
-        for side in ("bid", "ask"):
-            offsets = got[f"{side}_offsets"].tolist()
-            for what in ("price", "qty"):
-                scale = int(got[f"{what}_scale"])
-                values = [Decimal(v).scaleb(-scale) for v in got[f"{side}_{what}"].tolist()]
-                cuts = pairwise(offsets)
-                columns.append([values[a:b] for a, b in cuts])
-        assert list(zip(*columns, strict=True)) == states, symbol
-    assert len(books) == {LINEAR: 8, INVERSE: 2}[path]
-
-
-def test_uuids_make_no_gaps_and_importing_twice_changes_nothing(real: Imported) -> None:
-    assert list(check_log(real.store)) == []
-    assert all(s.gaps == 0 for s in real.store.series())
-    ids = real.rows(Kind.TRADE, "bybit", "BTCUSD")["id"]
-    assert (ids >= OPAQUE_ID).all()
-    assert len(np.unique(ids)) == 131
-    before = real.digest()
-    again = real.take("again", shared_data(LINEAR), levels=25, cadence_ns=0)
-    assert (again.total("added"), again.total("conflicts")) == (0, 0)
-    assert again.total("duplicates") == again.counted("rows").total()
-    assert real.digest() == before
-
-
-def test_overlapping_recordings_merge_to_one(real: Imported, tmp_path: Path) -> None:
-    """Two recorders of the same minute, one of which began later and went on longer."""
-    lines = shared_data(INVERSE).read_text(encoding="utf-8").splitlines(keepends=True)
-    starts = [i for i, line in enumerate(lines) if '"type":"snapshot"' in line]
-    (tmp_path / "a.txt").write_text("".join(lines[:800]), encoding="utf-8")
-    later = lines[starts[0] : starts[-1] + 1] + lines[500:]
-    (tmp_path / "b.txt").write_text("".join(later), encoding="utf-8")
-    made = Imported(tmp_path / "log")
-    report = made.take("x", tmp_path / "a.txt", tmp_path / "b.txt", levels=25, cadence_ns=0)
-    assert report.total("sequence_breaks") == report.total("restarts") == 0
-    assert report.total("duplicates") > 0
-    for symbol in ("BTCUSD", "EOSUSD"):
-        for kind, names in ((Kind.TRADE, ("id", "price", "qty")), (Kind.DEPTH, ("id", "bid_qty"))):
-            one, two = (m.rows(kind, "bybit", symbol) for m in (real, made))
-            assert all(np.array_equal(one[n], two[n]) for n in names)
-
-
-def test_a_lost_delta_of_the_old_feed_is_noticed(tmp_path: Path) -> None:
-    """v2 has no update ids; the levels betray a loss soon after. Nothing wrong is ever shown."""
-    lines = shared_data(INVERSE).read_text(encoding="utf-8").splitlines()
-    kept = [x for x in lines if "orderBookL2_25.BTCUSD" in x]
-    whole = Run(kept)
-    truth = set(map(str, whole.rows(Kind.DEPTH, "id", "bid_price", "ask_price")))
-    noticed = 0
-    for lost in range(10, 110, 10):
-        assert '"insert":[' in kept[lost]
-        run = Run(kept[:lost] + kept[lost + 1 :])
-        breaks = run.parser.counts.books["BTCUSD orderBookL2_25"].sequence_breaks
-        noticed += breaks
-        wrong = [
-            row
-            for row in run.rows(Kind.DEPTH, "id", "bid_price", "ask_price")
-            if str(row) not in truth
-        ]
-        assert breaks or not wrong, "a loss that changed the levels went unnoticed"
-    assert noticed >= 3
 
 
 # --- v5 ------------------------------------------------------------------------------------------
