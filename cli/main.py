@@ -38,7 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "query": ("cli.query", "Ask the log and the runs in SQL."),
     "import": ("cli.import_", "Bring recordings and archive files into the log."),
     "fetch": ("cli.fetch", "Fetch days of the public archive into the log."),
-    "log": ("cli.log", "Look into the event log: ls, check, gaps, cat, sides."),
+    "log": ("cli.log", "Look into the event log and keep it in order."),
     "synth": ("cli.synth", "Write a synthetic market with known patterns."),
     "doctor": ("cli.doctor", "Look at machine, settings, log and network; say what to mend."),
     "strategy": ("cli.strategy", "List strategies, show one, or start a new one."),
