@@ -9,6 +9,7 @@ It refuses to know how the rows are parsed.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from data.sources.bybit_frames import sent_ns
 from data.sources.lines import local_time_ns
 from data.sources.opening import Member, head
 from data.sources.rejects import RejectedError
+from data.sources.tables import MT5, Table, find
 
 HEAD_BYTES = 2 << 20
 """How much of a recording is looked at: the symbols of a quiet stream must show up in it."""
@@ -29,7 +31,7 @@ HEAD_BYTES = 2 << 20
 HEAD_LINES = 4_000
 
 VENUES = ("binance-um", "binance-spot", "bybit", "bybit-spot")
-"""Venues whose files are understood."""
+"""Venues whose own files are understood. A table may be of any other."""
 
 _RECORDED = re.compile(rb"(?:[0-9]{13}|[0-9]{16}|[0-9]{19}|[0-9]{1,10}\.[0-9]+:) \{")
 _CONTROL = re.compile(rb"wss?://")
@@ -56,10 +58,10 @@ _BYBIT_WORDS: dict[str, frozenset[str]] = {
 class Found:
     """What one member is.
 
-    ``layout`` is None for a recording. ``symbol`` is empty for a recording of several symbols.
-    ``origin`` says, in words, what the venue and the symbol were taken from. ``first_ns`` is the
-    first local time of a recording, 0 for CSV. ``stamped`` is False where messages stand without a
-    local time.
+    ``layout`` is set for an archive file, ``table`` for one that is read by a mapping, neither for
+    a recording. ``symbol`` is empty for a recording of several symbols. ``origin`` says, in words,
+    what the venue and the symbol were taken from. ``first_ns`` is the first local time of a
+    recording, 0 for CSV. ``stamped`` is False where messages stand without a local time.
     """
 
     member: Member
@@ -71,6 +73,7 @@ class Found:
     has_header: bool = False
     first_ns: int = 0
     stamped: bool = True
+    table: Table | None = None
 
     def line(self) -> str:
         """One line for a person."""
@@ -78,17 +81,13 @@ class Found:
         return f"{self.member.name}: {self.format}, {self.venue} {symbol} ({self.origin})"
 
 
-def detect(member: Member, venue: str | None, symbol: str | None) -> Found:
-    """Say what ``member`` is; ``venue`` and ``symbol`` are the user's flags.
+def detect(member: Member, venue: str | None, symbol: str | None, interval_ns: int = 0) -> Found:
+    """Say what ``member`` is; ``venue``, ``symbol`` and ``interval_ns`` are the user's flags.
 
     UsageError when something is left open or a flag contradicts the content; DataError when the
     content is none of the known formats.
     """
-    text = head(member, HEAD_BYTES)
-    lines = text.split(b"\n")
-    if len(text) == HEAD_BYTES:
-        lines.pop()  # cut off
-    lines = lines[:HEAD_LINES]
+    lines = first_lines(member)
     filled = [line for line in lines if line.strip()]
     if any(_RECORDED.match(line) for line in filled[:50]):
         return _recording(member, filled, venue, symbol)
@@ -102,13 +101,30 @@ def detect(member: Member, venue: str | None, symbol: str | None) -> Found:
             raise
         if found is not None:
             return _archive(member, *found, lines, venue, symbol)
+    table = find(member, lines, venue, symbol, interval_ns)
+    if table is not None:
+        return of_table(member, table)
     raise DataError(
         "the format is not known",
         where=member.name if member.entry else str(member.path),
         why=f"it begins with {filled[0][:60]!r}" if filled else "it is empty",
-        do="import Binance archive CSV (aggTrades, trades, klines, bookTicker), a trades CSV with "
-        "the header timestamp,price,quantity,side,tradeId, or a raw websocket recording",
+        do="'ofs import --help' lists the formats; for any other table, 'ofs import --explain "
+        "FILE' drafts a mapping to import it with",
     )
+
+
+def first_lines(member: Member) -> list[bytes]:
+    """The first whole lines of a member, as many as recognition looks at."""
+    text = head(member, HEAD_BYTES)
+    lines = text.split(b"\n")
+    if len(text) == HEAD_BYTES:
+        lines.pop()  # cut off
+    return lines[:HEAD_LINES]
+
+
+def of_table(member: Member, table: Table) -> Found:
+    """A file that is read by a mapping."""
+    return Found(member, table.format, table.venue, table.symbol, table.origin, table=table)
 
 
 def _recording(member: Member, lines: list[bytes], venue: str | None, symbol: str | None) -> Found:
@@ -227,6 +243,8 @@ def _choose_venue(
     """
     by_name = venue_hint(member) if by_name is None else by_name
     if flag:
+        if flag not in VENUES:
+            raise _no_venue(flag)
         if firm and by_content and by_content != flag:
             raise UsageError(
                 f"--venue {flag} contradicts the file",
@@ -290,10 +308,20 @@ def venue_hint(member: Member, words: dict[str, frozenset[str]] = _WORDS) -> str
 
 
 def check_flags(venue: str | None, symbol: str | None) -> None:
-    """UsageError for a venue that is not known or a symbol that cannot be one."""
-    if venue is not None and venue not in VENUES:
-        raise UsageError(f"--venue {venue} is not known", do=f"use one of: {', '.join(VENUES)}")
-    if symbol is not None and not re.fullmatch(r"[A-Z0-9][A-Z0-9_-]{1,29}", symbol):
+    """UsageError for a venue that is a slip of the hand, or a symbol that cannot be one."""
+    if venue is not None and venue not in (*VENUES, MT5):
+        slip = difflib.get_close_matches(venue, VENUES, n=1, cutoff=0.7)
+        if slip or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,29}", venue):
+            raise _no_venue(venue)
+    if symbol is not None and not re.fullmatch(r"[A-Z0-9][A-Z0-9_.+-]{1,29}", symbol):
         raise UsageError(
             f"--symbol {symbol} is no symbol", do="use capital letters and digits, e.g. BTCUSDT"
         )
+
+
+def _no_venue(venue: str) -> UsageError:
+    return UsageError(
+        f"--venue {venue} is not known",
+        do=f"use one of: {', '.join(VENUES)}; a table of another venue takes any name in small "
+        "letters, digits and hyphens",
+    )

@@ -14,7 +14,7 @@ does).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +26,12 @@ from data.sources.detect import Found, check_flags, detect
 from data.sources.import_report import FileReport, ImportReport
 from data.sources.inlet import Inlet
 from data.sources.lines import LineParser, Session, book_name
+from data.sources.mapping_parser import MappingParser
+from data.sources.mt5_export_scan import settle
 from data.sources.opening import Member, Reader, files_of, members_of
 from data.sources.recording import RecordingParser
 from data.sources.rejects import Rejects
+from data.sources.tables import notes
 
 if TYPE_CHECKING:
     from data.log import LogStore
@@ -61,13 +64,17 @@ def import_paths(
     symbol: str | None = None,
     levels: int = LEVELS,
     cadence_ns: int = CADENCE_NS,
+    interval_ns: int = 0,
+    broker_offset: str | None = None,
     progress: Progress | None = None,
 ) -> ImportReport:
     """Import files and folders into ``store``; everything or nothing.
 
-    ``venue`` and ``symbol`` say what the content cannot. Books rebuilt from diffs give one depth
-    event of ``levels`` a side (1 to 25) per ``cadence_ns`` (0: one a diff). UsageError when a file
-    leaves something open, DataError when one cannot be read or none is known.
+    ``venue`` and ``symbol`` say what the content cannot, so do ``interval_ns`` (length of bars) and
+    ``broker_offset`` (the clock of a MetaTrader export, see :mod:`data.sources.mt5_export_scan`).
+    Books rebuilt from diffs give one depth event of ``levels`` a side (1 to 25) per ``cadence_ns``
+    (0: one a diff). UsageError when a file leaves something open, DataError when one cannot be read
+    or none is known.
     """
     check_flags(venue, symbol)
     if not 1 <= levels <= DEPTH_LEVELS_MAX:
@@ -76,7 +83,8 @@ def import_paths(
         raise ConfigError("the cadence must be 0 to 1 hour", do="for example --cadence 100ms")
     tell = progress or (lambda _step: None)
     report = ImportReport()
-    found = _find(paths, venue, symbol, report, tell)
+    found = _find(paths, (venue, symbol, interval_ns), report, tell)
+    found = [_settled(one, broker_offset, store, tell) for one in found]
     session = Session(levels=levels, cadence_ns=cadence_ns)
     entries = store.catalogue().entries
     with store.transaction() as tx:
@@ -86,17 +94,16 @@ def import_paths(
 
 def _find(
     paths: Sequence[str | Path],
-    venue: str | None,
-    symbol: str | None,
+    flags: tuple[str | None, str | None, int],
     report: ImportReport,
     tell: Progress,
 ) -> list[Found]:
-    """Every file to be read, in the order of reading."""
+    """Every file to be read, in the order of reading. ``flags`` are venue, symbol and interval."""
     found: list[Found] = []
     for path, named in files_of(paths):
         for member in _members(path, named, report):
             try:
-                one = detect(member, venue, symbol)
+                one = detect(member, *flags)
             except DataError as error:
                 if named:
                     raise
@@ -104,7 +111,6 @@ def _find(
                 report.unknown.append((_shown(member), f"{error.what}: {error.why}"))
                 continue
             found.append(one)
-            tell(Step(one))
     if not found:
         raise DataError(
             "there is nothing to import",
@@ -113,6 +119,18 @@ def _find(
             do="see 'ofs import --help' for the formats",
         )
     return sorted(found, key=lambda f: f.first_ns)
+
+
+def _settled(found: Found, broker_offset: str | None, store: LogStore, tell: Progress) -> Found:
+    """The file with its clock known, told to the user."""
+    table = found.table
+    if table is not None and table.broker_clock:
+        mapping, words = settle(found.member, table.mapping, found.symbol, broker_offset, store)
+        found = replace(
+            found, table=replace(table, mapping=mapping, broker_clock=False, clock=words)
+        )
+    tell(Step(found))
+    return found
 
 
 def _members(path: Path, named: bool, report: ImportReport) -> list[Member]:
@@ -162,10 +180,12 @@ class _Import:
             self._report.files.append(report)
             rejects = Rejects(one.member.name, self._attach)
             self._inlet.start_file(report, rejects)
-            if one.layout is None:
-                self._read_recording(one, report, rejects, sure)
-            else:
+            if one.table is not None:
+                self._read_table(one, report, rejects)
+            elif one.layout is not None:
                 self._read_archive(one, report, rejects)
+            else:
+                self._read_recording(one, report, rejects, sure)
             self._inlet.flush()
             rejects.flush()
             report.rejected = rejects.counts
@@ -188,6 +208,25 @@ class _Import:
             self._step(reader)
         report.lines = parser.lines
         report.notes += [reader.damage] if reader.damage else []
+
+    def _read_table(self, found: Found, report: FileReport, rejects: Rejects) -> None:
+        assert found.table is not None
+        parser = MappingParser(found.table.mapping, rejects)
+        reader = Reader(found.member)
+        for block in reader.blocks():
+            for named, chunk in parser.parse(block):
+                if named and found.symbol and named != found.symbol:
+                    report.left_out[f"rows of {named}"] += len(chunk)
+                    continue
+                self._rows += len(chunk)
+                self._market_ns = max(self._market_ns, int(chunk.array("ts_ns")[-1]))
+                symbol = named or found.symbol
+                self._inlet.add(found.venue, chunk.kind, symbol, "archive", chunk)
+            self._step(reader)
+        report.lines = parser.lines
+        report.skipped = parser.skipped
+        report.notes += [reader.damage] if reader.damage else []
+        report.notes += notes(found.table, parser)
 
     def _read_recording(
         self, found: Found, report: FileReport, rejects: Rejects, sure: bool

@@ -61,14 +61,15 @@ class _Rows:
 class MappingParser:
     """Reads one file by ``mapping``; give it the blocks of the file in order.
 
-    ``lines`` counts the lines read, ``skipped`` those that carry no event, by words; ``clock`` the
-    rows in doubled and skipped hours.
+    ``lines`` counts the lines read, ``rows`` the events among them, ``skipped`` those that carry no
+    event, by words; ``clock`` the rows in doubled and skipped hours.
     """
 
     def __init__(self, mapping: Mapping, rejects: Rejects) -> None:
         self.mapping = mapping
         self.rejects = rejects
         self.lines = 0
+        self.rows = 0
         self.skipped: Counter[str] = Counter()
         self.clock = Clock(mapping.time.zone)
         self._carried: dict[str, tuple[int, int]] = {}
@@ -89,6 +90,7 @@ class MappingParser:
         for reason, mask in problems(m.kind, _scalars(columns), SINCE_NS):
             rows.reject(mask, reason)
         self._tell_rejects(rows, odd)
+        self.rows += int(rows.good.sum())
         chunk = Chunk(m.kind, columns, scales, fields.lines)
         return self._by_symbol(rows, chunk)
 

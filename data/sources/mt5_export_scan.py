@@ -67,7 +67,7 @@ def settle(
             where=str(member.path),
             why=f"the export writes the wall clock of the broker's server and does not say which; "
             f"{found.why}",
-            do="pass --broker-offset: new-york for most FX brokers (UTC+2, in summer UTC+3; midnight "
+            do="pass --broker-offset: new-york for most FX brokers (UTC+2, in summer +3; midnight "
             "is New York's close), an offset such as +02:00, or a zone such as Europe/Athens",
         )
     text = f"broker's clock {_words(found.zone)}, estimated: {found.why}; --broker-offset overrides"

@@ -9,6 +9,8 @@ It refuses to know what the lines mean.
 
 from __future__ import annotations
 
+import codecs
+import itertools
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -79,7 +81,21 @@ class Reader:
             yield rest
 
     def _pieces(self) -> Iterator[bytes]:
-        """Decompressed bytes in pieces of any size."""
+        """Decompressed bytes in pieces of any size; UTF-16 becomes UTF-8."""
+        pieces = self._bytes()
+        first = next(pieces, b"")
+        coding = _utf16(first)
+        if coding is None:
+            yield first
+            yield from pieces
+            return
+        decoder = codecs.getincrementaldecoder(coding)("replace")
+        for piece in itertools.chain([first], pieces):
+            yield decoder.decode(piece).encode()
+        yield decoder.decode(b"", final=True).encode()
+
+    def _bytes(self) -> Iterator[bytes]:
+        """Decompressed bytes as they stand."""
         if self.member.entry:
             yield from self._zip_pieces()
             return
@@ -141,6 +157,16 @@ class Reader:
             why=why or "its checksum does not fit",
             do="download it again, or leave it out; nothing of this import was kept",
         )
+
+
+def _utf16(first: bytes) -> str | None:
+    """The kind of UTF-16 that a text begins in (Windows programs write it); None for any other."""
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    sample = first[:64]
+    if len(sample) >= 8 and not any(sample[1::2]) and all(sample[0::2]):
+        return "utf-16-le"
+    return None
 
 
 def head(member: Member, size: int) -> bytes:

@@ -16,7 +16,9 @@ from data.errors import UsageError
 from data.events import Kind
 from data.sources import lean, mt5_export
 from data.sources.mapping import Mapping
+from data.sources.mapping_parser import MappingParser
 from data.sources.opening import Member
+from data.sources.rejects import REASONS
 
 MT5 = "mt5"
 """Venue of MetaTrader exports: the broker behind a terminal."""
@@ -25,7 +27,8 @@ MT5 = "mt5"
 @dataclass(frozen=True, slots=True)
 class Table:
     """A file that is read by ``mapping``. ``broker_clock`` says that its zone is still to be
-    settled; ``origin`` in words what venue, symbol and interval were taken from."""
+    settled, ``clock`` in words which one it is; ``origin`` in words what venue, symbol and interval
+    were taken from."""
 
     format: str
     venue: str
@@ -33,6 +36,7 @@ class Table:
     origin: str
     mapping: Mapping
     broker_clock: bool = False
+    clock: str = ""
 
 
 def find(
@@ -54,6 +58,21 @@ def find(
             return _lean(member, names, mapping, venue, symbol)
     mapping = mt5_export.recognise(lines)
     return _mt5(member, mapping, lines, venue, symbol, interval_ns) if mapping else None
+
+
+def notes(table: Table, parser: MappingParser) -> list[str]:
+    """What a person should know of a table that was read."""
+    out = [table.clock] if table.clock else []
+    if parser.clock.doubled:
+        out.append(
+            f"{parser.clock.doubled} rows lie in the hour that the clocks repeat in autumn; they "
+            "count for its first pass until the times step back, then for its second"
+        )
+    rejected = parser.rejects.counts
+    if rejected and not parser.rows and rejected.total() > 1:
+        reason, count = rejected.most_common(1)[0]
+        out.append(f"no line could be read ({count}: {REASONS[reason]}); see --explain")
+    return out
 
 
 def _lean(
