@@ -198,8 +198,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self, *, with_body: bool) -> None:
         path = self.path.partition("?")[0].lstrip("/")
+        faults = self.server.state.faults
         # Only a transfer is an attempt: HEAD would use faults up that are meant for a body.
-        fault = self.server.state.faults.strike(path) if with_body else None
+        fault = faults.strike(path) if with_body else faults.standing(path)
         kind = fault.kind if fault else ""
         body = self.server.files.get(path)
         if fault and kind in ("status", "busy"):

@@ -31,6 +31,7 @@ KINDS = {
 }
 """Every fault and what it does; the number in brackets is the VALUE where none is given."""
 
+_WITHOUT_BODY = frozenset({"missing", "status", "busy"})
 _SPELLING = re.compile(r"(?P<kind>[a-z]+)(?:=(?P<value>[0-9]+))?@(?P<paths>[^#]+?)(?:#(?P<n>\d+))?")
 
 
@@ -100,3 +101,18 @@ class FaultBook:
                     self._struck[number, path] += 1
                     return fault
         return None
+
+    def standing(self, path: str) -> Fault | None:
+        """The fault that answers every request for ``path``, also one for its headers alone; it is
+        not counted. Faults of a body, and those that pass, do not concern headers."""
+        with self._lock:
+            return next(
+                (
+                    fault
+                    for fault in self._faults
+                    if fault.times == 0
+                    and fault.kind in _WITHOUT_BODY
+                    and fnmatchcase(path, fault.paths)
+                ),
+                None,
+            )

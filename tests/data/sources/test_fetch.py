@@ -1,0 +1,330 @@
+"""Fetch against an archive that misbehaves: complete and exact, or told what is missing."""
+
+from __future__ import annotations
+
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from data.errors import DataError, LockedError, NetworkError, UsageError
+from data.events import Kind
+from data.log import LogStore
+from data.sources.archive_files import daily, days_between
+from data.sources.fetch_plan import Wish, check_wish, plan
+from data.venue.archive import ArchiveServer, serve
+from data.venue.faults import KINDS, Fault
+from tests.data.sources.fetching import (
+    AGG,
+    NOW,
+    SMALL,
+    everything,
+    rows_of,
+    states,
+    take,
+    wish,
+)
+
+DAYS = wish("2025-01-06", "2025-01-09")
+N = SMALL.trades_a_day
+
+
+@pytest.fixture
+def server() -> Iterator[ArchiveServer]:
+    with serve(content=SMALL) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The data files of DAYS as a well-behaved archive gives them."""
+    folder = tmp_path_factory.mktemp("clean") / "log"
+    with serve(content=SMALL) as running:
+        assert take(folder, running, DAYS).complete
+    return rows_of(folder)
+
+
+def test_a_whole_month_comes_from_one_file_and_only_once(
+    tmp_path: Path, server: ArchiveServer
+) -> None:
+    january = wish("2025-01-01", "2025-02-01", "trade,bar")
+    report = take(tmp_path, server, january)
+    assert report.complete and states(report) == {"2025-01": "imported"}
+    assert {i.rows for i in report.items} == {31 * N, 31 * 1440}
+    zips, before = server.count(".zip", 200), everything(tmp_path)
+    moved = sum(server.sent.values())
+    again = take(tmp_path, server, january)
+    assert again.complete and states(again) == {"2025-01": "unchanged"}
+    assert again.moved_bytes == 0 and server.count(".zip", 200) == zips
+    assert sum(server.sent.values()) - moved < 500, "only checksums went over the network"
+    assert everything(tmp_path) == before
+
+
+# A checksum that is not there says that the file is not there: see the tests of missing days.
+PASSES = [(k, w) for k in sorted(KINDS) for w in ("zip", "checksum")]
+PASSES.remove(("missing", "checksum"))
+
+
+@pytest.mark.parametrize(("kind", "where"), PASSES)
+def test_every_misbehaviour_that_passes_is_outlived(
+    tmp_path: Path, server: ArchiveServer, clean: dict[str, str], kind: str, where: str
+) -> None:
+    value = {"busy": 0, "drip": 40}.get(kind, -1)
+    suffix = ".zip" if where == "zip" else ".CHECKSUM"
+    server.faults.add(Fault(kind, f"*2025-01-07{suffix}", 1, value))
+    report = take(tmp_path, server, DAYS, timeout_s=0.3)
+    if kind == "missing":  # gone between its checksum and its transfer: the next run has it
+        assert states(report)["2025-01-07"] == "missing"
+        report = take(tmp_path, server, DAYS)
+    assert report.complete, [i.why for i in report.items]
+    assert rows_of(tmp_path) == clean
+    assert not (tmp_path / ".fetch").exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "state", "why"),
+    [
+        (Fault("status", "*07.zip", 0, 500), "failed", "answered 500"),
+        (Fault("status", "*07.zip", 0, 403), "failed", "answered 403"),
+        (Fault("busy", "*07.zip", 0, 9999), "failed", "9999 s"),
+        (Fault("reset", "*07.zip", 0), "failed", "reset"),
+        (Fault("truncated", "*07.zip", 0, 0), "failed", "broke off"),
+        (Fault("checksum", "*07.zip", 0), "refused", "sha256"),
+        (Fault("checksum", "*07.zip.CHECKSUM", 0), "refused", "0000"),
+        (Fault("missing", "*07.zip.CHECKSUM", 0), "refused", "no .CHECKSUM"),
+    ],
+)
+def test_one_that_stays_costs_its_own_day_and_is_told(
+    tmp_path: Path, server: ArchiveServer, fault: Fault, state: str, why: str
+) -> None:
+    server.faults.add(fault)
+    report = take(tmp_path, server, DAYS)
+    assert states(report) == {
+        "2025-01-06": "imported",
+        "2025-01-07": state,
+        "2025-01-08": "imported",
+    }
+    (bad,) = report.of(state)
+    assert why in bad.why and not report.complete
+    assert not any("2025-01-07" in path for path in rows_of(tmp_path))
+
+
+def test_a_day_that_is_not_published_yet_is_told_with_its_hour(
+    tmp_path: Path, server: ArchiveServer
+) -> None:
+    server.faults.add(Fault("missing", "*2026-01-14*", 0))
+    asked = wish("2026-01-13", "2026-01-17")
+    report = take(tmp_path, server, asked, now=datetime(2026, 1, 15, 8, 30, tzinfo=UTC))
+    assert list(states(report).values()) == ["imported", "missing", "missing", "missing"]
+    first, *others = (i.why for i in report.of("missing"))
+    assert "not there yet" in first and "2026-01-15 about 08:00-09:00" in first
+    assert all("not over" in why for why in others)
+    assert server.count("2026-01-15.zip.CHECKSUM") == 0, "nobody asks for a day that is not over"
+
+
+def test_a_month_without_a_file_comes_by_days(tmp_path: Path, server: ArchiveServer) -> None:
+    server.faults.add(Fault("missing", "*monthly*", 0))
+    report = take(tmp_path, server, wish("2025-02-01", "2025-03-01"))
+    assert report.complete and len(report.items) == 28
+    assert "there is no BTCUSDT-aggTrades-2025-02.zip" in report.items[0].notes[0]
+
+
+def test_a_broken_month_is_not_even_asked_for(tmp_path: Path, server: ArchiveServer) -> None:
+    report = take(tmp_path, server, wish("2023-11-01", "2023-12-01"))
+    assert report.complete and len(report.items) == 30
+    assert "#293" in report.items[0].notes[0]
+    assert not any("monthly" in asked.path for asked in server.asked)
+
+
+def test_a_day_that_a_month_lacks_is_fetched_by_itself_or_told(tmp_path: Path) -> None:
+    month = "data/futures/um/monthly/aggTrades/BTCUSDT/BTCUSDT-aggTrades-2023-03.csv"
+    days = [daily("binance-um", "aggTrades", "BTCUSDT", date(2023, 3, d)) for d in range(1, 32)]
+    texts = [SMALL.text(day) or "" for day in days]
+    (tmp_path / "www" / month).parent.mkdir(parents=True)
+    lacking = [t.split("\n", 1)[1] for d, t in enumerate(texts, start=1) if d not in (5, 31)]
+    header = texts[0].split("\n", 1)[0]
+    (tmp_path / "www" / month).write_text("\n".join([header, *lacking]))
+    (tmp_path / "www" / days[4].path).parent.mkdir(parents=True)
+    (tmp_path / "www" / days[4].path).with_suffix(".csv").write_text(texts[4])
+    with serve(tmp_path / "www") as server:
+        report = take(tmp_path / "log", server, wish("2023-03-01", "2023-04-01"))
+        assert states(report) == {
+            "2023-03": "imported",
+            "2023-03-05": "imported",
+            "2023-03-31": "missing",
+        }
+        assert "#243" in report.items[-1].why
+        again = take(tmp_path / "log", server, wish("2023-03-01", "2023-04-01"))
+        assert [i.state for i in again.items] == ["unchanged", "missing"]
+
+
+def test_a_file_that_was_replaced_is_fetched_again_and_told(tmp_path: Path) -> None:
+    file = daily("binance-um", "aggTrades", "BTCUSDT", date(2025, 1, 6))
+    place = (tmp_path / "www" / file.path).with_suffix(".csv")
+    place.parent.mkdir(parents=True)
+    lines = (SMALL.text(file) or "").splitlines(keepends=True)
+    place.write_text("".join(lines[:-3]))
+    one = wish("2025-01-06", "2025-01-07")
+    with serve(tmp_path / "www") as server:
+        assert take(tmp_path / "log", server, one).items[0].added == N - 3
+    place.write_text("".join(lines))
+    url = server.url.rpartition(":")[2]
+    with serve(tmp_path / "www", port=int(url)) as server:
+        (item,) = take(tmp_path / "log", server, one).items
+    assert (item.state, item.added, item.duplicates) == ("imported", 3, N - 3)
+    assert "replaced" in item.notes[0]
+
+
+def test_a_day_that_left_the_log_is_fetched_again(tmp_path: Path, server: ArchiveServer) -> None:
+    take(tmp_path, server, DAYS)
+    (gone,) = tmp_path.glob("kind=trade/*/*/date=2025-01-07/*.parquet")
+    gone.unlink()
+    report = take(tmp_path, server, DAYS)
+    assert states(report)["2025-01-07"] == "imported" and gone.is_file()
+    assert "no longer has 2025-01-07" in report.of("imported")[0].notes[0]
+
+
+def test_transfers_are_concurrent_and_bounded(tmp_path: Path, server: ArchiveServer) -> None:
+    server.faults.add(Fault("drip", "*.zip", 0, 4000))
+    take(tmp_path, server, wish("2025-01-02", "2025-01-12"), jobs=3)
+    assert server.busiest == 3
+
+
+def test_the_rate_holds_for_all_transfers_together(tmp_path: Path) -> None:
+    with serve() as server:
+        began_s = time.monotonic()
+        report = take(tmp_path, server, wish("2025-01-02", "2025-01-12"), bytes_per_s=60_000)
+        took_s = time.monotonic() - began_s
+    assert report.moved_bytes > 50_000
+    assert took_s > 0.8 * report.moved_bytes / 60_000
+
+
+def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(
+    tmp_path: Path, server: ArchiveServer
+) -> None:
+    with pytest.raises(DataError, match="too little room"):
+        take(tmp_path, server, DAYS, reserve_bytes=1 << 60)
+    assert not rows_of(tmp_path)
+    assert server.sent and all(path.endswith("CHECKSUM") for path in server.sent)
+
+
+def test_nothing_reachable_is_an_error_of_the_network(tmp_path: Path) -> None:
+    with serve(content=SMALL) as server:
+        url = server.url
+    with pytest.raises(NetworkError, match="did not answer") as caught:
+        take(tmp_path, url, wish("2025-01-02", "2025-01-20"), retries=1)
+    assert caught.value.exit_code == 5
+
+
+def test_a_server_that_dies_is_not_asked_for_every_file(tmp_path: Path) -> None:
+    with serve(content=SMALL, faults=[Fault("reset", "*.zip", 0, 0)]) as server:
+        report = take(tmp_path, server, wish("2025-01-02", "2025-01-30"), retries=0)
+    assert len(report.of("failed")) == 28
+    assert any("not tried" in item.why for item in report.items)
+    assert server.count(".zip", 200) < 28 + 12
+
+
+def test_a_second_fetch_in_the_same_folder_is_refused(
+    tmp_path: Path, server: ArchiveServer
+) -> None:
+    server.faults.add(Fault("drip", "*.zip", 0, 1500))
+    first = threading.Thread(target=take, args=(tmp_path, server, DAYS))
+    first.start()
+    while not server.sent:
+        time.sleep(0.01)
+    with pytest.raises(LockedError, match="another ofs"):
+        take(tmp_path, server, DAYS)
+    first.join()
+    assert len(rows_of(tmp_path)) == 3
+
+
+def test_kept_files_are_those_of_the_archive_and_serve_again(
+    tmp_path: Path, server: ArchiveServer, clean: dict[str, str]
+) -> None:
+    kept = tmp_path / "kept"
+    take(tmp_path / "log", server, DAYS, keep=kept)
+    assert len(list(kept.rglob("*.zip"))) == len(list(kept.rglob("*.CHECKSUM"))) == 3
+    zipfile.ZipFile(kept / f"{AGG}2025-01-06.zip").close()
+    with serve(kept) as second:
+        assert take(tmp_path / "again", second, DAYS).complete
+        assert rows_of(tmp_path / "again") == clean
+        moved = take(tmp_path / "third", second, DAYS, keep=kept).moved_bytes
+    assert moved == 0, "a kept file that is right is not fetched"
+
+
+def test_several_symbols_and_kinds(tmp_path: Path, server: ArchiveServer) -> None:
+    asked = wish("2024-02-28", "2024-03-02", "trade,bar,quote", "BTCUSDT ETHUSDT")
+    report = take(tmp_path, server, asked)
+    assert report.complete and len(report.items) == 2 * 3 * 3
+    series = {(s.symbol, s.kind, s.rows) for s in LogStore(tmp_path).series()}
+    kinds = ((Kind.TRADE, 3 * N), (Kind.QUOTE, 3 * N), (Kind.BAR, 3 * 1440))
+    assert series == {(s, k, n) for s in ("BTCUSDT", "ETHUSDT") for k, n in kinds}
+
+
+@pytest.mark.parametrize(
+    ("asked", "match"),
+    [
+        (Wish("bybit", ("X",), ("trade",), date(2025, 1, 1), date(2025, 1, 2)), "venue"),
+        (wish("2025-01-02", "2025-01-02"), "empty"),
+        (wish("2025-01-01", "2025-01-02", "quote"), "no quotes of that time"),
+        (
+            Wish("binance-spot", ("X",), ("quote",), date(2024, 1, 1), date(2024, 1, 2)),
+            "no quotes in the spot",
+        ),
+    ],
+)
+def test_what_no_archive_has_is_an_error_of_use(asked: Wish, match: str) -> None:
+    with pytest.raises(UsageError, match=match):
+        check_wish(asked)
+
+
+@given(
+    st.dates(date(2022, 1, 1), date(2026, 12, 1)),
+    st.integers(1, 200),
+    st.booleans(),
+    st.sampled_from(["trade", "bar", "quote"]),
+)
+def test_a_plan_covers_every_day_once_and_no_other(
+    first: date, count: int, months: bool, kind: str
+) -> None:
+    asked = Wish("binance-um", ("A", "B"), (kind,), first, first + timedelta(count))
+    units = plan(asked, "http://x/", NOW.date(), months=months)
+    for symbol in asked.symbols:
+        items = [i for u in units if u.symbol == symbol for i in u.items]
+        days = [day for item in items for day in item.file.days()]
+        assert days == list(days_between(asked.first, asked.stop))
+        assert months or not any(i.file.monthly for i in items)
+        assert all(i.file.last < NOW.date() for i in items if i.state == "wanted")
+
+
+PASSING = st.builds(
+    Fault,
+    st.sampled_from(["status", "truncated", "reset", "checksum", "whole"]),
+    st.sampled_from(["*06.zip", "*07.zip", "*08.zip", "*.zip", "*CHECKSUM", "*"]),
+    st.integers(1, 2),
+    st.sampled_from([-1, 0, 1, 500]),
+).filter(lambda fault: fault.kind != "status" or fault.value in (-1, 500))
+
+
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(PASSING, max_size=4))
+def test_any_mix_of_faults_gives_the_clean_log_or_says_what_lacks(
+    tmp_path_factory: pytest.TempPathFactory, clean: dict[str, str], faults: list[Fault]
+) -> None:
+    folder = tmp_path_factory.mktemp("mix")
+    with serve(content=SMALL, faults=faults) as server:
+        report = take(folder, server, DAYS, retries=20, backoff_s=0.001)
+        good = {path: digest for path, digest in clean.items() if path in rows_of(folder)}
+        assert rows_of(folder) == good
+        assert len(good) == len(report.of("imported"))
+        server.faults.clear()
+        assert take(folder, server, DAYS).complete
+    assert rows_of(folder) == clean
