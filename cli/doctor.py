@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ import click
 from cli import common
 from cli.common import App
 from cli.units import DURATION
-from data.errors import EXIT_FINDING, OfsError
+from data.errors import EXIT_FINDING, ConfigError
 
 if TYPE_CHECKING:
     from data.doctor.lines import Check, Line
@@ -43,7 +44,7 @@ _DISK = "the disk does not answer: look at its health and at what mounts it"
 @click.option("--offline", is_flag=True, help="Ask no host: no endpoints, no clock.")
 @click.option("--warm", is_flag=True, help="Compile ahead what a backtest needs.")
 @click.option(
-    "--strategy", default="delta_flip", show_default=True, help="With --warm: NAME or path.py:NAME."
+    "--strategy", help="With --warm: NAME or path.py:NAME. [default: that of ofs backtest]"
 )
 @click.option(
     "--endpoint",
@@ -65,7 +66,7 @@ def command(
     app: App,
     offline: bool,
     warm: bool,
-    strategy: str,
+    strategy: str | None,
     endpoints: tuple[str, ...],
     clock_url: str | None,
     timeout_ns: int,
@@ -86,7 +87,8 @@ def command(
     for line in examine([Check("compile", _compiles, _COMPILE_S, _BUSY)]):
         lines.take(line)
     if warm:
-        for line in examine([Check("warm", lambda: _warm(app, strategy), _WARM_S, _BUSY)]):
+        chosen = strategy or _setting("backtest", "strategy")
+        for line in examine([Check("warm", lambda: _warm(app, chosen), _WARM_S, _BUSY)]):
             lines.take(line)
     counts = Counter(str(line.status) for line in lines.taken)
     failed = counts[Status.FAIL] > 0
@@ -219,6 +221,9 @@ def _network(endpoints: tuple[str, ...], clock_url: str | None, timeout_s: float
 
     http = Http(connect_s=timeout_s, read_s=timeout_s, whole_s=timeout_s)
     asked = [venue.Endpoint(url, "named with --endpoint", True) for url in endpoints]
+    if not asked:
+        archive = _setting("fetch", "endpoint") or venue.ARCHIVE.url
+        asked = [replace(venue.ARCHIVE, url=archive), *venue.LIVE]
     clocks = (clock_url,) if clock_url else venue.CLOCKS
     stuck = "look at the network and at a proxy, or leave it out with --offline"
     # a name that is looked up in vain takes its own time: the limits of a request begin after it
@@ -228,7 +233,27 @@ def _network(endpoints: tuple[str, ...], clock_url: str | None, timeout_s: float
         return Check("endpoint", lambda: venue.endpoint(http, one), deadline_s, stuck)
 
     clock = Check("clock", lambda: venue.clock(http, clocks), deadline_s, stuck)
-    return [clock, *(check(one) for one in asked or venue.ENDPOINTS)]
+    return [clock, *(check(one) for one in asked)]
+
+
+def _setting(command: str, name: str) -> str | None:
+    """What ``ofs COMMAND --NAME`` would be here: set in a variable or a file, else its default.
+
+    Settings with a mistake count as absent; there is a line about them.
+    """
+    from cli.keys import command_keys
+    from cli.settings import current, root_of
+
+    ctx = click.get_current_context()
+    found = root_of(ctx).get_command(ctx, command)
+    assert found is not None
+    key = command_keys((command,), found)[name]
+    try:
+        given = current(ctx).find(key)
+    except ConfigError:
+        given = None
+    value: Any = given.value if given is not None else key.option.get_default(ctx)
+    return value
 
 
 def _compiles() -> Line:
@@ -237,13 +262,10 @@ def _compiles() -> Line:
     return compiles()
 
 
-def _warm(app: App, strategy: str) -> Line:
+def _warm(app: App, strategy: str | None) -> Line:
     """Compile the strategy's fold; a strategy that cannot be loaded is a failed line."""
     from engine.runtime.doctor import warm
     from strategies import get
 
-    try:
-        return warm(get(strategy), strategy, lambda: app.say("compiling…"))
-    except OfsError as error:
-        error.where = error.where or "--strategy"
-        raise
+    assert strategy is not None
+    return warm(get(strategy), strategy, lambda: app.say("compiling…"))

@@ -42,13 +42,15 @@ class Endpoint:
     needed: bool
 
 
-ENDPOINTS = (
-    Endpoint("https://data.binance.vision/", "Binance's public archive (ofs fetch)", True),
+ARCHIVE = Endpoint("https://data.binance.vision/", "Binance's public archive (ofs fetch)", True)
+"""Where ``ofs fetch`` fetches from unless it is told otherwise."""
+
+LIVE = (
     Endpoint("https://fapi.binance.com/fapi/v1/ping", "Binance USD-M futures, live", False),
     Endpoint("https://api.binance.com/api/v3/ping", "Binance spot, live", False),
     Endpoint("https://api.bybit.com/v5/market/time", "Bybit, live", False),
 )
-"""What is asked when nobody names other hosts."""
+"""Venues that no command of this version needs."""
 
 CLOCKS = ("https://fapi.binance.com/fapi/v1/time", "https://data.binance.vision/")
 """Where the time is asked for, one after the other until one answers."""

@@ -101,6 +101,16 @@ def test_a_wrong_clock_and_a_host_that_stalls(run: Any) -> None:
     assert lines["endpoint"]["status"] == "fail" and "--offline" in lines["endpoint"]["mend"]
 
 
+def test_the_archive_and_the_strategy_of_the_settings(run: Any, tmp_path: Path) -> None:
+    with serving(status=451) as url:
+        text = f"[fetch]\nendpoint = '{url}'\n[backtest]\nstrategy = 'no_such'\n"
+        (tmp_path / "ofs.toml").write_text(text, encoding="utf-8")
+        result = run("doctor", "--json", "--warm", "--clock", url, "--timeout", "500ms")
+    archive = next(x for x in result.json()["lines"] if x["numbers"].get("url") == url)
+    assert archive["status"] == "fail" and "geoblock" in archive["fact"]
+    assert "no_such" in by_name(result)["warm"]["fact"]
+
+
 def test_an_address_that_is_none(run: Any) -> None:
     result = run("doctor", "--json", "--endpoint", "nonsense", "--clock", "ftp://x")
     lines = by_name(result)
