@@ -16,6 +16,8 @@ Owns the identity of every kind.
 * bar: interval and start. The one with more trades (a broker's ticks) is the more complete: the
   last bar of an export is often not finished. With equal counts the later import replaces the
   earlier. A different content counts as a conflict.
+* gap: equal in every column but ``filled``. One that was filled stays filled, whatever is imported
+  again.
 * everything else: equal in every column but ``seq`` (depth, quote, mark), or in every column.
 
 What must hold: joining is idempotent, and (bars in conflict with equal counts and rows without an
@@ -207,7 +209,8 @@ def _join_counted(
 
 
 def _join_equal(rows: Rows, is_new: np.ndarray, within: np.ndarray | None = None) -> np.ndarray:
-    """Keep-mask in which of equal rows the first stays, an old one before a new one.
+    """Keep-mask in which of equal rows the first stays, an old one before a new one (of gaps, a
+    filled one before both).
 
     Rows outside the mask ``within`` are not looked at.
     """
@@ -218,8 +221,11 @@ def _join_equal(rows: Rows, is_new: np.ndarray, within: np.ndarray | None = None
     if not len(sub):
         return keep
     skip = frozenset() if rows.kind in _SESSION_KINDS else frozenset({"seq"})
+    worse = np.zeros(len(sub), bool)
+    if rows.kind == Kind.GAP:
+        skip, worse = frozenset({"filled"}), rows["filled"][sub] == 0
     keys = content_keys(rows.take(sub), skip)
-    order = np.lexsort((sub, is_new[sub], *keys[::-1]))
+    order = np.lexsort((sub, is_new[sub], worse, *keys[::-1]))
     same = _same_as_previous([k[order] for k in keys])
     keep[sub[order[same]]] = False
     return keep

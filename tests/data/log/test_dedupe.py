@@ -183,3 +183,15 @@ def test_opaque_ids_tell_no_order_but_who_is_who() -> None:
     # one hash for two different trades: both are kept
     twin = trade(T, id=a, price=104)
     assert twice(Kind.TRADE, tape, [twin])[1] == MergeResult(1, 0, 1)
+
+
+def test_a_gap_that_was_filled_stays_filled() -> None:
+    def gap(filled: int, **more: int) -> Row:
+        return {"ts_ns": T, "stream": 0, "from_ns": T - 9, "to_ns": T, "filled": filled, **more}
+
+    for first, second in ((gap(0), gap(1)), (gap(1), gap(0))):
+        table, result, changed = twice(Kind.GAP, [first], [second])
+        assert (table["filled"].tolist(), result) == ([1], MergeResult(0, 1, 0))
+        assert changed == (first["filled"] == 0)
+    table, result, _ = twice(Kind.GAP, [gap(0)], [gap(1, from_id=3), gap(1, stream=1)])
+    assert sorted(table["filled"].tolist()) == [0, 1, 1], "another gap is not this one"
