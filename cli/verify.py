@@ -54,6 +54,8 @@ def command(app: App, run: str) -> int:
         app.emit({"schema": 1, "ok": verdict.ok, **dataclasses.asdict(verdict)})
     elif verdict.ok:
         app.print(f"ok: {verdict.decisions:,} decisions agree, digest {verdict.digest[:16]}")
+        for note in verdict.notes:
+            app.say(f"note: {note}")
     else:
         _print(app, verdict)
     return 0 if verdict.ok else EXIT_FINDING
@@ -74,6 +76,8 @@ def _print(app: App, verdict: Any) -> None:
             f"first difference: {d.table} row {d.row} (decision {d.decision}, {d.time}), "
             f"{d.field}: the run has {d.recorded}, the fold gives {d.computed}"
         )
+    for f in verdict.figures:
+        app.print(f"{f.name}: the run states {f.recorded}, the fold gives {f.computed}")
     for name, ok in (("decision digest", verdict.digest_ok), ("state digest", verdict.state_ok),
                      ("log content", verdict.log_ok)):  # fmt: skip
         app.print(f"{name}: {'same' if ok else 'differs'}")

@@ -25,6 +25,7 @@ from engine.runtime.behind import Behind
 from engine.runtime.compose import Composition, compose
 from engine.runtime.fold import Fold, Sink
 from engine.runtime.parameters import build, feed_latency, settle
+from engine.runtime.records import Totals
 from engine.runtime.strategy import Strategy
 from engine.runtime.usage import Stopwatch, peak_rss_mb, process_age_s, quiet_collector
 
@@ -168,13 +169,11 @@ def feed_all(reader: LogReader, fold: Fold, progress: Progress | None,
     return first_event_s
 
 
-def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: Any,
+def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: Totals,
              rows: dict[str, int]) -> dict[str, Any]:  # fmt: skip
     """The manifest of a run without its id and creation time."""
     events = outcome.fold.events
     total = sum(events.values())
-    money = 10**MONEY_SCALE
-    state = outcome.fold.state["core"]
     return {
         "schema": RECORD_VERSION,
         "command": "backtest",
@@ -196,25 +195,8 @@ def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: 
         "strategy_hash": request.strategy.source_sha256,
         "fill_model": MODEL_VERSION,
         "violations": violations(outcome.fold),
-        "counts": {
-            "events": total,
-            "trades": events[Kind.TRADE],
-            "depth": events[Kind.DEPTH],
-            "bars": events[Kind.BAR],
-            "quotes": events[Kind.QUOTE],
-            "gaps": events[Kind.GAP],
-            "invalid_trades": int(state["invalid_trades"][0]),
-            "skipped_boundaries": int(state["skipped_boundaries"][0]),
-            **{f"{name}s" if name != "equity" else name: n for name, n in rows.items()},
-        },
-        "result": {
-            "net_pnl": (totals.gross - totals.fees) / money,
-            "gross_pnl": totals.gross / money,
-            "fees": totals.fees / money,
-            "max_drawdown": totals.max_drawdown / money,
-            "round_trips": totals.round_trips,
-            "wins": totals.wins,
-        },
+        "counts": counts(outcome.fold, rows),
+        "result": results(totals),
         "digest": digest,
         "state_digest": outcome.fold.state_digest(),
         "first_event_s": outcome.first_event_s,
@@ -222,6 +204,35 @@ def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: 
         "cpu_s": round(outcome.cpu_s, 6),
         "events_per_cpu_s": round(total / outcome.cpu_s) if outcome.cpu_s > 0 else 0,
         "peak_rss_mb": round(peak_rss_mb(), 1),
+    }
+
+
+def counts(fold: Fold, rows: dict[str, int]) -> dict[str, int]:
+    """Events folded by kind, what the fold passed over, and rows of each record table."""
+    events, state = fold.events, fold.state["core"]
+    return {
+        "events": sum(events.values()),
+        "trades": events[Kind.TRADE],
+        "depth": events[Kind.DEPTH],
+        "bars": events[Kind.BAR],
+        "quotes": events[Kind.QUOTE],
+        "gaps": events[Kind.GAP],
+        "invalid_trades": int(state["invalid_trades"][0]),
+        "skipped_boundaries": int(state["skipped_boundaries"][0]),
+        **{f"{name}s" if name != "equity" else name: n for name, n in rows.items()},
+    }
+
+
+def results(totals: Totals) -> dict[str, Any]:
+    """What a run earned, in account currency, and in how many round trips."""
+    money = 10**MONEY_SCALE
+    return {
+        "net_pnl": (totals.gross - totals.fees) / money,
+        "gross_pnl": totals.gross / money,
+        "fees": totals.fees / money,
+        "max_drawdown": totals.max_drawdown / money,
+        "round_trips": totals.round_trips,
+        "wins": totals.wins,
     }
 
 

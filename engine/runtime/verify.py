@@ -1,13 +1,13 @@
 """Folds a run's log again and compares every record with what the run wrote.
 
-Owns the proof: content hash of the log range, hashes of the sources, both digests, and a row by
-row comparison of decisions, signals, orders, fills and positions whose first difference is named.
-It refuses to know how the finding is printed.
+Owns the proof: content hash of the log range, hashes of the sources, both digests, a row by row
+comparison of every record table (equity too) whose first difference is named, and the counts and
+the result that the manifest states. It refuses to know how the finding is printed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,12 +15,14 @@ import numpy as np
 
 from data import jitcache
 from data.errors import DataError
-from data.events import ENUMS, RECORDS, Table, numpy_dtype
+from data.events import RECORD_VERSION, RECORDS
 from data.log import LogStore
+from data.log.compact import explained
 from data.runs import MANIFEST, Run
 from data.times import format_utc
-from engine.runtime.records import DIGESTED, Digest, read_rows
-from engine.runtime.replay import Progress, Request, run
+from engine.runtime.compare import Comparison, Mismatch, RecordedRows, stored_text
+from engine.runtime.records import Digest, Totals
+from engine.runtime.replay import Progress, Request, counts, results, run
 from engine.runtime.strategy import Strategy
 
 
@@ -38,14 +40,27 @@ class Difference:
 
 
 @dataclass
+class Figure:
+    """A figure of the manifest, such as ``result.net_pnl``, that the fold does not give."""
+
+    name: str
+    recorded: Any
+    computed: Any
+
+
+@dataclass
 class Verdict:
-    """What was compared and found; ``ok`` when every record and both digests agree."""
+    """What was compared and found; ``ok`` when every record, figure and both digests agree.
+
+    ``log_ok`` is also true where a compaction alone rewrote the files of the range.
+    """
 
     run: str
     decisions: int = 0
     digest: str = ""
     state_digest: str = ""
     differences: list[Difference] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     digest_ok: bool = True
     state_ok: bool = True
@@ -54,7 +69,8 @@ class Verdict:
     @property
     def ok(self) -> bool:
         """True when nothing differs."""
-        return self.digest_ok and self.state_ok and self.log_ok and not self.differences
+        found = self.differences or self.figures
+        return self.digest_ok and self.state_ok and self.log_ok and not found
 
 
 class CompareSink:
@@ -62,105 +78,43 @@ class CompareSink:
 
     def __init__(self, recorded: Run) -> None:
         self.digest = Digest()
-        self.differences: dict[str, Difference] = {}
-        self._row = dict.fromkeys(DIGESTED, 0)
-        self._have = {name: _Rows(recorded, RECORDS[name]) for name in DIGESTED}
+        self.totals = Totals()
+        self._have = {name: RecordedRows(recorded, table) for name, table in RECORDS.items()}
+        self._compared = {
+            name: Comparison(RECORDS[name], rows.columns) for name, rows in self._have.items()
+        }
 
     def take(self, name: str, rows: np.ndarray) -> None:
         """Compare ``rows`` with the next recorded rows of table ``name``."""
         self.digest.take(name, rows)
-        if name not in self._have or name in self.differences:
-            return
-        recorded = self._have[name].next(len(rows))
-        self._compare(name, recorded, rows)
-        self._row[name] += len(rows)
-
-    def _compare(self, name: str, recorded: np.ndarray, computed: np.ndarray) -> None:
-        n = min(len(recorded), len(computed))
-        same = np.ones(n, dtype=bool)
-        for f in RECORDS[name].fields:
-            same &= recorded[f.name][:n] == computed[f.name][:n]
-        if not same.all():
-            x = int(np.argmin(same))
-            self.differences[name] = _difference(
-                name, self._row[name] + x, recorded[x], computed[x]
-            )
-        elif len(computed) > n:
-            self.differences[name] = _lonely(
-                name, self._row[name] + n, computed[n], "nothing", "a row"
-            )
+        self.totals.take(name, rows)
+        if self._compared[name].first is None:
+            self._compared[name].take(self._have[name].next(len(rows)), rows)
 
     def finish(self) -> list[Difference]:
         """The first difference of each table, earliest market time first."""
-        for name, rows in self._have.items():
-            rest = rows.next(1)
-            if name not in self.differences and len(rest):
-                self.differences[name] = _lonely(name, self._row[name], rest[0], "a row", "nothing")
-        return sorted(self.differences.values(), key=lambda d: (d.time, DIGESTED.index(d.table)))
+        for name, compared in self._compared.items():
+            if compared.first is None:
+                rest = self._have[name].next(1)
+                compared.take(rest, rest[:0])
+        found = [(n, c.first) for n, c in self._compared.items() if c.first is not None]
+        differences = [_difference(name, first) for name, first in found]
+        return sorted(differences, key=lambda d: (d.time, _ORDER.index(d.table)))
 
 
-class _Rows:
-    """Recorded rows of one table, taken in any portions."""
-
-    def __init__(self, recorded: Run, table: Table) -> None:
-        path = recorded.file(table.view)
-        if not path.is_file():
-            raise DataError(
-                "a table of the run is missing", where=str(path), do="run the backtest again"
-            )
-        self._batches: Iterator[np.ndarray] = read_rows(path, table)
-        self._rest = np.zeros(0, dtype=numpy_dtype(table))
-        self._started = False
-
-    def next(self, n: int) -> np.ndarray:
-        """The next ``n`` rows, fewer at the end."""
-        parts = [self._rest] if self._started else []
-        have = len(self._rest)
-        while have < n or not self._started:
-            batch = next(self._batches, None)
-            if batch is None:
-                break
-            self._started = True
-            parts.append(batch)
-            have += len(batch)
-        if not parts:
-            return self._rest
-        rows = np.concatenate(parts)
-        self._rest = rows[n:]
-        self._started = True
-        return rows[:n]
+_ORDER = tuple(RECORDS)
 
 
-def _show(table: Table, name: str, value: Any) -> str:
-    unit = table.field(name).unit
-    if unit == "ns":
-        return format_utc(int(value)) if int(value) else "0"
-    if unit.startswith("enum:"):
-        enum = ENUMS[unit[5:]]
-        return enum(int(value)).name if int(value) in set(enum) else str(int(value))
-    return str(int(value))
-
-
-def _difference(name: str, row: int, recorded: Any, computed: Any) -> Difference:
-    table = RECORDS[name]
-    where = next(f.name for f in table.fields if recorded[f.name] != computed[f.name])
-    return Difference(
-        name, row, where,
-        _show(table, where, recorded[where]), _show(table, where, computed[where]),
-        format_utc(int(min(recorded["ts_ns"], computed["ts_ns"]))), _decision(name, computed),
-    )  # fmt: skip
-
-
-def _lonely(name: str, row: int, record: Any, recorded: str, computed: str) -> Difference:
-    time = format_utc(int(record["ts_ns"]))
-    return Difference(name, row, "(row)", recorded, computed, time, _decision(name, record))
-
-
-def _decision(name: str, record: Any) -> int:
-    if name == "decision":
-        return int(record["id"])
-    names = record.dtype.names or ()
-    return int(record["decision_id"]) if "decision_id" in names else 0
+def _difference(name: str, first: Mismatch) -> Difference:
+    table = first.table
+    decision = first.number("id") if name == "decision" else first.number("decision_id")
+    time = format_utc(first.time_ns)
+    if not first.fields:
+        texts = ["nothing" if record is None else "a row" for record in (first.left, first.right)]
+        return Difference(name, first.row, "(row)", texts[0], texts[1], time, decision)
+    where = first.fields[0]
+    texts = [stored_text(table, where, record[where]) for record in (first.left, first.right)]
+    return Difference(name, first.row, where, texts[0], texts[1], time, decision)
 
 
 _NEEDED = (
@@ -214,18 +168,46 @@ def verify(
     verdict.state_digest = outcome.fold.state_digest()
     verdict.digest_ok = verdict.digest == m["digest"]
     verdict.state_ok = verdict.state_digest == m["state_digest"]
+    verdict.figures = _figures(m, "result", results(sink.totals))
+    verdict.figures += _figures(m, "counts", counts(outcome.fold, sink.digest.rows))
     verdict.log_ok = outcome.content_hash == m["log"]["content_hash"]
-    _explain(verdict, m, strategy, outcome.entries)
+    if not verdict.log_ok:
+        _explain_log(verdict, store, m, outcome.entries)
+    _explain(verdict, m, strategy)
     return verdict
 
 
-def _explain(verdict: Verdict, m: dict[str, Any], strategy: Strategy, now: list[Any]) -> None:
+def _figures(m: dict[str, Any], group: str, computed: dict[str, Any]) -> list[Figure]:
+    """Figures that differ. A result that is not stated differs; a count may be newer than a run."""
+    stated = m.get(group)
+    stated = stated if isinstance(stated, dict) else {}
+    return [
+        Figure(f"{group}.{name}", stated.get(name), value)
+        for name, value in computed.items()
+        if stated.get(name) != value and (name in stated or group == "result")
+    ]
+
+
+def _explain_log(verdict: Verdict, store: LogStore, m: dict[str, Any], now: list[Any]) -> None:
+    """Whether files were compacted since the run, which changes no event, or else what changed."""
+    before = {e["path"]: e["sha256"] for e in m["log"]["entries"]}
+    after = {e["path"]: e["sha256"] for e in now}
+    if explained(store.storage, before, after):
+        verdict.log_ok = True
+        verdict.notes.append("the log was compacted since the run: other files, the same events")
+        return
+    changed = sorted(p for p in before.keys() | after.keys() if before.get(p) != after.get(p))
+    verdict.notes.append("the log changed since the run: " + ", ".join(changed[:5]))
+
+
+def _explain(verdict: Verdict, m: dict[str, Any], strategy: Strategy) -> None:
     """Notes on what changed since the run, which is where a difference comes from."""
-    if not verdict.log_ok:
-        before = {e["path"]: e["sha256"] for e in m["log"]["entries"]}
-        after = {e["path"]: e["sha256"] for e in now}
-        changed = sorted(p for p in before.keys() | after.keys() if before.get(p) != after.get(p))
-        verdict.notes.append("the log changed since the run: " + ", ".join(changed[:5]))
+    recorded = m.get("schema", 1)
+    if recorded != RECORD_VERSION:
+        verdict.notes.append(
+            f"the run's records have version {recorded}, this ofs writes {RECORD_VERSION}: their "
+            "digests cannot agree"
+        )
     if jitcache.source_hash() != m["source_hash"]:
         verdict.notes.append("the engine's sources changed since the run")
     if strategy.source_sha256 != m["strategy_hash"]:

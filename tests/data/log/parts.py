@@ -8,11 +8,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from data.events import Kind, Scales
+from data.events import EVENTS, Kind, Scales
 from data.log import LogStore
-from data.log.columns import from_input
+from data.log.columns import concat, from_input
 from data.log.entry import Place
-from data.log.files import FileWriter, group_rows
+from data.log.files import FileReader, FileWriter, group_rows
 from data.log.order import sort_index
 from data.log.storage import Storage
 from tests.data.log.support import SCALES, SYMBOL, VENUE, Row, columns
@@ -81,3 +81,24 @@ def splits(draw: st.DrawFn, tape: Mapping[Kind, Sequence[Row]]) -> dict[Kind, li
         ["data.parquet", "hour-00.parquet", "hour-01.parquet", "part-a.parquet"]
     )
     return {k: draw(st.lists(names, min_size=len(r), max_size=len(r))) for k, r in tape.items()}
+
+
+def split_files(root: Path, pieces: int = 4) -> None:
+    """Let every file of a log be several of consecutive rows, as a recorder leaves them."""
+    storage = Storage(root)
+    for entry in LogStore(root).catalogue().entries:
+        with storage.open_input(entry.path) as source:
+            reader = FileReader(source, entry.path)
+            names = EVENTS[entry.kind].names
+            rows = concat([reader.read(group, names) for group in range(reader.groups)])
+        edges = [rows.n * i // pieces for i in range(pieces + 1)]
+        for i in range(pieces):
+            part = rows.slice(edges[i], edges[i + 1])
+            if not part.n:
+                continue
+            path = entry.path.replace("data.parquet", f"hour-{i:02d}.parquet")
+            series = entry.kind, entry.venue, entry.symbol, entry.scales
+            with FileWriter(storage.open_output(path), *series, part.n) as writer:
+                writer.write(part)
+        (root / entry.path).unlink()
+    (root / "catalogue.parquet").unlink()

@@ -16,11 +16,15 @@ import pytest
 from data.errors import CorruptFileError, DataError
 from data.events import Kind, Scales
 from data.log import LogStore
+from data.log.compact import compact, plan_compaction
 from data.runs import find_run
 from engine.runtime.verify import Verdict, verify
 from strategies.delta_flip import STRATEGY
+from tests.data.log.parts import split_files
 from tests.engine.runtime.make_run import SYMBOL, VENUE, columns, make_log, make_run
-from tests.engine.tapes import market
+from tests.engine.tapes import START, market
+
+MIDDLE_NS = START + 90 * 10**9
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +165,72 @@ def test_the_digest_is_that_of_the_tables(copy: Path) -> None:
             assert rows.dtype.names is not None
             digest.take(name, np.asarray(rows))
     assert digest.hexdigest() == run.manifest["digest"]
+
+
+def test_a_changed_equity_row(copy: Path) -> None:
+    def change(rows: dict[str, list[int]]) -> None:
+        rows["equity"][3] += 1
+
+    rewrite(copy, "equity", change)
+    verdict = judge(copy)
+    assert not verdict.ok and verdict.digest_ok and verdict.state_ok
+    (first,) = verdict.differences
+    assert (first.table, first.row, first.field) == ("equity", 3, "equity")
+
+
+@pytest.mark.parametrize("name", ["net_pnl", "gross_pnl", "fees", "max_drawdown", "round_trips"])
+def test_a_changed_result(copy: Path, name: str) -> None:
+    result = find_run(copy / "runs", "last").manifest["result"]
+    set_manifest(copy, result={**result, name: result[name] + 1})
+    verdict = judge(copy)
+    assert not verdict.ok and not verdict.differences
+    (figure,) = verdict.figures
+    assert figure.name == f"result.{name}" and figure.recorded == figure.computed + 1
+
+
+def test_a_result_left_out_and_a_changed_count(copy: Path) -> None:
+    set_manifest(copy, result={})
+    assert {f.name for f in judge(copy).figures} >= {"result.net_pnl", "result.wins"}
+    counts = find_run(copy / "runs", "last").manifest["counts"]
+    result = {f.name.partition(".")[2]: f.computed for f in judge(copy).figures}
+    set_manifest(copy, result=result, counts={**counts, "trades": 1})
+    assert [f.name for f in judge(copy).figures] == ["counts.trades"]
+
+
+def test_compaction_changes_no_digest_and_is_told(tmp_path: Path) -> None:
+    make_log(tmp_path / "log", seconds=200)
+    split_files(tmp_path / "log")
+    store = LogStore(tmp_path / "log")
+    before = make_run(store, tmp_path / "log", tmp_path / "runs")
+    part = make_run(store, tmp_path / "log", tmp_path / "runs", from_ns=MIDDLE_NS)
+    done = list(compact(store, plan_compaction(store.catalogue())))
+    assert sum(len(d.task.files) == 4 for d in done) > 1 and not any(d.error for d in done)
+    for recorded in (before, part):
+        run = find_run(tmp_path / "runs", recorded["run"])
+        verdict = verify(LogStore(tmp_path / "log"), run, STRATEGY)
+        assert verdict.ok, verdict
+        assert ["compacted" in note for note in verdict.notes] == [True]
+    after = make_run(store, tmp_path / "log", tmp_path / "runs")
+    assert after["digest"] == before["digest"] and after["state_digest"] == before["state_digest"]
+    assert after["log"]["content_hash"] != before["log"]["content_hash"]
+    assert before["counts"]["decisions"] > 20
+
+
+def test_rows_that_came_before_a_compaction_are_no_compaction(tmp_path: Path) -> None:
+    """The files of the run are all in the new one, and so are trades that it never saw."""
+    make_log(tmp_path / "log", seconds=100)
+    split_files(tmp_path / "log")
+    store = LogStore(tmp_path / "log")
+    late = next((tmp_path / "log").glob("kind=trade/**/hour-03.parquet"))
+    late.rename(tmp_path / "late")
+    make_run(store, tmp_path / "log", tmp_path / "runs")
+    (tmp_path / "late").rename(late)
+    list(compact(store, plan_compaction(store.catalogue())))
+    verdict = judge(tmp_path)
+    assert not verdict.ok
+    assert "counts.trades" in [f.name for f in verdict.figures]
+
+
+def test_records_of_another_version_are_told(copy: Path) -> None:
+    set_manifest(copy, schema=1)
+    assert any("version 1" in note for note in judge(copy).notes)
