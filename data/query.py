@@ -35,7 +35,15 @@ from data.events import (
 )
 from data.query_errors import check_reads_only, explain
 from data.query_stream import Stream
-from data.runs import RUN_COLUMNS, Run, RunColumn, flat, list_runs
+from data.runs import (
+    RUN_COLUMNS,
+    STATISTIC_COLUMNS,
+    STATISTICS,
+    Run,
+    RunColumn,
+    flat,
+    list_runs,
+)
 
 if TYPE_CHECKING:
     from data.log import LogStore
@@ -61,6 +69,8 @@ _HIVE_DOCS = {
     "symbol": "symbol, e.g. BTCUSDT",
     "date": "UTC date of the file; a predicate on it leaves other files unread",
 }
+_RUN_ID = "split_part(replace(filename, chr(92), '/'), '/', -2) AS run_id"
+"""A run's id is its folder's name, so that a predicate on it leaves other files unread."""
 _RUN_DOCS = {
     "run": "id of the run",
     "strategy": "strategy of the run",
@@ -106,6 +116,7 @@ class Database:
             self._log_views(log)
             self._run_table(found)
             self._run_views(found)
+            self._statistics_view(found)
             self._close_doors(log, runs)
         except duckdb.Error as error:
             self.close()
@@ -213,6 +224,15 @@ class Database:
             self._create(table.view, parts or [run_select(table, Scales(0, 0), [])])
             self._docs[table.view] = (table.doc, _docs(table, _RUN_DOCS))
 
+    def _statistics_view(self, runs: Sequence[Run]) -> None:
+        """One row a figure of a run; runs made before there were statistics have no rows."""
+        found = [run.file(STATISTICS) for run in runs]
+        files = [str(file) for file in found if file.is_file()]
+        self._create(STATISTICS, [statistics_select(files)])
+        docs = {name: doc for name, _, doc in STATISTIC_COLUMNS}
+        docs = {"time": "when the run was made", **_RUN_DOCS, **docs}
+        self._docs[STATISTICS] = ("one figure of a run", docs)
+
     def _create(self, name: str, selects: Sequence[str]) -> None:
         body = " UNION ALL BY NAME ".join(selects)
         self._connection.execute(f"CREATE VIEW {name} AS {body}")
@@ -227,7 +247,7 @@ def log_select(table: Table, scales: Scales, files: Sequence[str]) -> str:
     """SELECT of a log view over files of one pair of scales; typed and empty without files."""
     time, *rest = [f'{sql} AS "{name}"' for name, sql in duckdb_columns(table, scales)]
     columns = ", ".join([time, "venue", "symbol", *rest, "date"])
-    return f"SELECT {columns} FROM {_source(table, files, _HIVE)}"
+    return f"SELECT {columns} FROM {_source(_raw(table), files, _HIVE)}"
 
 
 def run_select(
@@ -239,27 +259,36 @@ def run_select(
     """
     time, *rest = [f'f."{name}"' for name, _ in duckdb_columns(table, scales)]
     inner = ", ".join(f'{sql} AS "{name}"' for name, sql in duckdb_columns(table, scales))
-    # The run's id is its folder's name, so that a predicate on it leaves other files unread.
-    run = "split_part(replace(filename, chr(92), '/'), '/', -2) AS run_id"
     columns = ", ".join([time, "f.run_id AS run", "r.strategy", "r.venue", "r.symbol", *rest])
-    source = _source(table, files, {"filename": "VARCHAR"})
+    source = _source(_raw(table), files, {"filename": "VARCHAR"})
     younger = [f'NULL::BIGINT AS "{f.name}"' for f in table.fields if files and f.since > version]
     if younger:
         source = f"(SELECT *, {', '.join(younger)} FROM {source})"
     return (
-        f"SELECT {columns} FROM (SELECT {inner}, {run} FROM {source}) f "
+        f"SELECT {columns} FROM (SELECT {inner}, {_RUN_ID} FROM {source}) f "
         "LEFT JOIN run_table r ON r.run = f.run_id"
     )
 
 
-def _source(table: Table, files: Sequence[str], extra: dict[str, str]) -> str:
-    """FROM clause: the files, or an empty relation of the same raw columns and ``extra``."""
+def statistics_select(files: Sequence[str]) -> str:
+    """SELECT of the view over the statistics of runs."""
+    raw = {name: kind for name, kind, _ in STATISTIC_COLUMNS}
+    columns = ", ".join(["r.time", "f.run_id AS run", "r.strategy", "r.venue", "r.symbol",
+                         *(f'f."{name}"' for name in raw)])  # fmt: skip
+    source = _source(raw, files, {"filename": "VARCHAR"})
+    return (
+        f"SELECT {columns} FROM (SELECT *, {_RUN_ID} FROM {source}) f "
+        "LEFT JOIN run_table r ON r.run = f.run_id"
+    )
+
+
+def _source(raw: dict[str, str], files: Sequence[str], extra: dict[str, str]) -> str:
+    """FROM clause: the files, or an empty relation of the columns ``raw`` (types) and ``extra``."""
     if not files:
-        raw = {**_raw(table), **extra}
-        columns = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in raw.items())
+        columns = ", ".join(f'NULL::{kind} AS "{n}"' for n, kind in {**raw, **extra}.items())
         return f"(SELECT {columns} WHERE false)"
     if not _opens(_readable_first(files)[0]):
-        return _unreadable(table, files, extra)
+        return _unreadable(raw, files, extra)
     if "filename" in extra:
         listed = _list(_readable_first(files))
         return f"read_parquet({listed}, filename = true, hive_partitioning = false)"
@@ -275,7 +304,7 @@ def _raw(table: Table) -> dict[str, str]:
     return {f.name: _RAW_TYPES[f.dtype] + ("[]" if f.is_list else "") for f in table.fields}
 
 
-def _unreadable(table: Table, files: Sequence[str], extra: dict[str, str]) -> str:
+def _unreadable(raw: dict[str, str], files: Sequence[str], extra: dict[str, str]) -> str:
     """FROM clause where none of the files opens: a question that comes to one of them fails on it.
 
     DuckDB opens a view's first file when the view is made, and then a question over another view
@@ -289,9 +318,7 @@ def _unreadable(table: Table, files: Sequence[str], extra: dict[str, str]) -> st
         rows.append(_texts([f"cannot read parquet file '{file}'", *keys]))
     names = ", ".join(["why", *extra])
     fail = "error(why)::BOOLEAN"
-    columns = [
-        f'CASE WHEN {fail} THEN NULL END::{kind} AS "{n}"' for n, kind in _raw(table).items()
-    ]
+    columns = [f'CASE WHEN {fail} THEN NULL END::{kind} AS "{n}"' for n, kind in raw.items()]
     columns += [f'"{name}"::{kind} AS "{name}"' for name, kind in extra.items()]
     values = ", ".join(f"({row})" for row in rows)
     return f"(SELECT {', '.join(columns)} FROM (VALUES {values}) broken({names}) WHERE {fail})"

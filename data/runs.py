@@ -38,6 +38,21 @@ class Run:
         return self.folder / f"{table}.parquet"
 
 
+STATISTICS = "statistics"
+"""Name of the view, and of the Parquet file in a run's folder, that holds its statistics."""
+
+STATISTIC_COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("name", "VARCHAR", "name of the figure"),
+    ("value", "DOUBLE", "the figure; NULL where the run is too short for it, see note"),
+    ("low", "DOUBLE", "lower end of its 95 % confidence interval, NULL where there is none"),
+    ("high", "DOUBLE", "upper end of it"),
+    ("unit", "VARCHAR", "share, ratio, count, s, days, 1/day, bp, or a currency"),
+    ("note", "VARCHAR", "why there is no value, or what to bear in mind; empty where nothing"),
+    ("doc", "VARCHAR", "what the figure is"),
+)
+"""Columns of a run's statistics: name, DuckDB type, meaning."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunColumn:
     """One flat column of a manifest: its DuckDB type, how to read it, and what it means."""
@@ -149,6 +164,11 @@ def _counts(*names: str) -> tuple[RunColumn, ...]:
     return tuple(RunColumn(n, "BIGINT", _at("counts", n), f"number of {n}") for n in names)
 
 
+def _statistics(*named: tuple[str, str]) -> tuple[RunColumn, ...]:
+    """Columns of the figures that a manifest repeats; None in runs made before there were any."""
+    return tuple(RunColumn(n, "DOUBLE", _at("statistics", n), doc) for n, doc in named)
+
+
 RUN_COLUMNS: tuple[RunColumn, ...] = (
     RunColumn("time", "TIMESTAMP_NS", _time("created"), "when the run was made"),
     RunColumn("run", "VARCHAR", _at("run"), "id of the run"),
@@ -164,6 +184,13 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
     RunColumn("gross_pnl", "DOUBLE", _at("result", "gross_pnl"), "result before fees"),
     RunColumn("fees", "DOUBLE", _at("result", "fees"), "commissions"),
     RunColumn("max_drawdown", "DOUBLE", _at("result", "max_drawdown"), "largest fall of equity"),
+    *_statistics(
+        ("win_rate", "share of round trips that gained"),
+        ("profit_factor", "gains over losses of round trips"),
+        ("sharpe", "annualised Sharpe ratio; of a short run only its interval means anything"),
+        ("sharpe_low", "lower end of its 95 % interval"),
+        ("sharpe_high", "upper end of its 95 % interval"),
+    ),
     RunColumn("currency", "VARCHAR", _at("currency"), "currency of all money"),
     RunColumn("params", "VARCHAR", _json("params"), "parameters, as JSON"),
     RunColumn("fill_model", "VARCHAR", _at("fill_model"), "fill model and its version"),

@@ -1,7 +1,7 @@
 """One backtest from request to published run.
 
-Owns the order of things: fold into a folder beside, then manifest, then rename. Serves the command
-and any library user. It refuses to know about the terminal.
+Owns the order of things: fold into a folder beside, then statistics and manifest, then rename.
+Serves the command and any library user. It refuses to know about the terminal.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from data.log import LogStore
+from data.runs import Run
+from engine.report.statistics import headline, summarise
+from engine.report.tables import write_statistics
 from engine.runtime.records import RunSink
 from engine.runtime.replay import Progress, Request, manifest, run
 from engine.runtime.runs import new_run
@@ -38,6 +41,9 @@ def backtest(
         sink.close()
         content = manifest(outcome, request, log, sink.digest.hexdigest(), sink.totals,
                            sink.digest.rows)  # fmt: skip
+        figures = summarise(Run(folder.path.name, folder.path, content), runs=runs)
+        write_statistics(folder.path, figures)
+        content["statistics"] = headline(figures)
         content["run"] = folder.publish(request.strategy.name, content)
     return content
 

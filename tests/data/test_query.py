@@ -54,7 +54,7 @@ def test_every_view_is_there_before_any_file(tmp_path: Path) -> None:
             assert answer(database, f"SELECT * FROM {name}") == []
     wanted = {EVENTS[kind].view: EVENTS[kind] for kind in LOG_KINDS}
     wanted |= {table.view: table for table in RECORDS.values()}
-    assert set(views) == {*wanted, "runs"}
+    assert set(views) == {*wanted, "runs", "statistics"}
     for name, view in views.items():
         types = {column.name: column.type for column in view.columns}
         assert types["time"] == "TIMESTAMP_NS" and next(iter(types)) == "time"
