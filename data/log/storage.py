@@ -25,6 +25,7 @@ from typing import Any
 
 from pyarrow import fs as pafs
 
+from data.busy import in_use, patiently
 from data.errors import DataError, LockedError
 
 LOCK = ".lock"
@@ -96,7 +97,7 @@ class Storage:
 
     def open_input(self, path: str) -> Any:
         """A random-access pyarrow file for reading; OSError where there is none."""
-        return self.fs.open_input_file(path)
+        return patiently(lambda: self.fs.open_input_file(path))
 
     def open_output(self, path: str) -> Any:
         """A pyarrow stream that writes a new file; its folder is made if missing."""
@@ -120,18 +121,22 @@ class Storage:
             self.fs.create_dir(path, recursive=True)
 
     def move(self, source: str, target: str) -> None:
-        """Rename ``source`` over ``target``; atomic on a local disk."""
-        self.fs.move(source, target)
+        """Rename ``source`` over ``target``; atomic on a local disk.
+
+        LockedError where Windows refuses because the target is being read and goes on being read.
+        """
+        with self._explained(target):
+            patiently(lambda: self.fs.move(source, target))
 
     def remove(self, path: str) -> None:
-        """Remove one file; nothing where it is missing."""
-        with suppress(FileNotFoundError):
-            self.fs.delete_file(path)
+        """Remove one file; nothing where it is missing. LockedError as :meth:`move`."""
+        with suppress(FileNotFoundError), self._explained(path):
+            patiently(lambda: self.fs.delete_file(path))
 
     def remove_tree(self, path: str) -> None:
-        """Remove a folder and all in it; nothing where it is missing."""
-        with suppress(FileNotFoundError):
-            self.fs.delete_dir(path)
+        """Remove a folder and all in it, if there; LockedError as :meth:`move`."""
+        with suppress(FileNotFoundError), self._explained(path):
+            patiently(lambda: self.fs.delete_dir(path))
 
     def remove_empty(self, path: str) -> None:
         """Remove a folder, and then its parents below the root, as far as they are empty.
@@ -204,6 +209,22 @@ class Storage:
             return self._holder()
         probe.release()
         return None
+
+    @contextmanager
+    def _explained(self, path: str) -> Iterator[None]:
+        """A file that stays in use becomes a LockedError that names it."""
+        try:
+            yield
+        except OSError as error:
+            if not in_use(error):
+                raise
+            raise LockedError(
+                "a file of the log is being read, and Windows cannot replace it meanwhile",
+                where=self.name(path),
+                why=error.strerror or str(error),
+                do="end what reads the log (a backtest, a query, another program); what was "
+                "committed is finished by the next ofs command",
+            ) from error
 
     def _name_holder(self) -> None:
         assert self.local is not None

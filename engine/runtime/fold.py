@@ -22,6 +22,7 @@ import numba
 import numpy as np
 
 from data import jitcache
+from data.busy import patiently
 from data.events import RECORDS, Kind
 from engine.kernel.events import COLUMNS, CURSOR, EVENT, empty_columns
 from engine.kernel.matching import sim_finish, sim_init
@@ -60,7 +61,7 @@ def load_module(c: Composition, on_cold: Callable[[], None] | None = None) -> Mo
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.py"
     if not path.exists() or path.read_text(encoding="utf-8") != source:
-        _publish(path, source)
+        publish_source(path, source)
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -82,11 +83,18 @@ def _named_source(c: Composition) -> tuple[str, str]:
     return f"ofs_fold_{c.strategy.name}_{digest}", source
 
 
-def _publish(path: Path, source: str) -> None:
+def publish_source(path: Path, source: str) -> None:
     """Write beside and rename, so that two processes never see half a module."""
     beside = path.with_suffix(f".{os.getpid()}.tmp")
-    beside.write_text(source, encoding="utf-8")
-    beside.replace(path)
+    beside.write_text(source, encoding="utf-8", newline="\n")
+    try:
+        patiently(lambda: beside.replace(path))
+    except OSError:
+        # another process holds it open on Windows: whoever came first wrote the same text
+        if not path.exists() or path.read_text(encoding="utf-8") != source:
+            raise
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _compiled(module: ModuleType) -> bool:

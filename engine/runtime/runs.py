@@ -14,14 +14,19 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from data.busy import patiently
 from data.errors import DataError
 
 _PARTIAL = ".partial-"
+
+FOLDERS_SYNC = os.name != "nt"
+"""Whether a folder can be opened and synced here."""
 
 
 class RunFolder:
@@ -50,12 +55,13 @@ class RunFolder:
             (self.path / "manifest.json").write_text(text, encoding="utf-8")
             _sync_tree(self.path)
             try:
-                self.path.rename(self._runs / run)
+                patiently(partial(self.path.rename, self._runs / run))
             except OSError:
                 if not (self._runs / run).exists():
                     raise
                 continue
             self.run = run
+            _sync_folder(self._runs)
             self._unlock()
             return run
         raise DataError("no free run id", where=str(self._runs), do="wait a second and run again")
@@ -88,8 +94,19 @@ def sweep(runs: Path) -> int:
 
 def _sync_tree(folder: Path) -> None:
     for path in folder.iterdir():
-        with path.open("rb") as file:
+        with path.open("r+b") as file:  # Windows syncs only what is open for writing
             os.fsync(file.fileno())
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Renames in ``folder`` are on the disk; Windows cannot sync a folder and needs not."""
+    if FOLDERS_SYNC:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextmanager
