@@ -10,7 +10,6 @@ It refuses to know what any command computes.
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -21,16 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli import output
 from cli.complete import comma_words, with_words
 from cli.keys import SHARED
-from cli.progress import Progress
 from data import errors
-from data.times import format_utc, parse_utc
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from cli.progress import Progress
     from data.log import LogStore
 
 EXIT_MEANING: dict[int, str] = {
@@ -56,6 +53,8 @@ class TimeType(click.ParamType):
         """Nanoseconds UTC; a usage error that shows the accepted forms."""
         if isinstance(value, int):
             return value
+        from data.times import parse_utc
+
         try:
             return parse_utc(value)
         except errors.UsageError as error:
@@ -78,6 +77,8 @@ class KindsType(click.ParamType):
         """The names as a tuple; a usage error that suggests the right ones."""
         if isinstance(value, tuple):
             return value
+        import difflib
+
         from data.enums import Kind
 
         known = [kind.name.lower() for kind in Kind]
@@ -144,14 +145,20 @@ class App:
 
     def emit(self, value: Any) -> None:
         """Write one JSON value to stdout."""
+        from cli import output
+
         sys.stdout.write(output.to_json(value, indent=2) + "\n")
 
     def emit_line(self, value: Any) -> None:
         """Write one JSON value to stdout on a line of its own (a stream of them is JSON Lines)."""
+        from cli import output
+
         sys.stdout.write(output.to_json(value) + "\n")
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Write a table to stdout: drawn on a terminal, plain aligned text anywhere else."""
+        from cli import output
+
         output.write_table(columns, rows, color=self.color)
 
     def print(self, text: str = "") -> None:
@@ -173,6 +180,8 @@ class App:
         unit: str = "events",
     ) -> Progress:
         """A progress line on stderr; silent with ``--no-progress``. See :class:`Progress`."""
+        from cli.progress import Progress
+
         return Progress(
             label,
             total=total,
@@ -275,6 +284,8 @@ def range_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def check_range(from_ns: int | None, to_ns: int | None) -> None:
     """Raise a usage error unless ``from_ns`` lies before ``to_ns`` (ns UTC; None is open)."""
     if from_ns is not None and to_ns is not None and from_ns >= to_ns:
+        from data.times import format_utc
+
         raise errors.UsageError(
             "the range is empty",
             where="--from, --to",

@@ -43,14 +43,18 @@ def known() -> dict[str, Param]:
 
 
 def configured(settings: Settings) -> Strategy:
-    """The strategy that ``ofs backtest`` would run with no ``--strategy``."""
+    """The strategy that ``ofs backtest`` would run with no ``--strategy``; OfsError for none."""
     from cli.backtest import command
     from cli.keys import command_keys
     from strategies import get
 
     key = command_keys(("backtest",), command)["strategy"]
     given = settings.find(key)
-    return get(str(given.value if given else key.option.default))
+    try:
+        return get(str(given.value if given else key.option.default))
+    except OfsError as error:
+        error.where = given.where if given else error.where
+        raise
 
 
 def wrong(settings: Settings, values: Mapping[str, Value]) -> Iterator[ConfigError]:
@@ -59,20 +63,42 @@ def wrong(settings: Settings, values: Mapping[str, Value]) -> Iterator[ConfigErr
     from engine.runtime.parameters import parse_value
 
     try:
-        mine = keys_of(configured(settings))
+        strategy = configured(settings)
     except OfsError as error:
         yield ConfigError(error.what, where=error.where, why=error.why, do=error.do)
         return
+    mine = keys_of(strategy)
+    whole = True
     for key, value in values.items():
         param = mine.get(key) or known().get(key)
-        if param is None:
-            yield unknown(key, value.where, {**known(), **mine})
-            continue
         try:
+            if param is None:
+                raise unknown(key, value.where, {**known(), **mine})
             parse_value(param, value.text, Scales(_FINEST, _FINEST), key)
         except ConfigError as error:
+            whole = False
             error.where = value.where
             yield error
+    if whole:
+        yield from _together(strategy, {k: v for k, v in values.items() if k in mine})
+
+
+def _together(strategy: Strategy, values: Mapping[str, Value]) -> Iterator[ConfigError]:
+    """The error where values that can be read one by one do not fit the fold or each other."""
+    from data.events import Scales
+    from engine.runtime.compose import compose
+    from engine.runtime.parameters import build, settle
+
+    composition = compose(strategy)
+    given = {key: value.text for key, value in values.items()}
+    try:
+        build(composition, settle(composition, given), Scales(_FINEST, _FINEST))
+    except ConfigError as error:
+        text = f"{error.what} {error.where} {error.why}"
+        named = [v.where for k, v in values.items() if k in text]
+        named = named or [v.where for k, v in values.items() if k.rpartition(".")[2] in text]
+        error.where = ", ".join(named or [v.where for v in values.values()])
+        yield error
 
 
 def unknown(key: str, where: str, table: Mapping[str, Param]) -> ConfigError:

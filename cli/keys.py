@@ -11,7 +11,6 @@ It refuses to know any value and where it came from.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -131,6 +130,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     same = {name.replace("-", "_").lower(): name for name in names}
     if found := same.get(word.replace("-", "_").lower()):
         return found
+    import difflib
+
     return next(iter(difflib.get_close_matches(word, names, n=1, cutoff=0.6)), "")
 
 

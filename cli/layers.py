@@ -99,10 +99,17 @@ def place(error: OfsError) -> OfsError:
             moved.append(where)
         return where or found[0]
 
-    error.where = _FLAG.sub(shown, error.where)
+    error.where = _FLAG.sub(shown, _as_flag(error.where))
     if moved and isinstance(error, UsageError) and error.exit_code == errors.EXIT_USAGE:
         return ConfigError(error.what, where=error.where, why=error.why, do=error.do)
     return error
+
+
+def _as_flag(where: str) -> str:
+    """A bare name of a parameter that was set is said as its flag says it."""
+    from cli.section_set import origins
+
+    return f"--set {where}" if where in origins() else where
 
 
 def _place_of(ctx: click.Context, found: re.Match[str]) -> str:

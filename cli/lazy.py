@@ -8,7 +8,6 @@ It refuses to know what any command does.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -55,6 +54,8 @@ class LazyGroup(click.Group):
         """As click does, but a wrong name is answered with the nearest right ones."""
         name = args[0]
         if name not in self.lazy and not name.startswith("-"):
+            import difflib
+
             near = difflib.get_close_matches(name, self.lazy, n=3, cutoff=0.5)
             known = ", ".join(near or self.lazy)
             hint = f"did you mean {known}?" if near else f"the commands are {known}"

@@ -62,7 +62,10 @@ class _Walk:
             yield self._no_table(path, value)
             return
         rest = dict(value)
-        if path[0] in self.shared and len(path) == 1 and FOLDER_KEY in rest:
+        more: Path = ()
+        if path[0] in self.shared and len(path) == 1:
+            more = (FOLDER_KEY,)
+        if more and FOLDER_KEY in rest:
             yield from self._value(self.shared[path[0]], rest.pop(FOLDER_KEY), (*path, FOLDER_KEY))
         with click.Context(group) as ctx:
             command = group.get_command(ctx, path[-1])
@@ -71,12 +74,13 @@ class _Walk:
                 if name in command.lazy:
                     yield from self._section(command, (*path, name), below)
                 else:
-                    yield self._unknown((*path, name), below, command.lazy, "there are")
+                    known = [*command.lazy, *more]
+                    yield self._unknown((*path, name), below, known, "there are")
         elif command is not None:
-            yield from self._options(command, path, rest)
+            yield from self._options(command, path, rest, more)
 
     def _options(
-        self, command: click.Command, path: Path, values: dict[str, Any]
+        self, command: click.Command, path: Path, values: dict[str, Any], more: Path
     ) -> Iterator[ConfigError]:
         known = keys.command_keys(path, command)
         flags = {keys.key_name(p) for p in command.params if isinstance(p, click.Option)}
@@ -103,7 +107,7 @@ class _Walk:
                     do="remove the line and give the flag",
                 )
             else:
-                yield self._unknown((*path, name), value, known, "its keys are")
+                yield self._unknown((*path, name), value, [*known, *more], "its keys are")
 
     def _value(self, key: Key, value: Any, path: Path) -> Iterator[ConfigError]:
         try:
