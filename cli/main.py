@@ -34,6 +34,7 @@ from data.errors import (
 COMMANDS: dict[str, tuple[str, str]] = {
     "backtest": ("cli.backtest", "Run a strategy over a replay or a range of the log."),
     "verify": ("cli.verify", "Fold a run's log again and compare every decision."),
+    "diff": ("cli.diff", "Tell where two runs part; their results side by side."),
     "runs": ("cli.runs", "List the runs."),
     "query": ("cli.query", "Ask the log and the runs in SQL."),
     "import": ("cli.import_", "Bring recordings and archive files into the log."),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,9 @@ from data.times import parse_utc
 
 MANIFEST = "manifest.json"
 LATEST = "last"
-"""Names the newest run wherever a run is asked for."""
+"""Names the newest run wherever a run is asked for; ``last~1`` is the one before it."""
+
+_PLACE = re.compile(rf"{LATEST}(?:~(?P<back>[0-9]{{1,9}}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,8 @@ def list_runs(folder: Path) -> tuple[list[Run], list[str]]:
 
 
 def find_run(folder: Path, name: str) -> Run:
-    """The run called ``name``: its id, a prefix that only one id has, a path, or ``last``.
+    """The run called ``name``: its id, a prefix that only one id has, a path, ``last``, or
+    ``last~2`` for the second before that.
 
     Raises :class:`UsageError` for a prefix of several, :class:`DataError` where there is none.
     """
@@ -91,8 +95,9 @@ def find_run(folder: Path, name: str) -> Run:
         path = Path(name).resolve()
         return Run(path.name, path, _read_manifest(path / MANIFEST))
     runs, broken = list_runs(folder)
-    if name == LATEST and runs:
-        return runs[-1]
+    back = _PLACE.fullmatch(name)
+    if back is not None and int(back["back"] or 0) < len(runs):
+        return runs[-1 - int(back["back"] or 0)]
     matches = [run for run in runs if run.id == name]
     matches = matches or [run for run in runs if name and run.id.startswith(name)]
     if len(matches) == 1:
