@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -36,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("cli.verify", "Fold a run's log again and compare every decision."),
     "diff": ("cli.diff", "Tell where two runs part; their results side by side."),
     "runs": ("cli.runs", "List the runs."),
+    "report": ("cli.report", "Write a run as one HTML file: chart, trades, figures."),
     "query": ("cli.query", "Ask the log and the runs in SQL."),
     "import": ("cli.import_", "Bring recordings and archive files into the log."),
     "fetch": ("cli.fetch", "Fetch days of the public archive into the log."),
@@ -53,6 +53,9 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 
 COMPLETION = "_OFS_COMPLETE"
 """Set by click's shell completion, e.g. ``_OFS_COMPLETE=bash_source ofs``."""
+
+SHELL_EXPANDS = os.name != "nt"
+"""Whether the shell replaces ``*.zip`` by names of files before we see it."""
 
 NOTES = (
     "Start with:\n  ofs backtest        run the replay that comes with ofs; no data needed",
@@ -90,6 +93,10 @@ ofs = click.command("ofs", cls=LazyGroup, lazy=COMMANDS, notes=NOTES, context_se
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Entry point of ``ofs``: run one command and leave with its exit code."""
     words = list(sys.argv[1:] if args is None else args)
+    if not SHELL_EXPANDS:
+        from cli.windows import expanded
+
+        words = expanded(words)
     _prepare_streams()
     _lean_memory()
     signal.signal(signal.SIGTERM, _terminate)
@@ -100,7 +107,9 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         signal.signal(number, signal.SIG_IGN)
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        if not _reader_left(error):
+            raise
         code = _close_pipe()
     sys.exit(code)
 
@@ -111,12 +120,14 @@ def run(words: list[str]) -> int:
         return _invoke(words)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
-    except BrokenPipeError:
-        return _close_pipe()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  reason: the outermost handler
+        if _reader_left(error):
+            return _close_pipe()
         code, text = _explain(error)
         sys.stderr.write(text + "\n")
         if "--debug" in words or os.environ.get("OFS_DEBUG"):
+            import traceback
+
             traceback.print_exception(error)
         return code
 
@@ -165,6 +176,8 @@ def _os_error(error: OSError) -> str:
 
 
 def _bug(error: BaseException) -> str:
+    import traceback
+
     own = [Path(__file__).parents[1] / top for top in ("cli", "data", "engine", "strategies")]
     trace = traceback.extract_tb(error.__traceback__)
     ours = [f for f in trace if not set(own).isdisjoint(Path(f.filename).parents)] or list(trace)
@@ -197,6 +210,12 @@ def _prepare_streams() -> None:
         # A terminal that cannot show a character must not turn an answer into a failure.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _reader_left(error: BaseException) -> bool:
+    from cli.windows import reader_left
+
+    return reader_left(error)
 
 
 def _close_pipe() -> int:
