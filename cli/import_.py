@@ -27,6 +27,9 @@ if TYPE_CHECKING:
         "ofs import recordings/ --log mylog",
         "ofs import btcusdt_20240718.gz btcusdt_20240719.gz --levels 10 --cadence 250ms",
         "ofs import trades.csv --venue binance-spot --symbol LTCUSDT --json",
+        "ofs import EURUSD_M1_202401020000_202401312359.csv --broker-offset new-york",
+        "ofs import --explain mytrades.csv > mytrades.toml",
+        "ofs import mytrades.csv --mapping mytrades.toml",
     ),
     exits=(EXIT_CONFIG, EXIT_DATA, EXIT_INTERRUPT),
 )
@@ -44,6 +47,31 @@ if TYPE_CHECKING:
     show_default=True,
     help="Least time between two books; 0 keeps one after every diff.",
 )
+@click.option(
+    "--broker-offset",
+    metavar="CLOCK",
+    help="Clock of a MetaTrader export: +02:00, new-york (UTC+2, in summer UTC+3), an IANA zone, "
+    "or auto. Without it the clock is estimated, or asked for.",
+)
+@click.option(
+    "--interval",
+    "interval_ns",
+    type=DURATION,
+    default="0",
+    help="Length of bars, where neither name nor spacing tells it.",
+)
+@click.option(
+    "--mapping",
+    metavar="FILE.toml",
+    type=click.Path(),
+    help="Read every PATH as a table with these columns; --explain drafts one.",
+)
+@click.option(
+    "--explain",
+    "explain_only",
+    is_flag=True,
+    help="Import nothing: say what PATH is, or draft a mapping for it.",
+)
 def command(
     app: App,
     paths: tuple[str, ...],
@@ -51,18 +79,32 @@ def command(
     symbol: str | None,
     levels: int,
     cadence_ns: int,
+    broker_offset: str | None,
+    interval_ns: int,
+    mapping: str | None,
+    explain_only: bool,
 ) -> None:
-    """Bring recordings and archive files into the log.
+    """Bring recordings, archive files and tables into the log.
 
-    PATH is a file or a folder; the content tells what a file is. Binance archive CSV (spot and
-    USD-M: aggTrades, trades, klines, bookTicker), a trades CSV with the header
-    timestamp,price,quantity,side,tradeId, and raw websocket recordings of '<local time> <JSON>'
-    lines are read, plain, in gzip or in zip. Books are rebuilt from diffs and REST snapshots.
+    PATH is a file or a folder; the content tells what a file is: Binance archive CSV, Bybit and
+    Tardis files, raw websocket recordings of '<local time> <JSON>' lines, MetaTrader 4 and 5
+    exports of bars and ticks, LEAN zips; plain, in gzip or in zip. Any other table is read by a
+    small mapping file, which --explain drafts and --mapping names. The README lists every format.
+
+    MetaTrader writes the wall clock of the broker's server. Where the file's weekends, or prices
+    that the log has, show which clock that is, it is estimated and said; else --broker-offset must.
 
     Give the files of one recording together: a later file goes on with the book of the one before.
-    Importing twice changes nothing. Lines that cannot become events are kept under rejects/ in the
-    log. An import is done wholly or not at all.
+    Importing twice changes nothing; overlapping exports become one row each, counted. Lines that
+    cannot become events are kept under rejects/ in the log. An import is done wholly or not at all.
     """
+    symbol = symbol.upper() if symbol else None
+    if explain_only:
+        from cli.import_explain import explain_file
+        from data.sources.mapping_explain import Hints
+
+        explain_file(app, paths, Hints(venue, symbol, interval_ns, broker_offset, mapping))
+        return
     from data.sources.importer import import_paths
 
     with app.progress("import", unit="MB") as line:
@@ -78,9 +120,12 @@ def command(
             app.open_log(create=True),
             paths,
             venue=venue,
-            symbol=symbol.upper() if symbol else None,
+            symbol=symbol,
             levels=levels,
             cadence_ns=cadence_ns,
+            interval_ns=interval_ns,
+            broker_offset=broker_offset,
+            mapping=mapping,
             progress=tell,
         )
     if app.json:
@@ -125,7 +170,14 @@ def _remarks(file: FileReport) -> list[str]:
         out.append(f"left out {_counts(file.left_out)}")
     if file.skipped:
         out.append(f"skipped {_counts(file.skipped)}")
-    if file.conflicts:
+    if file.duplicates and file.added:
+        out.append(f"{file.duplicates:,} rows were there already, in the log or in this file")
+    if file.conflicts and set(file.rows) == {"bar"}:
+        out.append(
+            f"{file.conflicts} bars stood there, or stand twice, with another content: of each the "
+            "one with more trades was kept, of equals the later"
+        )
+    elif file.conflicts:
         out.append(f"{file.conflicts} rows say something else under an id that is already there")
     if file.out_of_order:
         out.append(f"{file.out_of_order} rows stood out of order; they were sorted")

@@ -22,16 +22,17 @@ from data.errors import ConfigError, DataError
 from data.events import DEPTH_LEVELS_MAX, Kind
 from data.sources.archive_csv import ArchiveParser
 from data.sources.bybit import BybitParser
-from data.sources.detect import Found, check_flags, detect
+from data.sources.detect import Found, check_flags, detect, first_lines, of_table
 from data.sources.import_report import FileReport, ImportReport
 from data.sources.inlet import Inlet
 from data.sources.lines import LineParser, Session, book_name
 from data.sources.mapping_parser import MappingParser
+from data.sources.mapping_toml import MappingFile, load
 from data.sources.mt5_export_scan import settle
 from data.sources.opening import Member, Reader, files_of, members_of
 from data.sources.recording import RecordingParser
 from data.sources.rejects import Rejects
-from data.sources.tables import notes
+from data.sources.tables import by_file, notes
 
 if TYPE_CHECKING:
     from data.log import LogStore
@@ -66,12 +67,14 @@ def import_paths(
     cadence_ns: int = CADENCE_NS,
     interval_ns: int = 0,
     broker_offset: str | None = None,
+    mapping: str | Path | None = None,
     progress: Progress | None = None,
 ) -> ImportReport:
     """Import files and folders into ``store``; everything or nothing.
 
     ``venue`` and ``symbol`` say what the content cannot, so do ``interval_ns`` (length of bars) and
     ``broker_offset`` (the clock of a MetaTrader export, see :mod:`data.sources.mt5_export_scan`).
+    ``mapping`` is a TOML file by which every file is read (:mod:`data.sources.mapping_toml`).
     Books rebuilt from diffs give one depth event of ``levels`` a side (1 to 25) per ``cadence_ns``
     (0: one a diff). UsageError when a file leaves something open, DataError when one cannot be read
     or none is known.
@@ -83,7 +86,8 @@ def import_paths(
         raise ConfigError("the cadence must be 0 to 1 hour", do="for example --cadence 100ms")
     tell = progress or (lambda _step: None)
     report = ImportReport()
-    found = _find(paths, (venue, symbol, interval_ns), report, tell)
+    flags = _Flags(venue, symbol, interval_ns, load(mapping) if mapping else None)
+    found = _find(paths, flags, report)
     found = [_settled(one, broker_offset, store, tell) for one in found]
     session = Session(levels=levels, cadence_ns=cadence_ns)
     entries = store.catalogue().entries
@@ -92,18 +96,29 @@ def import_paths(
     return report
 
 
-def _find(
-    paths: Sequence[str | Path],
-    flags: tuple[str | None, str | None, int],
-    report: ImportReport,
-    tell: Progress,
-) -> list[Found]:
-    """Every file to be read, in the order of reading. ``flags`` are venue, symbol and interval."""
+@dataclass(frozen=True, slots=True)
+class _Flags:
+    """What the user says of the files."""
+
+    venue: str | None
+    symbol: str | None
+    interval_ns: int
+    mapping: MappingFile | None
+
+    def recognise(self, member: Member) -> Found:
+        if self.mapping is None:
+            return detect(member, self.venue, self.symbol, self.interval_ns)
+        lines = first_lines(member)
+        return of_table(member, by_file(member, self.mapping, lines, self.venue, self.symbol))
+
+
+def _find(paths: Sequence[str | Path], flags: _Flags, report: ImportReport) -> list[Found]:
+    """Every file to be read, in the order of reading."""
     found: list[Found] = []
     for path, named in files_of(paths):
         for member in _members(path, named, report):
             try:
-                one = detect(member, *flags)
+                one = flags.recognise(member)
             except DataError as error:
                 if named:
                     raise

@@ -40,8 +40,8 @@ PRICES = frozenset(
     {"price", "bid", "ask", "open", "high", "low", "close", "bid_price", "ask_price"}
 )
 
-BUY_WORDS = ("buy", "b", "bid", "long", "1", "buyer")
-SELL_WORDS = ("sell", "s", "ask", "short", "-1", "seller", "2", "a")
+BUY_WORDS = ("buy", "b", "buyer", "long", "1", "+1")
+SELL_WORDS = ("sell", "s", "seller", "short", "-1")
 TRUE_WORDS = ("true", "t", "1", "yes")
 FALSE_WORDS = ("false", "f", "0", "no")
 

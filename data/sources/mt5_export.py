@@ -50,7 +50,7 @@ _TITLES = {
 }
 """Titles of columns (lower case, letters only) and what they are."""
 
-_OHLC = {"open", "high", "low", "close"}
+_OHLC = ("open", "high", "low", "close")
 _MINUTES = {
     **{f"M{n}": n for n in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)},
     **{f"H{n}": 60 * n for n in (1, 2, 3, 4, 6, 8, 12)},
@@ -124,10 +124,8 @@ def _by_header(titles: list[str], filled: list[str], separator: str) -> Mapping 
     has = set(titles)
     place = {title: i for i, title in enumerate(titles) if title}
     # A script's own index column has an empty title and stands first.
-    if has >= _OHLC and has & {"date", "time"} and ("trades" in has or bracketed):
-        roles = {
-            name: (place[name],) for name in (*sorted(_OHLC), "trades", "volume") if name in has
-        }
+    if has >= set(_OHLC) and has & {"date", "time"} and ("trades" in has or bracketed):
+        roles = {name: (place[name],) for name in (*_OHLC, "trades", "volume") if name in has}
         kind, name = Kind.BAR, "bars"
     elif has >= {"bid", "ask"} and has & {"date", "time", "msc"} and (
         bracketed or has & {"flags", "msc"} or has >= {"last", "size"}

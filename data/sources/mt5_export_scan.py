@@ -50,12 +50,12 @@ _COLUMNS = {
 
 
 def settle(
-    member: Member, mapping: Mapping, symbol: str, wanted: str | None, store: LogStore
+    member: Member, mapping: Mapping, symbol: str, wanted: str | None, store: LogStore | None
 ) -> tuple[Mapping, str]:
     """``mapping`` with the clock of its file, and in words which one and why.
 
-    ``wanted`` is the user's word, None or ``auto`` to look for it. UsageError where the clock
-    cannot be known.
+    ``wanted`` is the user's word, None or ``auto`` to look for it; ``store`` the log, if any, whose
+    prices may help. UsageError where the clock cannot be known.
     """
     if wanted and wanted.lower() != "auto":
         zone = parse_zone(wanted)
@@ -86,8 +86,8 @@ def _named(zone: Zone) -> str:
     return f"{zone.name} ({zone.words()})"
 
 
-def _look(member: Member, mapping: Mapping, symbol: str, store: LogStore) -> Estimate:
-    entries = _known_entries(store.catalogue().entries, symbol)
+def _look(member: Member, mapping: Mapping, symbol: str, store: LogStore | None) -> Estimate:
+    entries = _known_entries(store.catalogue().entries, symbol) if store else []
     silences = Silences(mapping.interval_ns)
     minutes = _Minutes(entries)
     parser = MappingParser(_on(mapping, UTC_ZONE), Rejects(member.name, lambda _n, _d: None))
@@ -146,10 +146,10 @@ def _price(kind: Kind, columns: dict[str, np.ndarray]) -> np.ndarray:
     return columns["close" if kind == Kind.BAR else "price"].astype(np.float64)
 
 
-def _overlap(store: LogStore, entries: Sequence[Entry], minutes: _Minutes) -> list[Evidence]:
+def _overlap(store: LogStore | None, entries: Sequence[Entry], minutes: _Minutes) -> list[Evidence]:
     """Evidence from each series of the log that has prices of the time of the file."""
     wall, prices = minutes.arrays()
-    if len(wall) < MINUTES_LEAST:
+    if store is None or len(wall) < MINUTES_LEAST:
         return []
     span = int(wall[0]) - AHEAD_NS[1], int(wall[-1]) - AHEAD_NS[0]
     series = sorted(

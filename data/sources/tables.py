@@ -17,6 +17,7 @@ from data.events import Kind
 from data.sources import lean, mt5_export
 from data.sources.mapping import Mapping
 from data.sources.mapping_parser import MappingParser
+from data.sources.mapping_toml import MappingFile, resolve
 from data.sources.opening import Member
 from data.sources.rejects import REASONS
 
@@ -122,6 +123,24 @@ def _named(member: Member) -> mt5_export.NamedFile:
         return own
     inner = mt5_export.named(PurePath(member.entry).stem)
     return mt5_export.NamedFile(inner.symbol or own.symbol, inner.interval_ns or own.interval_ns)
+
+
+def by_file(
+    member: Member, file: MappingFile, lines: list[bytes], venue: str | None, symbol: str | None
+) -> Table:
+    """The table that a mapping file describes. ConfigError where they do not fit each other,
+    UsageError where neither it nor a flag tells the venue, or the symbol."""
+    mapping = resolve(file, lines)
+    chosen, name = venue or file.venue, symbol or file.symbol
+    missing = "venue" if not chosen else "symbol"
+    if not chosen or not (name or mapping.symbol_column >= 0):
+        raise UsageError(
+            f"the {missing} is not known",
+            where=file.path,
+            why=f"the mapping has no {missing}",
+            do=f'write {missing} = "..." into it, or pass --{missing}',
+        )
+    return Table(mapping.name, chosen, name, "by the mapping", mapping)
 
 
 def _by(flag: str | None, place: str) -> str:
