@@ -14,6 +14,7 @@ command = LazyGroup(
         "ls": ("cli.log_ls", "List what the log holds."),
         "check": ("cli.log_check", "Look for damage, holes and impossible values."),
         "gaps": ("cli.log_gaps", "List the holes, by id and by time."),
+        "fill": ("cli.log_fill", "Fetch what the holes lack from the public archive."),
         "cat": ("cli.log_cat", "Print events in their total order."),
         "sides": ("cli.log_sides", "Hide the exchange's side and see which rule finds it."),
         "compact": ("cli.log_compact", "Make one file of the several that a day has."),

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -146,6 +146,11 @@ class Meter:
         """Bytes that came over the network."""
         with self._lock:
             self.moved += size
+
+    def expect(self, size: int) -> None:
+        """Bytes that are wanted beside those known before."""
+        with self._lock:
+            self.total += size
 
     def resume(self, size: int) -> None:
         """Bytes that were on the disk already."""
@@ -334,16 +339,14 @@ class _Fetch:
 
     def _carry(self, units: list[Unit]) -> None:
         """Bring files some units ahead of the one that is imported."""
-        self._check_space([item for unit in units for item in unit.wanted()])
-        todo, running = list(units), 0
-        ahead: dict[int, int] = {}  # items still to come, by unit
+        check_space(self._store, self._tools, sum(map(_size, units)))
+        todo = list(units)
+        ahead: dict[int, tuple[int, int]] = {}  # files still to come, and bytes in all, by unit
 
         def begin_more() -> None:
-            nonlocal running
-            while todo and (not ahead or running + _size(todo[0]) <= AHEAD_BYTES):
+            while todo and (not ahead or _bytes(ahead) + _size(todo[0]) <= AHEAD_BYTES):
                 unit = todo.pop(0)
-                running += _size(unit)
-                ahead[id(unit)] = len(unit.wanted())
+                ahead[id(unit)] = len(unit.wanted()), _size(unit)
                 for item in unit.wanted():
                     self._tools.crew.start((unit, item), partial(self._bring, item))
 
@@ -351,12 +354,11 @@ class _Fetch:
         while (done := self._tools.crew.next()) is not None:
             unit, item = done.about
             self._took(item, done)
-            ahead[id(unit)] -= 1
-            if not ahead[id(unit)]:
-                size = _size(unit)
+            left, size = ahead[id(unit)]
+            ahead[id(unit)] = left - 1, size
+            if left == 1:
                 self._import(unit)
                 del ahead[id(unit)]
-                running -= size
                 begin_more()
 
     def _bring(self, item: Item) -> None:
@@ -400,28 +402,32 @@ class _Fetch:
             raise error
         return False
 
-    def _check_space(self, items: Sequence[Item]) -> None:
-        """DataError where a disk cannot hold what is to come, and some more."""
-        total = sum(item.size for item in items)
-        waiting = total if self._terms.keep else min(total, 2 * AHEAD_BYTES)
-        needs: dict[int, tuple[Path, int]] = {}
-        # The log's Parquet is smaller than the zips; as much again is room for staging it.
-        for path, size in ((self._tools.folder, waiting), (self._store.storage.local, total)):
-            if path is not None and total:
-                device = path.stat().st_dev
-                known = needs.get(device, (path, 0))[1]
-                needs[device] = (path, known + size)
-        for path, size in needs.values():
-            free = shutil.disk_usage(path).free
-            if free < size + self._terms.reserve_bytes:
-                raise DataError(
-                    "the disk has too little room for this fetch",
-                    where=str(path),
-                    why=f"{format_size(free)} are free, about {format_size(size)} are needed and "
-                    f"{format_size(self._terms.reserve_bytes)} shall stay free",
-                    do="make room, fetch a shorter range, or name another disk with --log",
-                )
+
+def check_space(store: LogStore, tools: Tools, size: int) -> None:
+    """DataError where a disk cannot hold ``size`` bytes of files to come, and some more."""
+    waiting = size if tools.terms.keep else min(size, 2 * AHEAD_BYTES)
+    needs: dict[int, tuple[Path, int]] = {}
+    # The log's Parquet is smaller than the zips; as much again is room for staging it.
+    for path, more in ((tools.folder, waiting), (store.storage.local, size)):
+        if path is not None and size:
+            device = path.stat().st_dev
+            known = needs.get(device, (path, 0))[1]
+            needs[device] = (path, known + more)
+    for path, more in needs.values():
+        free = shutil.disk_usage(path).free
+        if free < more + tools.terms.reserve_bytes:
+            raise DataError(
+                "the disk has too little room for this fetch",
+                where=str(path),
+                why=f"{format_size(free)} are free, about {format_size(more)} are needed and "
+                f"{format_size(tools.terms.reserve_bytes)} shall stay free",
+                do="make room, fetch a shorter range, or name another disk with --log",
+            )
 
 
 def _size(unit: Unit) -> int:
-    return sum(item.size for item in unit.items)
+    return sum(item.size for item in unit.wanted())
+
+
+def _bytes(ahead: Mapping[int, tuple[int, int]]) -> int:
+    return sum(size for _, size in ahead.values())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -152,3 +154,31 @@ def test_the_rehearsal_server_runs_as_the_readme_says(tmp_path: Path) -> None:
         timeout=60,
     )
     assert "reset" in done.stdout and "--fault" in done.stdout
+
+
+def test_fill_ends_with_1_while_a_hole_is_left(
+    run: Ofs, server: ArchiveServer, tmp_path: Path
+) -> None:
+    words = ("--endpoint", server.url, "--log", "log")
+    fetched = run("fetch", *DAYS, "--kinds", "trade", "--keep", "kept", *words)
+    assert fetched.code == 0
+    for path in (tmp_path / "log").glob("kind=*"):
+        shutil.rmtree(path)
+    kept = tmp_path / "kept" / f"{AGG}2025-01-06.zip"
+    with zipfile.ZipFile(kept) as archive:
+        header, *rows = archive.read(archive.namelist()[0]).decode().splitlines()
+    poor = tmp_path / "BTCUSDT-aggTrades-2025-01-06.csv"
+    poor.write_text("\n".join([header, *rows[:700], *rows[720:]]) + "\n", encoding="utf-8")
+    assert run("import", poor, "--log", "log").code == 0
+    dry = run("log", "fill", "--dry-run", *words)
+    assert dry.code == 1 and "would fetch 2025-01-06" in dry.out
+    server.faults.add(Fault("missing", "*", 0))
+    assert run("log", "fill", *words).code == 1
+    server.faults.clear()
+    done = run("log", "fill", "--json", *words)
+    assert done.code == 0, done.err
+    facts = done.json()
+    assert (facts["whole"], facts["added"]) == (True, 20)
+    assert run("log", "gaps", "--log", "log").code == 0
+    assert run("log", "fill", *words).code == 0
+    assert run("log", "fill", "--symbol", "BTCUST", *words).code == 4

@@ -13,7 +13,7 @@ from data.venue.archive import serve
 from tests.cli.run import ROOT, ofs, words_of
 
 BLOCKS = re.compile(r"```sh\n(.*?)```", re.DOTALL)
-MAY_FIND = ("ofs diff", "ofs log check", "ofs log gaps")
+MAY_FIND = ("ofs diff", "ofs log check", "ofs log gaps", "ofs log fill")
 """Commands that end with 1 when they find something."""
 
 

@@ -1,0 +1,74 @@
+"""Which gaps that a recorder wrote down are closed by now, and the mark that says so.
+
+Owns the proof: a gap in trades is closed when the trades from its one edge to the other are there
+and their ids go on without a hole. What must hold: nothing else closes a gap; the mark is a merge
+like any other (the gap's own row with ``filled`` 1, see :mod:`data.log.dedupe`).
+
+It refuses to know where the missing rows came from.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from data.errors import DataError
+from data.events import EVENTS, Kind
+from data.ids import OPAQUE_ID
+from data.log import LogReader
+from data.log.coverage import Coverage
+
+if TYPE_CHECKING:
+    from data.log import LogStore
+
+
+def mark_filled(
+    store: LogStore, venue: str, symbol: str, from_ns: int | None, to_ns: int | None
+) -> int:
+    """Mark the recorded gaps in trades of one symbol that are closed; how many there were.
+
+    The range is of exchange time in ns, as in the reader.
+    """
+    names = EVENTS[Kind.GAP].names
+    try:
+        reader = LogReader(store, venue, symbol, {Kind.GAP: names}, from_ns, to_ns)
+    except DataError:
+        return 0  # no gap was ever recorded here
+    parts = [batch.columns[Kind.GAP] for batch in reader]
+    gaps = {name: np.concatenate([p[name] for p in parts]) for name in names} if parts else {}
+    if not gaps:
+        return 0
+    open_ = (gaps["filled"] == 0) & (gaps["stream"] == int(Kind.TRADE))
+    closed = [i for i in np.flatnonzero(open_).tolist() if _closed(store, venue, symbol, gaps, i)]
+    if closed:
+        rows = {name: values[closed] for name, values in gaps.items()}
+        rows["filled"] = np.ones(len(closed), rows["filled"].dtype)
+        with store.transaction() as tx:
+            tx.merge(Kind.GAP, venue, symbol, rows, reader.scales)
+    return len(closed)
+
+
+def _closed(store: LogStore, venue: str, symbol: str, gaps: dict[str, np.ndarray], i: int) -> bool:
+    from_ns, to_ns = int(gaps["from_ns"][i]), int(gaps["to_ns"][i])
+    from_id, to_id = int(gaps["from_id"][i]), int(gaps["to_id"][i])
+    wanted = {Kind.TRADE: ("ts_ns", "id")}
+    try:
+        reader = LogReader(store, venue, symbol, wanted, from_ns, to_ns + 1)
+    except DataError:
+        return False  # nothing was traded, or nothing of it is there
+    seen = Coverage()
+    low_ns, high_ns, usable = 0, 0, True
+    for batch in reader:
+        ts_ns, ids = batch.columns[Kind.TRADE]["ts_ns"], batch.columns[Kind.TRADE]["id"]
+        if not len(ts_ns):
+            continue
+        usable &= bool(((ids > 0) & (ids < OPAQUE_ID)).all())
+        low_ns = min(low_ns or int(ts_ns.min()), int(ts_ns.min()))
+        high_ns = max(high_ns, int(ts_ns.max()))
+        seen.add(ids, ts_ns)
+    if not usable or seen.count or not seen.last_id:
+        return False
+    if from_id and to_id:
+        return seen.first_id <= from_id and to_id <= seen.last_id
+    return low_ns <= from_ns and to_ns <= high_ns
