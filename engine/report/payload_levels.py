@@ -119,8 +119,8 @@ def next_height(units: int) -> int:
 
 
 def round_height(price: int) -> int:
-    """Height of the finest rows at ``price`` (both in price units): at most 2 millionths of it, 1, 2
-    or 5 times a power of ten, at least 1; that is every tick of most markets.
+    """Height of the finest rows at ``price`` (both in price units): at most 2 millionths of it,
+    1, 2 or 5 times a power of ten, at least 1; that is every tick of most markets.
     """
     wanted = max(1, price // 500_000)
     power = 10 ** (len(str(wanted)) - 1)
@@ -159,8 +159,8 @@ class Level:
         whole = join(self._open)
         last = whole.candles["open_ns"][-1] // self.span_ns
         closed = whole.candles["open_ns"] // self.span_ns < last
+        self._open = [whole.part(~closed)]  # before the rest is kept: that may raise all rows
         self._keep(whole.part(closed))
-        self._open = [whole.part(~closed)]
 
     def _inside(self, open_ns: np.ndarray) -> np.ndarray:
         inside = np.zeros(len(open_ns), bool)

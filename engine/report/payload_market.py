@@ -18,7 +18,7 @@ import numpy as np
 
 from data.events import NS, Kind, Scales
 from data.log import Batch, LogReader, LogStore
-from engine.kernel.candles import CANDLE, SPANS_NS
+from engine.kernel.candles import CANDLE, FLAG_GAP, SPANS_NS
 from engine.kernel.events import READ_COLUMNS, empty_columns
 from engine.report import payload_fold as tape
 from engine.report.payload_levels import Chunk, Level, round_height
@@ -112,7 +112,7 @@ def latency_of(settings: dict[str, str]) -> dict[Kind, int]:
     return feed_latency({**defaults, **{k: v for k, v in settings.items() if k in defaults}})
 
 
-class _Tape:
+class Tape:
     """Drives the compiled pass over batches and hands its candles on."""
 
     def __init__(self, settings: dict[str, str], scales: Scales, book_span_ns: int) -> None:
@@ -220,7 +220,7 @@ class _Gather:
         self.kind, self.span_ns, self.settings = kind, span_ns, settings
         self.windows = windows_around(interesting_ns) if span_ns > FINE_NS else []
         self.levels: list[Level] = []
-        self.tape: _Tape | None = None
+        self.tape: Tape | None = None
         self._rows_set = False
         self.gaps: list[dict[str, int]] = []
         self.trades = self.market_ns = self.interval_ns = 0
@@ -232,7 +232,7 @@ class _Gather:
             self.market_ns = int(rows["ts_ns"][-1])
         self._note_gaps(batch.columns.get(Kind.GAP))
         if self.tape is None:
-            self.tape = _Tape(self.settings, scales, self.span_ns)
+            self.tape = Tape(self.settings, scales, self.span_ns)
         if not self._rows_set:
             self._set_rows(self.tape, rows)
         self.tape.take(batch, self._keep)
@@ -243,7 +243,7 @@ class _Gather:
         elif self.kind in (Kind.QUOTE, Kind.DEPTH):
             self._middles(rows)
 
-    def _set_rows(self, tape: _Tape, rows: dict[str, np.ndarray]) -> None:
+    def _set_rows(self, tape: Tape, rows: dict[str, np.ndarray]) -> None:
         """Choose the height of the rows by the first price there is."""
         units = 1
         if self.kind == Kind.TRADE:
@@ -311,7 +311,18 @@ class _Gather:
             books = np.concatenate([books, *self.tape.books], axis=1)
             unknown = int(self.tape.state["sides"]["unknown"][0])
         levels = [(level, level.finish()) for level in self.levels]
+        for level, chunk in levels:
+            _mark_gaps(chunk.candles, level.span_ns, self.gaps)
         return Market(scales, source, levels, books, self.gaps, self.trades, unknown)
+
+
+def _mark_gaps(candles: np.ndarray, span_ns: int, gaps: list[dict[str, int]]) -> None:
+    """Flag the candles that trades are missing from; a hole is told when its candles are closed."""
+    for gap in gaps:
+        if gap["stream"] == Kind.TRADE and not gap["filled"]:
+            start = candles["open_ns"]
+            inside = (start + span_ns > gap["from_ns"]) & (start < gap["to_ns"])
+            candles["flags"][inside] |= FLAG_GAP
 
 
 def middles(ts_ns: np.ndarray, price: np.ndarray) -> Chunk:
