@@ -71,9 +71,12 @@ def versions() -> dict[str, str]:
 
 
 def cache_key(root: Path = _ROOT) -> str:
-    """Hex key (32 digits) of the sources and the versions together."""
+    """Hex key (16 digits) of the sources and the versions together.
+
+    Short, because Windows ends a path at 259 letters and numba hangs some 180 below this one.
+    """
     facts = "\0".join(f"{name}={value}" for name, value in sorted(versions().items()))
-    return hashlib.sha256(f"{source_hash(root)}\0{facts}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{source_hash(root)}\0{facts}".encode()).hexdigest()[:16]
 
 
 def cache_root() -> Path:

@@ -8,6 +8,8 @@ state of the sources; an older one is never read again unless the sources go bac
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from data import jitcache
@@ -16,9 +18,18 @@ from data.units import format_size
 
 STALE_WARN_BYTES = 1 << 30
 
+PATH_MAX = 259
+"""Letters of a path on a Windows without long paths."""
 
-def cache(stale_warn_bytes: int = STALE_WARN_BYTES) -> Line:
-    """Writable, keyed by the sources, how large, and what may be deleted."""
+BELOW_MAX = 200
+"""Letters that numba may add below the folder: its own folder, module, function, version."""
+
+
+def cache(
+    stale_warn_bytes: int = STALE_WARN_BYTES,
+    takes_long_paths: Callable[[Path], bool] | None = None,
+) -> Line:
+    """Writable, keyed by the sources, how large, what may be deleted, and no path too long."""
     name = "cache"
     key = jitcache.cache_key()
     root = jitcache.cache_root()
@@ -33,6 +44,10 @@ def cache(stale_warn_bytes: int = STALE_WARN_BYTES) -> Line:
         )
         mend = "name a folder that you may write to with OFS_CACHE"
         return Line(name, Status.WARN, fact, mend, {"path": str(folder), "writable": False})
+    if len(str(folder)) + BELOW_MAX > PATH_MAX and not (takes_long_paths or long_paths)(folder):
+        fact = f"{folder} is too deep for Windows: compiled code of your own files may not fit"
+        mend = "set OFS_CACHE to a short folder such as C:\\ofs, or switch on Windows' long paths"
+        return Line(name, Status.WARN, fact, mend, {"path": str(folder), "writable": True})
     mine = _size(folder)
     old = [p for p in root.iterdir() if p.is_dir() and p.name != key]
     stale = sum(_size(p) for p in old)
@@ -55,6 +70,20 @@ def cache(stale_warn_bytes: int = STALE_WARN_BYTES) -> Line:
     )
     status = Status.WARN if stale > stale_warn_bytes else Status.OK
     return Line(name, status, fact, mend, numbers)
+
+
+def long_paths(folder: Path) -> bool:
+    """Whether paths beyond :data:`PATH_MAX` can be made in ``folder``; tried, and removed again."""
+    outer = folder / ("x" * 120)
+    try:
+        (outer / ("y" * 140)).mkdir(parents=True, exist_ok=True)
+        (outer / ("y" * 140)).rmdir()
+    except OSError:
+        return False
+    finally:
+        with suppress(OSError):
+            outer.rmdir()
+    return True
 
 
 def _size(folder: Path) -> int:

@@ -195,7 +195,7 @@ def _finding(files: dict[str, Path], prefix: str) -> Iterator[None]:
 def _cache_folder(digest: str) -> Iterator[None]:
     """Functions that are decorated in here keep their compiled code in a folder of their own."""
     before = config.CACHE_DIR
-    config.CACHE_DIR = str(jitcache.cache_dir() / "user" / digest[:32])
+    config.CACHE_DIR = str(jitcache.cache_dir() / "user" / digest[:16])
     try:
         yield
     finally:

@@ -59,9 +59,12 @@ def _peak_rss_windows() -> int:
     counters = Counters()
     counters.cb = ctypes.sizeof(counters)
     windll = ctypes.windll  # type: ignore[attr-defined]
-    windll.psapi.GetProcessMemoryInfo(
-        windll.kernel32.GetCurrentProcess(), ctypes.byref(counters), counters.cb
-    )
+    # a handle is as wide as a pointer; without its type ctypes would cut it to 32 bits
+    windll.kernel32.GetCurrentProcess.restype = wintypes.HANDLE
+    ask = windll.psapi.GetProcessMemoryInfo
+    ask.argtypes = (wintypes.HANDLE, ctypes.POINTER(Counters), wintypes.DWORD)
+    if not ask(windll.kernel32.GetCurrentProcess(), ctypes.byref(counters), counters.cb):
+        return 0
     return int(counters.PeakWorkingSetSize)
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from data.errors import UsageError
 
 TEMPLATE = "burst"
-NAME_MAX = 40
+NAME_MAX = 24
 
 _HERE = Path(__file__).parent
 _DEVICES = frozenset(

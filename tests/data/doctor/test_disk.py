@@ -6,8 +6,10 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from data.doctor import disk
-from data.doctor.cache import cache
+from data.doctor.cache import cache, long_paths
 from data.doctor.lines import Line, Status
 from tests.data.doctor.test_machine import elsewhere
 
@@ -81,7 +83,7 @@ def test_percentiles_are_nearest_ranks() -> None:
     assert disk.percentile([7.0], 99) == 7.0
 
 
-def test_the_cache_says_what_can_go(tmp_path: Path, monkeypatch: object) -> None:
+def test_the_cache_says_what_can_go(tmp_path: Path) -> None:
     status, fact, mend = elsewhere_cache(tmp_path)
     assert (status, mend) == ("ok", "") and "keyed by the sources" in fact
     old = tmp_path / "cache" / "jit" / "0123"
@@ -98,7 +100,15 @@ def elsewhere_cache(home: Path) -> tuple[str, str, str]:
                      "machine.python = cache.cache\n")  # fmt: skip
 
 
-def test_a_cache_of_many_generations(tmp_path: Path, monkeypatch: object) -> None:
+def test_a_cache_too_deep_for_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OFS_CACHE", str(tmp_path / ("deep" * 20)))
+    line = cache(takes_long_paths=lambda folder: False)
+    assert line.status == Status.WARN and "too deep" in line.fact and "OFS_CACHE" in line.mend
+    assert long_paths(tmp_path) or os.name == "nt"
+    assert not [p for p in tmp_path.rglob("x*") if p.is_dir()], "what was tried is removed"
+
+
+def test_a_cache_of_many_generations() -> None:
     line = cache(stale_warn_bytes=-1)
     if line.numbers["stale_generations"]:
         assert line.status == Status.WARN and line.mend

@@ -80,7 +80,7 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
         ("../evil", "begin with a letter"),
         ("größe", "begin with a letter"),
         ("_hidden", "begin with a letter"),
-        ("x" * 41, "longer"),
+        ("x" * 25, "longer"),
         ("class", "Python language"),
         ("None", "Python language"),
         ("con", "device"),
