@@ -67,8 +67,7 @@ def decimals(
     if places is not None:
         odd |= (state == OK) & (frac + shift > places)
     for row in np.flatnonzero(odd):
-        text = fields.text(int(row), column).replace(point, ".", 1)
-        state[row], raw[row], frac[row] = _one(text, shift, places)
+        state[row], raw[row], frac[row] = _one(fields.text(int(row), column), point, shift, places)
     frac = np.where(odd | (state != OK), frac, frac + shift)
     raw = np.where(state == OK, raw, 0)
     values, scale = _common(raw, np.where(state == OK, frac, 0), state)
@@ -104,8 +103,12 @@ def _plain(
     return np.where(first == _MINUS, -value, value), frac, plain
 
 
-def _one(text: str, shift: int, places: int | None) -> tuple[int, int, int]:
+def _one(text: str, point: str, shift: int, places: int | None) -> tuple[int, int, int]:
     """(state, value, scale) of a cell of any form."""
+    if point != ".":
+        if "." in text:
+            return NUMBER, 0, 0  # it may part thousands here
+        text = text.replace(point, ".", 1)
     try:
         if places is not None:
             value, scale = round_fixed(_shifted(text, shift), places), places
