@@ -58,7 +58,7 @@ class Costs:
     @property
     def total(self) -> int:
         """Fees, spread and slippage of all fills, money."""
-        return int(self.fees.sum()) + int(self.spread.sum()) + int(self.slippage.sum())
+        return sum_of(self.fees) + sum_of(self.spread) + sum_of(self.slippage)
 
 
 def costs_of(
@@ -91,6 +91,12 @@ def costs_of(
         traded=_divide(price.astype(kind) * qty.astype(kind) * mul, div),
         known=known,
     )
+
+
+def sum_of(money: np.ndarray) -> int:
+    """Sum of an int64 array, exact also where it leaves int64 (92 billion of a currency)."""
+    small = float(np.abs(money.astype(np.float64)).sum()) < _SAFE
+    return int(money.sum()) if small else sum(money.tolist())
 
 
 def _of_orders(

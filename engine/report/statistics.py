@@ -26,7 +26,7 @@ from data.events import MONEY_SCALE, NS, Scales
 from data.runs import Run, flat
 from engine.broker.simulated import money_factors
 from engine.report import formulas
-from engine.report.costs import Costs, costs_of
+from engine.report.costs import Costs, costs_of, sum_of
 from engine.report.returns import (
     DAY_NS,
     Equity,
@@ -223,14 +223,14 @@ def _costs(run: Run) -> tuple[Costs, int]:
     orders = columns_of(run, "order", ("id", "bid", "ask"))
     m = run.manifest
     mul, div = money_factors(Scales(int(m["price_scale"]), int(m["qty_scale"])))
-    return costs_of(fills, orders, mul, div), int(fills["pnl"].sum())
+    return costs_of(fills, orders, mul, div), sum_of(fills["pnl"])
 
 
 # --- figures -----------------------------------------------------------------------------------
 
 
 def _activity(sheet: _Sheet, e: Equity, positions: dict[str, np.ndarray], costs: Costs) -> None:
-    traded = int(costs.traded.sum())
+    traded = sum_of(costs.traded)
     opened, closed = positions["ts_ns"], positions["closed_ns"]
     sheet.put("days", e.days)
     sheet.money("traded", traded)
@@ -248,7 +248,7 @@ def _activity(sheet: _Sheet, e: Equity, positions: dict[str, np.ndarray], costs:
 
 def _money(sheet: _Sheet, costs: Costs, gross: int) -> None:
     fees, spread, slippage, delay = (
-        int(x.sum()) for x in (costs.fees, costs.spread, costs.slippage, costs.delay)
+        sum_of(x) for x in (costs.fees, costs.spread, costs.slippage, costs.delay)
     )
     sheet.money("net_pnl", gross - fees)
     sheet.money("gross_pnl", gross)
@@ -264,7 +264,7 @@ def _money(sheet: _Sheet, costs: Costs, gross: int) -> None:
     sheet.money("cost_delay", delay, note)
     sheet.money("cost_total", costs.total, note)
     sheet.money("gross_at_mid", gross + spread + slippage, note)
-    traded = int(costs.traded.sum())
+    traded = sum_of(costs.traded)
     if traded:
         sheet.put("cost_bp", costs.total / traded * 1e4, note=note)
     else:
