@@ -161,13 +161,15 @@ def tell_report(app: App, report: FetchReport, *, dry_run: bool = False) -> None
         app.emit(_as_dict(app, report, dry_run))
         return
     changed = sorted(
-        (item for item in report.items if item.state != "unchanged"), key=lambda item: item.file
+        (item for item in report.items if item.state != "unchanged"),
+        key=lambda item: (item.file.symbol, item.file.type, item.file.first),
     )
     if changed:
         alike = groupby(changed, key=lambda i: (i.file.symbol, i.file.type, i.state, i.why))
+        counts = ("bytes",) if dry_run else ("rows", "added")
         app.table(
-            ("symbol", "files", "of", "state", "bytes", "rows", "added", "duplicates", "why"),
-            [_row(list(items)) for _, items in alike],
+            ("symbol", "kind", "from", "to", "files", "state", *counts, "why"),
+            [_row(list(items), dry_run) for _, items in alike],
         )
     for item in report.items:
         for note in item.notes:
@@ -175,21 +177,15 @@ def tell_report(app: App, report: FetchReport, *, dry_run: bool = False) -> None
     app.say(_sums(report, dry_run))
 
 
-def _row(items: list[Item]) -> tuple[Any, ...]:
-    """One line for files that follow each other and fared alike."""
+def _row(items: list[Item], dry_run: bool) -> tuple[Any, ...]:
+    """One line for files that follow each other and fared alike; days both included."""
     first, last = items[0], items[-1]
-    done = first.state == "imported"
-    counts = [sum(getattr(i, name) for i in items) for name in ("rows", "added", "duplicates")]
-    days = [str(first.file.first), str(last.file.last)]
-    return (
-        first.file.symbol,
-        f"{len(items)} {first.file.type}",
-        " to ".join(dict.fromkeys(days)),
-        first.state,
-        sum(i.size for i in items) or None,
-        *(counts if done else (None, None, None)),
-        first.why,
-    )
+    names = ("size",) if dry_run else ("rows", "added")
+    counts = [sum(getattr(item, name) for item in items) or None for name in names]
+    if first.state == "imported":
+        counts = [count or 0 for count in counts]
+    days = (str(first.file.first), str(last.file.last))
+    return first.file.symbol, first.file.kind, *days, len(items), first.state, *counts, first.why
 
 
 def _sums(report: FetchReport, dry_run: bool) -> str:
@@ -200,6 +196,8 @@ def _sums(report: FetchReport, dry_run: bool) -> str:
         return f"{states}; {size} would be fetched, nothing was"
     added = sum(item.added for item in report.items)
     text = f"{states}; {format_size(report.moved_bytes)} fetched, {added:,} rows added"
+    if again := sum(item.duplicates for item in report.items):
+        text += f", {again:,} were there"
     missing = len(report.of("missing", "refused", "failed"))
     return text + (f"; {missing} of {len(report.items)} files are not in the log" * bool(missing))
 

@@ -60,6 +60,11 @@ class ArchiveFile:
         return self.first != self.last
 
     @property
+    def kind(self) -> str:
+        """Kind of event in it: trade, bar or quote."""
+        return next((kind for kind, type_ in TYPES.items() if type_ == self.type), "trade")
+
+    @property
     def name(self) -> str:
         """File name, e.g. ``BTCUSDT-aggTrades-2025-01-31.zip``."""
         what = BAR_INTERVAL if self.type == "klines" else self.type

@@ -274,13 +274,15 @@ class _Fetch:
 
     def _survey(self, units: Sequence[Unit]) -> None:
         crew, meter = self._tools.crew, self._tools.meter
-        meter.text = "asking for checksums"
+        total = sum(len(unit.wanted()) for unit in units)
         for unit in units:
             for item in unit.wanted():
                 if self._ledger.get(item.url):
                     self._importer.held(item.file)  # the threads find it ready
                 crew.start((unit, item), partial(self._look, item))
+        meter.text = "asking for checksums"
         while (done := crew.next()) is not None:
+            meter.text = f"asking for checksums, {crew.outstanding} of {total} to go"
             unit, item = done.about
             if not self._took(item, done):
                 continue
@@ -340,6 +342,7 @@ class _Fetch:
     def _carry(self, units: list[Unit]) -> None:
         """Bring files some units ahead of the one that is imported."""
         check_space(self._store, self._tools, sum(map(_size, units)))
+        self._tools.meter.text = "fetching"
         todo = list(units)
         ahead: dict[int, tuple[int, int]] = {}  # files still to come, and bytes in all, by unit
 

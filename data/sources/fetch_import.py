@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import DataError, LockedError, OfsError, UsageError
 from data.events import KIND_BY_NAME
+from data.sources import archive_defects
 from data.sources.archive_files import CHECKSUM, TYPES, ArchiveFile
 from data.sources.fetch_ledger import Fetched, Ledger
 from data.sources.fetch_plan import Item, Unit
@@ -140,6 +141,11 @@ def _account(item: Item, report: FileReport) -> None:
         item.notes.append(
             f"{report.conflicts} rows say something else under an id that is already there"
         )
+    if report.duplicates and archive_defects.doubled(item.file):
+        item.notes.append(f"{archive_defects.DOUBLED.line()}; one of each was kept")
+    known = archive_defects.missing(item.file)
+    if known is not None:
+        item.notes.append(f"{known.line()}: see 'ofs log gaps'")
     if report.out_of_order and item.file.monthly:
         item.notes.append(
             f"{report.out_of_order} rows stood out of order and were sorted; if rows are missing, "

@@ -35,7 +35,10 @@ def test_it_says_which_days_and_what_became_of_them(run: Ofs, server: ArchiveSer
     done = run(*words)
     assert done.code == 0, done.err
     assert "BTCUSDT on binance-um: 2 days, 2025-01-06 to 2025-01-07, both included" in done.err
-    assert "2 aggTrades" in done.out and "2 klines" in done.out
+    lines = [line.split() for line in done.out.splitlines()[1:]]
+    days = ["2025-01-06", "2025-01-07", "2", "imported"]
+    assert lines[0][:6] == ["BTCUSDT", "trade", *days]
+    assert lines[1] == ["BTCUSDT", "bar", *days, "2880", "2880"]
     facts = run(*words, "--json").json()
     assert {f["state"] for f in facts["files"]} == {"unchanged"}
     assert facts["complete"] and facts["fetched_bytes"] == 0

@@ -142,6 +142,20 @@ def test_a_broken_month_is_not_even_asked_for(tmp_path: Path, server: ArchiveSer
     assert not any("monthly" in asked.path for asked in server.asked)
 
 
+def test_rows_that_came_twice_are_kept_once_and_told(tmp_path: Path) -> None:
+    file = daily("binance-um", "aggTrades", "BTCUSDT", date(2022, 9, 13))
+    place = (tmp_path / "www" / file.path).with_suffix(".csv")
+    place.parent.mkdir(parents=True)
+    header, *rows = (SMALL.text(file) or "").splitlines()
+    place.write_text(
+        "\n".join([header, *(row for row in rows for _ in range(2))]) + "\n", encoding="utf-8"
+    )
+    with serve(tmp_path / "www") as server:
+        (item,) = take(tmp_path / "log", server, wish("2022-09-13", "2022-09-14")).items
+    assert (item.rows, item.added, item.duplicates) == (2 * N, N, N)
+    assert any("#203" in note for note in item.notes)
+
+
 def test_a_day_that_a_month_lacks_is_fetched_by_itself_or_told(tmp_path: Path) -> None:
     month = "data/futures/um/monthly/aggTrades/BTCUSDT/BTCUSDT-aggTrades-2023-03.csv"
     days = [daily("binance-um", "aggTrades", "BTCUSDT", date(2023, 3, d)) for d in range(1, 32)]
@@ -149,9 +163,9 @@ def test_a_day_that_a_month_lacks_is_fetched_by_itself_or_told(tmp_path: Path) -
     (tmp_path / "www" / month).parent.mkdir(parents=True)
     lacking = [t.split("\n", 1)[1] for d, t in enumerate(texts, start=1) if d not in (5, 31)]
     header = texts[0].split("\n", 1)[0]
-    (tmp_path / "www" / month).write_text("\n".join([header, *lacking]))
+    (tmp_path / "www" / month).write_text("\n".join([header, *lacking]), encoding="utf-8")
     (tmp_path / "www" / days[4].path).parent.mkdir(parents=True)
-    (tmp_path / "www" / days[4].path).with_suffix(".csv").write_text(texts[4])
+    (tmp_path / "www" / days[4].path).with_suffix(".csv").write_text(texts[4], encoding="utf-8")
     with serve(tmp_path / "www") as server:
         report = take(tmp_path / "log", server, wish("2023-03-01", "2023-04-01"))
         assert states(report) == {
@@ -169,11 +183,11 @@ def test_a_file_that_was_replaced_is_fetched_again_and_told(tmp_path: Path) -> N
     place = (tmp_path / "www" / file.path).with_suffix(".csv")
     place.parent.mkdir(parents=True)
     lines = (SMALL.text(file) or "").splitlines(keepends=True)
-    place.write_text("".join(lines[:-3]))
+    place.write_text("".join(lines[:-3]), encoding="utf-8")
     one = wish("2025-01-06", "2025-01-07")
     with serve(tmp_path / "www") as server:
         assert take(tmp_path / "log", server, one).items[0].added == N - 3
-    place.write_text("".join(lines))
+    place.write_text("".join(lines), encoding="utf-8")
     url = server.url.rpartition(":")[2]
     with serve(tmp_path / "www", port=int(url)) as server:
         (item,) = take(tmp_path / "log", server, one).items
@@ -313,7 +327,7 @@ PASSING = st.builds(
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(PASSING, max_size=4))
 def test_any_mix_of_faults_gives_the_clean_log_or_says_what_lacks(
