@@ -31,13 +31,21 @@ _MEANING = (
 )
 
 
-@common.command("bench", examples=("ofs bench", "ofs bench --log DIR --symbol BTCUSDT --json"))
+@common.command(
+    "bench",
+    examples=(
+        "ofs bench --days 0.05 --rounds 1",
+        "ofs bench --log demo --symbol BTCUSDT --rounds 1 --steps 10000 --json",
+    ),
+)
 @click.option("--symbol", help="Symbol in the log.")
 @click.option("--venue", help="Venue in the log.")
 @click.option("--days", type=click.FloatRange(0.01, 30), default=1.0, show_default=True,
-              help="Length of the synthetic market made when no --log is given.")  # fmt: skip
-@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True)
-@click.option("--steps", type=click.IntRange(100), default=100_000, show_default=True)
+              help="Days of the synthetic market made when no --log is given.")  # fmt: skip
+@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True,
+              help="Pairs of measurements; more are steadier.")  # fmt: skip
+@click.option("--steps", type=click.IntRange(100), default=100_000, show_default=True,
+              help="Events folded one by one.")  # fmt: skip
 def command(
     app: App, symbol: str | None, venue: str | None, days: float, rounds: int, steps: int
 ) -> int:

@@ -226,6 +226,18 @@ class Command(click.Command):
         except click.BadParameter as error:
             raise blame(ctx, error) from None
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command's own options first, then those that every command takes."""
+        own, shared = [], []
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                (shared if param.name in (*SHARED, "help") else own).append(record)
+        for title, records in (("Options", own), ("Options of every command", shared)):
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples and the exit codes as they stand."""
         formatter.write("\nExamples:\n")
@@ -254,7 +266,7 @@ def shared_options(function: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Path(),
             metavar="FILE",
             is_eager=True,
-            help="Settings; in place of ./ofs.toml.",
+            help="File of settings, in place of ./ofs.toml; see 'ofs config'.",
         ),
         click.option("--debug", is_flag=True, help="Show the traceback of an error."),
     )

@@ -41,10 +41,11 @@ _FLAGS = {
 @common.command(
     "synth",
     examples=(
-        "ofs synth --seed 7 --days 1 --log demo",
-        "ofs synth --pattern all --every 30m --log demo",
-        "ofs synth --pattern absorption --pattern flow_flip --strength 1.5 2.5 --log demo --json",
-        "ofs synth --pattern all --null --symbol BTCUSDT-NULL --log demo",
+        "ofs synth --seed 7 --days 0.05 --log demo",
+        "ofs synth --pattern all --every 30m --days 0.1 --symbol ETHUSDT --price 3000 --log demo",
+        "ofs synth --pattern absorption --pattern flow_flip --strength 1.5 2.5 --days 0.05 "
+        "--log patterns --json",
+        "ofs synth --pattern all --null --symbol BTCUSDT-NULL --days 0.05 --log demo",
     ),
     exits=(EXIT_CONFIG, EXIT_DATA, EXIT_INTERRUPT),
 )

@@ -1,55 +1,124 @@
-"""The README's commands run, in the order in which they stand there."""
+"""Every example of the README and of every command's help runs, in the order in which they stand.
+
+Each list of examples has a folder of its own with the files that it names (``world.py``) and a
+stand-in archive on loopback. Most run inside this process, where a command costs no start; those of
+:data:`IN_A_PROCESS` run as a user runs them, redirections included.
+"""
 
 from __future__ import annotations
 
-import io
+import os
 import re
-import zipfile
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from cli import main
+from cli.keys import commands
 from data.venue.archive import serve
-from tests.cli.run import ROOT, ofs, words_of
+from tests.cli import world
+from tests.cli.run import ROOT, Result, environment, ofs, words_of
 
 BLOCKS = re.compile(r"```sh\n(.*?)```", re.DOTALL)
-MAY_FIND = ("ofs diff", "ofs log check", "ofs log gaps", "ofs log fill")
+MAY_FIND = ("ofs log check", "ofs log gaps", "ofs log fill", "ofs diff", "ofs doctor")
 """Commands that end with 1 when they find something."""
 
+IN_A_PROCESS = ("ofs import BTCUSDT", "ofs verify last", "ofs config schema >", "ofs log ls")
+"""Beginnings of the examples that get a process of their own."""
 
-def readme_commands() -> list[str]:
+
+def readme_examples() -> list[str]:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     lines = [line for block in BLOCKS.findall(text) for line in block.splitlines()]
     assert lines and all(line.startswith("ofs ") for line in lines)
     return lines
 
 
-def archive(folder: Path) -> None:
-    """The archive file that the README names, with three trades in it."""
-    rows = "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker\n"
-    rows += "".join(
-        f"{n},60000.{n},0.01{n},{n},{n},17231612550{n}0,{'true' if n % 2 else 'false'}\n"
-        for n in range(1, 4)
+def help_examples() -> list[str]:
+    return [line for _, command in commands(main.ofs) for line in command.examples]  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A user's folder with the files of the examples, and settings that fetch from loopback."""
+    for name, value in environment(tmp_path, BROWSER="true").items():
+        monkeypatch.setenv(name, value)
+    for name in [n for n in os.environ if n.startswith("OFS_") and n != "OFS_CACHE"]:
+        monkeypatch.delenv(name)
+    folder = tmp_path / "user"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with serve(content=world.MARKET) as server:
+        world.make_files(folder, server.url)
+        yield folder
+
+
+def called(line: str) -> Result:
+    """Run an example inside this process, and write what goes to its file."""
+    words, into = words_of(line)
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main.run(words[1:])
+    if into:
+        Path(into).write_text(out.getvalue(), encoding="utf-8")
+    return Result(code, out.getvalue(), err.getvalue())
+
+
+def in_a_shell(line: str, home: Path) -> Result:
+    """Run an example by a shell in a process of its own."""
+    if os.name == "nt":
+        return called(line)
+    start = f"{shlex.quote(sys.executable)} -m cli.main"
+    done = subprocess.run(
+        ["sh", "-c", start + line.removeprefix("ofs")],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=environment(home),
+        timeout=120,
+        check=False,
     )
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as file:
-        file.writestr("BTCUSDT-aggTrades-2024-08-08.csv", rows)
-    (folder / "BTCUSDT-aggTrades-2024-08-08.zip").write_bytes(content.getvalue())
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def run_all(lines: list[str], home: Path) -> None:
+    """Run every example; the slowest are printed with ``pytest -s``."""
+    took = []
+    for line in lines:
+        start = time.process_time()
+        result = in_a_shell(line, home) if line.startswith(IN_A_PROCESS) else called(line)
+        took.append((time.process_time() - start, line))
+        allowed = (0, 1) if line.startswith(MAY_FIND) else (0,)
+        assert result.code in allowed, f"{line}\n{result.out}\n{result.err}"
+        assert "Traceback" not in result.err, line
+        assert result.out or result.err or ">" in line, f"{line} says nothing"
+    print("".join(f"\n{cpu_s:6.2f} s CPU  {line}" for cpu_s, line in sorted(took)[-12:]))
 
 
 @pytest.mark.timeout(600)
-def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
-    archive(tmp_path)
-    with serve() as server:
-        for line in readme_commands():
-            words, out = words_of(line)
-            result = ofs(*words[1:], home=tmp_path, OFS_FETCH_ENDPOINT=server.url)
-            if out:
-                (tmp_path / out).write_text(result.out, encoding="utf-8")
-            allowed = (0, 1) if line.startswith(MAY_FIND) else (0,)
-            assert result.code in allowed, f"{line}\n{result.out}\n{result.err}"
-            assert "Traceback" not in result.err, line
-    assert (tmp_path / "fills.parquet").is_file()
+def test_every_example_of_the_readme_runs(user: Path, tmp_path: Path) -> None:
+    run_all(readme_examples(), tmp_path)
+    assert (user / "fills.parquet").is_file()
+
+
+@pytest.mark.timeout(600)
+def test_every_example_of_the_helps_runs(user: Path, tmp_path: Path) -> None:
+    world.make_log(user)
+    made = called("ofs backtest --json").json()
+    world.make_runs(str(made["run"]))
+    run_all(help_examples(), tmp_path)
+
+
+def test_an_example_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """The first line of the README, as a user types it."""
+    assert ofs("backtest", home=tmp_path).code == 0
 
 
 def test_the_first_screen_holds_the_two_lines() -> None:
