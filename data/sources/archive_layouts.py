@@ -10,18 +10,27 @@ It refuses to know how a value is converted.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from data.errors import DataError
 from data.events import Kind
 
-INT_ROLES = frozenset({"id", "first", "last", "time", "close_time", "event_time", "count"})
+INT_ROLES = frozenset(
+    {"id", "first", "last", "time", "close_time", "event_time", "count"} | {"recv", "funding_time"}
+)
 DECIMAL_ROLES = frozenset(
     {"price", "qty", "open", "high", "low", "close", "volume", "buy_volume"}
-    | {"bid", "bid_qty", "ask", "ask_qty"}
+    | {"bid", "bid_qty", "ask", "ask_qty", "seconds", "mark", "index", "funding"}
 )
-BOOL_ROLES = frozenset({"maker"})
-TEXT_ROLES = frozenset({"side"})
+BOOL_ROLES = frozenset({"maker", "is_snapshot"})
+WORD_ROLES = frozenset({"side", "tick", "book_side"})
+NAME_ROLES = frozenset({"symbol", "exchange", "text_id"})
+_LEVEL_ROLE = re.compile(r"(?:bid|ask)_(?:price|qty)([0-9]+)")
+
+
+def is_decimal(role: str) -> bool:
+    """True for a role of decimals; levels of books count on: ``bid_price0``, ``bid_price1``."""
+    return role in DECIMAL_ROLES or bool(_LEVEL_ROLE.fullmatch(role))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,9 @@ class Layout:
     ``roles`` names what each column is; an empty role is a column that is not read. ``venue`` is
     what the layout alone says about the venue, empty when it says nothing. ``titles`` are the
     titles in its header, lower case and without underscores, where it is known to have one.
+    ``optional`` are roles whose cells may be empty, which stands for 0. ``exchange`` is what the
+    rows must name as theirs. ``source`` is the stream that books come from. With ``newest_first`` a
+    file may run backwards in time.
     """
 
     name: str
@@ -38,6 +50,15 @@ class Layout:
     roles: tuple[str, ...]
     venue: str = ""
     titles: tuple[str, ...] = ()
+    optional: frozenset[str] = frozenset()
+    exchange: str = ""
+    source: str = "archive"
+    newest_first: bool = False
+
+    @property
+    def has_words(self) -> bool:
+        """True when columns hold texts other than numbers and truth values."""
+        return not (WORD_ROLES | NAME_ROLES).isdisjoint(self.roles)
 
 
 UM, SPOT = "binance-um", "binance-spot"
@@ -125,11 +146,26 @@ def recognise(first_line: str) -> tuple[Layout, bool] | None:
     """
     cells = [c.strip() for c in first_line.strip().lstrip("\ufeff").split(",")]
     if not cells[0][:1].isdigit():
-        return _by_header(tuple(c.strip('"').lower().replace("_", "") for c in cells))
+        return _by_header(titles_of(first_line))
     for look, name in _LOOKS:
         if len(look) == len(cells) and all(map(_fits, look, cells)):
             return by_name(name), False
     return None
+
+
+def titles_of(line: str) -> tuple[str, ...]:
+    """The titles of a header: lower case, without blanks, quotes and underscores."""
+    cells = line.strip().lstrip("\ufeff").split(",")
+    return tuple(c.strip().strip('"').lower().replace("_", "") for c in cells)
+
+
+def with_levels(layout: Layout, levels: int) -> Layout:
+    """A layout of books that reads only the best ``levels`` a side."""
+    roles = []
+    for role in layout.roles:
+        found = _LEVEL_ROLE.fullmatch(role)
+        roles.append("" if found and int(found[1]) >= levels else role)
+    return replace(layout, roles=tuple(roles))
 
 
 def by_name(name: str) -> Layout:

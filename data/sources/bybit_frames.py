@@ -11,6 +11,7 @@ It refuses to know lines, files, books and what becomes of a message.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 
@@ -154,6 +155,7 @@ _TOPIC = re.compile(
     r"|(?P<v2>orderBook)(?:L2_25|_200\.100ms))"
     r"\.(?P<symbol>[A-Z0-9][A-Z0-9-]{1,29})"
 )
+_INVERSE = re.compile(r"[A-Z0-9]+USD(?:[HMUZ][0-9]{2})?")
 _CATEGORY = re.compile(rb"wss?://\S*/v5/public/(spot|linear|inverse)\b")
 
 
@@ -211,6 +213,18 @@ def venue_of_control(line: bytes) -> str:
     if found is None:
         return ""
     return SPOT if found[1] == b"spot" else LINEAR
+
+
+def quantity_notes(venue: str, symbols: Iterable[str]) -> list[str]:
+    """What a person should know of the quantities of some ``symbols``, in words."""
+    inverse = sorted(s for s in symbols if _INVERSE.fullmatch(s)) if venue == LINEAR else []
+    if not inverse:
+        return []
+    names = ", ".join(inverse[:5]) + (", ..." if len(inverse) > 5 else "")
+    return [
+        f"{names}: quantities are contracts of 1 USD, not coins; they are stored as they come, so "
+        "a run's result in money is not that of the contract"
+    ]
 
 
 def text_of(raw: msgspec.Raw) -> str:

@@ -25,13 +25,15 @@ class Chunk:
     """Some rows of one kind.
 
     ``columns`` holds every column of the kind; ``lines`` (int64) the line number of each row in its
-    file, for those that are rejected later.
+    file, for those that are rejected later. ``symbol`` is set by parsers of files whose rows name
+    their symbol; it does not survive filtering and joining.
     """
 
     kind: Kind
     columns: dict[str, Column]
     scales: Scales
     lines: np.ndarray
+    symbol: str = ""
 
     def __len__(self) -> int:
         """Number of rows."""

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import DataError, UsageError
-from data.sources import bybit_frames
-from data.sources.archive_layouts import Layout, recognise
+from data.sources import bybit_frames, bybit_layouts, tardis_layouts
+from data.sources.archive_layouts import Layout, recognise, titles_of
 from data.sources.binance_frames import market_of
 from data.sources.bybit_frames import sent_ns
 from data.sources.lines import local_time_ns
@@ -41,6 +41,7 @@ _NAMES = (
     re.compile(r"(?P<s>[A-Z0-9]{5,20})(?:_\d{6})?-(?:[A-Za-z]+|\d+[a-zA-Z]+)-\d{4}-\d{2}"),
     re.compile(r"(?:(?:usdm|um|spot)_)?(?P<s>[a-z0-9]{5,20}|[A-Z0-9]{5,20})_\d{8}(?:[-.]|$)"),
     re.compile(r"(?P<s>[A-Z0-9]{5,20})_\d{4}-\d{2}-\d{2}[_.]"),
+    re.compile(r"(?P<s>[A-Z0-9]{5,20})-\d{4}-\d{2}\."),
 )
 _NO_SYMBOLS = frozenset({"trades", "aggtrades", "klines", "bookticker", "depth", "quotes"})
 _WORDS: dict[str, frozenset[str]] = {
@@ -95,7 +96,11 @@ def detect(member: Member, venue: str | None, symbol: str | None, interval_ns: i
         return _bybit(member, [(line, b"") for line in filled], venue, symbol)
     for line in filled[:20]:
         try:
-            found = recognise(line.decode("utf-8", "replace"))
+            text = line.decode("utf-8", "replace")
+            found = recognise(text)
+            own = None if found else _with_own_header(text)
+            if own is not None:
+                return _self_named(member, own, filled, venue, symbol)
         except DataError as error:
             error.where = str(member.path)
             raise
@@ -231,6 +236,42 @@ def _archive(
     if origin == symbol_origin:
         origins = origin
     return Found(member, f"{layout.name} CSV", chosen, name, origins, layout, has_header)
+
+
+def _with_own_header(line: str) -> Layout | None:
+    titles = titles_of(line)
+    return bybit_layouts.recognise(titles) or tardis_layouts.recognise(titles)
+
+
+def _self_named(
+    member: Member, layout: Layout, lines: list[bytes], venue: str | None, symbol: str | None
+) -> Found:
+    """An archive file whose header settles the venue; its rows name the symbol, or its name does.
+
+    ``lines`` are not blank.
+    """
+    rows = [line.decode("utf-8", "replace").split(",") for line in lines]
+    rows = [[c.strip() for c in row] for row in rows if len(row) == len(layout.roles)][1:]
+    if "exchange" in layout.roles:
+        exchange = rows[0][layout.roles.index("exchange")] if rows else ""
+        layout = tardis_layouts.settled(layout, exchange, member.path / member.entry)
+    if venue and venue != layout.venue:
+        raise UsageError(
+            f"--venue {venue} contradicts the file",
+            where=str(member.path),
+            why=f"it is of {layout.venue}",
+            do="leave --venue out",
+        )
+    if "symbol" in layout.roles:
+        column = layout.roles.index("symbol")
+        seen = Counter(row[column].upper() for row in rows)
+        name, origin = _recorded_symbol(member, symbol, seen)
+    elif symbol:
+        name, origin = symbol, "--symbol"
+    else:
+        name, origin = _named_symbol(member, "the rows of this file name no symbol")
+    origins = origin if origin == "by its content" else f"venue by its content, symbol {origin}"
+    return Found(member, f"{layout.name} CSV", layout.venue, name, origins, layout, True)
 
 
 def _choose_venue(

@@ -13,15 +13,19 @@ does).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import ConfigError, DataError
 from data.events import DEPTH_LEVELS_MAX, Kind
 from data.sources.archive_csv import ArchiveParser
+from data.sources.archive_layouts import Layout
+from data.sources.book import BookCounts
 from data.sources.bybit import BybitParser
+from data.sources.bybit_frames import quantity_notes
 from data.sources.detect import Found, check_flags, detect, first_lines, of_table
 from data.sources.import_report import FileReport, ImportReport
 from data.sources.inlet import Inlet
@@ -33,6 +37,7 @@ from data.sources.opening import Member, Reader, files_of, members_of
 from data.sources.recording import RecordingParser
 from data.sources.rejects import Rejects
 from data.sources.tables import by_file, notes
+from data.sources.tardis_book import TardisBooks
 
 if TYPE_CHECKING:
     from data.log import LogStore
@@ -198,7 +203,7 @@ class _Import:
             if one.table is not None:
                 self._read_table(one, report, rejects)
             elif one.layout is not None:
-                self._read_archive(one, report, rejects)
+                self._read_archive(one, report, rejects, sure)
             else:
                 self._read_recording(one, report, rejects, sure)
             self._inlet.flush()
@@ -211,18 +216,38 @@ class _Import:
         self._tx.attach(name, data)
         self._report.rejects.append(f"rejects/{name}")
 
-    def _read_archive(self, found: Found, report: FileReport, rejects: Rejects) -> None:
+    def _read_archive(self, found: Found, report: FileReport, rejects: Rejects, sure: bool) -> None:
+        """``sure``: only rows of the symbol that the user gave."""
         assert found.layout is not None
-        parser = ArchiveParser(found.layout, found.has_header, rejects)
+        parser = self._archive_parser(found.layout, found.has_header, rejects)
         reader = Reader(found.member)
-        for block in reader.blocks():
-            for chunk in parser.parse(block):
+        symbols: set[str] = set()
+        for block in chain(reader.blocks(), [None]):
+            for chunk in parser.finish() if block is None else parser.parse(block):
+                symbol = chunk.symbol or found.symbol
+                if sure and symbol != found.symbol:
+                    report.left_out[f"rows of {symbol}"] += len(chunk)
+                    continue
+                symbols.add(symbol)
                 self._rows += len(chunk)
                 self._market_ns = max(self._market_ns, int(chunk.array("ts_ns")[-1]))
-                self._inlet.add(found.venue, chunk.kind, found.symbol, "archive", chunk)
-            self._step(reader)
+                self._inlet.add(found.venue, chunk.kind, symbol, found.layout.source, chunk)
+            if block is not None:
+                self._step(reader)
         report.lines = parser.lines
+        report.skipped = parser.skipped
         report.notes += [reader.damage] if reader.damage else []
+        report.notes += quantity_notes(found.venue, symbols)
+        if parser.backwards:
+            report.out_of_order = 0
+            report.notes.append("it begins with its newest trade; it was turned round")
+        if isinstance(parser, TardisBooks):
+            self._count_books(found.venue, parser.books, "snapshot", report, rejects)
+
+    def _archive_parser(self, layout: Layout, has_header: bool, rejects: Rejects) -> ArchiveParser:
+        make = TardisBooks if "is_snapshot" in layout.roles else ArchiveParser
+        options = {"levels": self._session.levels, "cadence_ns": self._session.cadence_ns}
+        return make(layout, has_header, rejects, **options)
 
     def _read_table(self, found: Found, report: FileReport, rejects: Rejects) -> None:
         assert found.table is not None
@@ -250,11 +275,13 @@ class _Import:
         if found.venue.startswith("bybit"):
             parser = BybitParser(found.venue, self._session, rejects, stamped=found.stamped)
         else:
-            symbol = found.symbol or None
-            parser = RecordingParser(found.venue, symbol, self._session, rejects, sure=sure)
+            one = found.symbol or None
+            parser = RecordingParser(found.venue, one, self._session, rejects, sure=sure)
         reader = Reader(found.member)
+        symbols: set[str] = set()
         for block in reader.blocks():
             for (kind, symbol, source), chunk in parser.parse(block):
+                symbols.add(symbol)
                 self._rows += len(chunk)
                 self._market_ns = max(self._market_ns, int(chunk.array("ts_ns")[-1]))
                 self._inlet.add(found.venue, kind, symbol, source, chunk)
@@ -262,12 +289,20 @@ class _Import:
         report.lines = parser.counts.lines
         report.skipped = parser.counts.skipped
         report.notes += [reader.damage] if reader.damage else []
-        self._count_books(found.venue, parser, report, rejects)
+        report.notes += quantity_notes(found.venue, symbols)
+        books, word = parser.counts.books, parser.snapshot_word
+        self._count_books(found.venue, books, word, report, rejects)
 
     def _count_books(
-        self, venue: str, parser: LineParser, report: FileReport, rejects: Rejects
+        self,
+        venue: str,
+        books: Mapping[str, BookCounts],
+        snapshot: str,
+        report: FileReport,
+        rejects: Rejects,
     ) -> None:
-        for name, counts in parser.counts.books.items():
+        """Add up what books went through; ``snapshot`` is what one begins with, in words."""
+        for name, counts in books.items():
             if counts.diffs or counts.snapshots:
                 self._last_of_book[venue, name] = report, rejects
             report.diffs += counts.diffs
@@ -279,7 +314,7 @@ class _Import:
             report.crossed_books += counts.crossed
             if counts.diffs and not counts.applied:
                 report.notes.append(
-                    f"{name}: no book, because no {parser.snapshot_word} fits the {counts.diffs} "
+                    f"{name}: no book, because no {snapshot} fits the {counts.diffs} "
                     "depth diffs, neither in this file nor in one before it in this call; if an "
                     "earlier file of the recording has one, import them together"
                 )

@@ -9,7 +9,7 @@ It refuses to know file formats.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -90,6 +90,24 @@ def _bar(c: Columns) -> Iterator[Problem]:
 
 def _mark(c: Columns) -> Iterator[Problem]:
     yield "price", (c["mark"] <= 0) | (c["index"] < 0)
+
+
+def unsorted_levels(
+    columns: Mapping[str, np.ndarray | tuple[np.ndarray, np.ndarray]],
+) -> np.ndarray:
+    """bool[rows]: books not best first, with a negative number, or with their sides crossed."""
+    rows = len(columns["ts_ns"])
+    bad = np.zeros(rows, dtype=bool)
+    best: list[np.ndarray] = []
+    for side, sign in (("bid", -1), ("ask", 1)):
+        (prices, offsets), (quantities, _) = columns[f"{side}_price"], columns[f"{side}_qty"]
+        row = np.repeat(np.arange(rows), np.diff(offsets))
+        steps = np.flatnonzero((np.diff(prices) * sign <= 0) & (row[1:] == row[:-1]))
+        bad[row[steps]] = True
+        bad[row[(prices < 0) | (quantities < 0)]] = True
+        first = np.where(np.diff(offsets) > 0, offsets[:-1], -1)
+        best.append(np.where(first >= 0, prices[first] if len(prices) else 0, 0))
+    return bad | ((best[0] != 0) & (best[1] != 0) & (best[0] >= best[1]))
 
 
 def _none(_c: Columns) -> Iterator[Problem]:
