@@ -124,7 +124,11 @@ def _unquoted(block: bytes, separator: str) -> bytes:
     data = np.frombuffer(block, dtype=np.uint8)
     quotes = data == _QUOTE
     inside = (np.cumsum(quotes) & 1).astype(bool)
-    if not (inside & ((data == ord(separator)) | (data == _LF))).any():
+    edge = (data == ord(separator)) | (data == _LF)
+    # quotes around whole cells, and nothing in them that ends a cell: they can just go
+    around = np.append(True, edge[:-1]) | np.append(edge[1:], True)
+    around |= np.append((data[1:] == _CR) & np.append(data[2:] == _LF, True), True)
+    if not (inside & edge).any() and around[quotes].all():
         return data[~quotes].tobytes()
     lines = block.split(b"\n")
     return b"\n".join(_unquoted_line(raw, separator) if b'"' in raw else raw for raw in lines)

@@ -53,9 +53,14 @@ class Decimals:
 
 
 def decimals(
-    fields: Fields, column: int, point: str = ".", shift: int = 0, places: int | None = None
+    fields: Fields,
+    column: int,
+    point: str = ".",
+    shift: int = 0,
+    places: int | None = None,
+    most: int = SCALE_MAX,
 ) -> Decimals:
-    """The numbers of a column.
+    """The numbers of a column, none with more than ``most`` decimals.
 
     ``point`` is the decimal sign. ``shift`` is a power of ten that the file's numbers carry: with 4
     the text ``12345`` is 1.2345. ``places`` rounds half to even to that many decimals.
@@ -70,6 +75,10 @@ def decimals(
         state[row], raw[row], frac[row] = _one(fields.text(int(row), column), point, shift, places)
     frac = np.where(odd | (state != OK), frac, frac + shift)
     raw = np.where(state == OK, raw, 0)
+    if (frac > most).any():
+        raw, frac, _ = _stripped(raw, frac)
+        state[(frac > most) & (state == OK)] = PRECISION
+        raw = np.where(state == OK, raw, 0)
     values, scale = _common(raw, np.where(state == OK, frac, 0), state)
     return Decimals(values, scale, state)
 

@@ -3,7 +3,8 @@
 Owns the reading of such a file, block by block, in bounded memory. A column is converted at once
 for all rows; a row at fault is marked with the first thing that is wrong with it and leaves the
 others alone. What must hold: no input raises; a line becomes an event, is counted as skipped, or
-stands among the rejects with its reason; the result does not depend on where blocks end.
+stands among the rejects with its reason; the result does not depend on where blocks end (but for
+numbers so long that no common scale holds them: of a block, the fewer are rejected).
 
 It refuses to know which format a file is and where the rows go.
 """
@@ -21,7 +22,7 @@ from data.sources.decimals import INT64_MAX, grow
 from data.sources.mapping import INTEGERS, LEVELS_MAX, MAKER_SIDES, PRICES, WORDS, Mapping
 from data.sources.mapping_fields import Fields, split
 from data.sources.mapping_numbers import EMPTY, OK, OVERFLOW, REASON, Decimals, decimals, words
-from data.sources.mapping_times import Times, epoch, written
+from data.sources.mapping_times import UNITS, Times, epoch, written
 from data.sources.mapping_zones import Clock
 from data.sources.rejects import Rejects
 from data.sources.row_checks import problems
@@ -298,7 +299,9 @@ def read_times(fields: Fields, mapping: Mapping) -> Times:
     form = mapping.time
     if form.unit == "text":
         return written(fields, form.columns, form.order)
-    numbers = decimals(fields, form.columns[0], mapping.decimal)
+    # one time with many decimals must not raise the scale until the others do not fit
+    most = len(str(UNITS[form.unit])) - 1
+    numbers = decimals(fields, form.columns[0], mapping.decimal, most=most)
     return epoch(numbers, form.unit, form.base_ns)
 
 
