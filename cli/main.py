@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backtest": ("cli.backtest", "Run a strategy over a replay or a range of the log."),
     "verify": ("cli.verify", "Fold a run's log again and compare every decision."),
     "diff": ("cli.diff", "Tell where two runs part; their results side by side."),
+    "bundle": ("cli.bundle", "Put a run into one file that another machine can verify."),
     "runs": ("cli.runs", "List the runs."),
     "report": ("cli.report", "Write a run as one HTML file: chart, trades, figures."),
     "query": ("cli.query", "Ask the log and the runs in SQL."),

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli import common
 from cli.common import App
-from data.errors import EXIT_DATA, EXIT_FINDING
+from data.errors import EXIT_DATA, EXIT_FINDING, EXIT_OK, UsageError
+from data.runs import find_run, is_latest
+
+if TYPE_CHECKING:
+    from data.runs import Run
 
 
 @common.command(
@@ -21,35 +25,59 @@ from data.errors import EXIT_DATA, EXIT_FINDING
     examples=("ofs verify last", "ofs verify last --json"),
     exits=(EXIT_FINDING, EXIT_DATA),
 )
-@click.argument("run")
-def command(app: App, run: str) -> int:
-    """Fold the log of RUN again and compare every decision.
+@click.argument("run", metavar="RUN|BUNDLE")
+@click.option("--trust", is_flag=True, help="Run the strategy code that a bundle brings.")
+def command(app: App, run: str, trust: bool) -> int:
+    """Fold the log of a run again and compare every decision.
 
     RUN is an id of `ofs runs`, the unique beginning of one, or `last`. The log is the one that the
-    run names, or --log. The first difference is printed with its place; the exit code is then 1.
+    run names, or --log. BUNDLE is a file of `ofs bundle`: every member is checked, and its own log
+    is folded; where it brings strategy code of its own, that code is run, which needs --trust. The
+    first difference is printed with its place; the exit code is then 1.
     """
+    path = Path(run)
+    if path.is_file() and not is_latest(run):
+        return _verify_bundle(app, path, trust)
+    recorded = find_run(app.runs, run)
+    named = app.log_flag and not _replay_run(recorded.manifest)
+    return _verify(app, recorded, app.log if named else None, None)
+
+
+def _verify_bundle(app: App, path: Path, trust: bool) -> int:
+    """Check the bundle, and fold what it brings."""
+    from engine.runtime.unbundle import read_contents, unpacked
+
+    contents = read_contents(path)
+    if app.log_flag:
+        raise UsageError("a bundle brings its own log", where="--log", do="leave --log out")
+    if contents.own_code and not trust:
+        files = ", ".join(f"{name} (sha256 {digest[:16]})" for name, digest in contents.code)
+        raise UsageError(
+            "the bundle brings strategy code, and verifying it runs that code on this machine",
+            where=str(path),
+            why=f"its strategy is {contents.strategy}; it holds {files}",
+            do="read it (the bundle is a zip file), and add --trust if you would run it yourself",
+        )
+    with unpacked(path) as bundle:
+        return _verify(app, bundle.run, str(bundle.log), bundle.strategy)
+
+
+def _verify(app: App, recorded: Run, log: str | None, strategy: str | None) -> int:
+    """Fold and tell; ``log`` and ``strategy`` are those of the manifest where None."""
     from data.log import LogStore
-    from data.runs import find_run
     from engine.runtime.verify import check_manifest, verify
     from strategies import get
 
-    recorded = find_run(app.runs, run)
     check_manifest(recorded)
-    strategy = get(str(recorded.manifest["strategy"]))
-    log = (
-        app.log
-        if app.log_flag and not _replay_run(recorded.manifest)
-        else recorded.manifest["log"]["path"]
-    )
+    store = LogStore(log or recorded.manifest["log"]["path"])
+    chosen = get(strategy or recorded.manifest["strategy"])
     with app.progress("verify") as progress:
 
         def on_progress(done: int, total: int, market_ns: int) -> None:
             progress.total = total
             progress.update(done, market_ns)
 
-        verdict = verify(
-            LogStore(log), recorded, strategy, on_progress, lambda: progress.say("compiling…")
-        )
+        verdict = verify(store, recorded, chosen, on_progress, lambda: progress.say("compiling…"))
     if app.json:
         app.emit({"schema": 1, "ok": verdict.ok, **dataclasses.asdict(verdict)})
     elif verdict.ok:
@@ -58,7 +86,7 @@ def command(app: App, run: str) -> int:
             app.say(f"note: {note}")
     else:
         _print(app, verdict)
-    return 0 if verdict.ok else EXIT_FINDING
+    return EXIT_OK if verdict.ok else EXIT_FINDING
 
 
 def _replay_run(manifest: dict[str, Any]) -> bool:

@@ -85,6 +85,11 @@ def list_runs(folder: Path) -> tuple[list[Run], list[str]]:
     return runs, broken
 
 
+def is_latest(name: str) -> bool:
+    """Whether ``name`` is ``last`` or ``last~N``, whatever files there may be of that name."""
+    return _PLACE.fullmatch(name) is not None
+
+
 def find_run(folder: Path, name: str) -> Run:
     """The run called ``name``: its id, a prefix that only one id has, a path, ``last``, or
     ``last~2`` for the second before that.

@@ -22,7 +22,7 @@ from data.runs import MANIFEST, Run
 from data.times import format_utc
 from engine.runtime.compare import Comparison, Mismatch, RecordedRows, stored_text
 from engine.runtime.records import Digest, Totals
-from engine.runtime.replay import Progress, Request, counts, results, run
+from engine.runtime.replay import Progress, Request, counts, ofs_version, results, run
 from engine.runtime.strategy import Strategy
 
 
@@ -117,24 +117,34 @@ def _difference(name: str, first: Mismatch) -> Difference:
     return Difference(name, first.row, where, texts[0], texts[1], time, decision)
 
 
-_NEEDED = (
-    "strategy", "venue", "symbol", "range.from_ns", "range.to_ns", "params", "digest",
-    "state_digest", "log.path", "log.content_hash", "log.entries", "source_hash", "strategy_hash",
-)  # fmt: skip
-"""What of a manifest a run is folded and compared by."""
+_TEXT, _TIME = (str,), (int, type(None))
+_NEEDED: dict[str, tuple[type, ...]] = {
+    "strategy": _TEXT,
+    "venue": _TEXT,
+    "symbol": _TEXT,
+    "range.from_ns": _TIME,
+    "range.to_ns": _TIME,
+    "params": (dict,),
+    "digest": _TEXT,
+    "state_digest": _TEXT,
+    "log.path": _TEXT,
+    "log.content_hash": _TEXT,
+    "log.entries": (list,),
+    "source_hash": _TEXT,
+    "strategy_hash": _TEXT,
+}
+"""What of a manifest a run is folded and compared by, and of which type it is."""
 
 
 def check_manifest(recorded: Run) -> None:
     """DataError unless the manifest of ``recorded`` says all that :func:`verify` asks of it."""
-    missing = []
-    for key in _NEEDED:
-        value: Any = recorded.manifest
-        for part in key.split("."):
-            value = value if isinstance(value, dict) else {}
-            if part not in value:
-                missing.append(key)
-                break
-            value = value[part]
+    missing = [key for key, types in _NEEDED.items() if not _says(recorded.manifest, key, types)]
+    if not missing:
+        params, entries = recorded.manifest["params"], recorded.manifest["log"]["entries"]
+        if not all(isinstance(value, str) for value in params.values()):
+            missing.append("params")
+        if not all(_says(e, "path", _TEXT) and _says(e, "sha256", _TEXT) for e in entries):
+            missing.append("log.entries")
     if missing:
         raise DataError(
             "the manifest does not say what was run",
@@ -142,6 +152,15 @@ def check_manifest(recorded: Run) -> None:
             why=f"it lacks {', '.join(missing)}",
             do="run the backtest again",
         )
+
+
+def _says(value: Any, key: str, types: tuple[type, ...]) -> bool:
+    """Whether ``value`` has something of ``types`` at the dotted ``key``."""
+    for part in key.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return False
+        value = value[part]
+    return isinstance(value, types)
 
 
 def verify(
@@ -202,6 +221,15 @@ def _explain_log(verdict: Verdict, store: LogStore, m: dict[str, Any], now: list
 
 def _explain(verdict: Verdict, m: dict[str, Any], strategy: Strategy) -> None:
     """Notes on what changed since the run, which is where a difference comes from."""
+    here = {"ofs": ofs_version(), **jitcache.versions()}
+    made = m.get("versions")
+    other = [
+        f"{name} {value}, here {here.get(name, 'none')}"
+        for name, value in (made.items() if isinstance(made, dict) else ())
+        if here.get(name) != value
+    ]
+    if other:
+        verdict.notes.append("the run was made with " + "; ".join(other))
     recorded = m.get("schema", 1)
     if recorded != RECORD_VERSION:
         verdict.notes.append(
