@@ -76,10 +76,10 @@ def fake() -> Iterator[list[Any]]:
 
     module = types.ModuleType("fake_command")
     module.command = common.command("fake", examples=())(body)  # type: ignore[attr-defined]
-    with (
-        mock.patch.dict(sys.modules, {"fake_command": module}),
-        mock.patch.dict(main.ofs.lazy, {"fake": ("fake_command", "A command for a test.")}),
-    ):
+    # Not patch.dict: it would forget every module that is imported meanwhile.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "fake_command", module)
+        patch.setitem(main.ofs.lazy, "fake", ("fake_command", "A command for a test."))
         yield SEEN
 
 
@@ -127,7 +127,9 @@ def test_the_highest_layer_counts(sets: dict[str, set[str]], named: bool) -> Non
         user = Path("config", "ofs", "ofs.toml")
         user.parent.mkdir(parents=True)
         for path, layer in ((project, "project"), (user, "user")):
-            path.write_text(toml({k: v[layer] for k, v in says.items() if layer in v}))
+            path.write_text(
+                toml({k: v[layer] for k, v in says.items() if layer in v}), encoding="utf-8"
+            )
         env = {KEYS[k][0]: v["environment"] for k, v in says.items() if "environment" in v}
         env = {k: " ".join(v) if isinstance(v, list) else str(v) for k, v in env.items()}
         env |= {"OFS_CONFIG": str(project)} if named else {}
@@ -219,7 +221,7 @@ RIGHT = [
 def test_a_value_of_a_file_is_what_the_flag_gives(
     line: str, name: str, value: Any, home: Path, fake: list[Any]
 ) -> None:
-    (home / "ofs.toml").write_text(f"[fake]\n{line}\n")
+    (home / "ofs.toml").write_text(f"[fake]\n{line}\n", encoding="utf-8")
     fake.clear()
     assert called(["fake"])[0] == 0
     assert fake[0][1][name] == value and type(fake[0][1][name]) is type(value)
@@ -252,7 +254,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("line", "why", "fits"), WRONG, ids=[w[0] for w in WRONG])
 def test_a_wrong_value_names_its_line(line: str, why: str, fits: str, home: Path) -> None:
-    (home / "ofs.toml").write_text(f"# settings\n[fake]\n\n{line}\n")
+    (home / "ofs.toml").write_text(f"# settings\n[fake]\n\n{line}\n", encoding="utf-8")
     code, out, err = called(["fake"])
     assert (code, out) == (3, "")
     name = line.partition(" ")[0]
@@ -297,7 +299,9 @@ def test_a_wrong_key_stops_every_command(
 
 
 def test_all_mistakes_are_counted_and_the_first_line_comes_first(home: Path) -> None:
-    (home / "ofs.toml").write_text("[fake]\nx1 = 1\n[log.ls]\nx2 = 1\n[runs]\nlimit = 0\n")
+    (home / "ofs.toml").write_text(
+        "[fake]\nx1 = 1\n[log.ls]\nx2 = 1\n[runs]\nlimit = 0\n", encoding="utf-8"
+    )
     err = called(["runs"])[2]
     assert "ofs.toml:2" in err and "(2 more mistakes: see 'ofs config check')" in err
 
@@ -305,14 +309,14 @@ def test_all_mistakes_are_counted_and_the_first_line_comes_first(home: Path) -> 
 @pytest.mark.parametrize("words", [["fake", "--help"], ["--help"], ["config", "schema"],
                                    ["completion", "bash"], ["log", "--help"]])  # fmt: skip
 def test_help_needs_no_right_settings(words: list[str], home: Path) -> None:
-    (home / "ofs.toml").write_text("this is no TOML")
+    (home / "ofs.toml").write_text("this is no TOML", encoding="utf-8")
     assert called(words)[0] == 0
 
 
 def test_relative_paths_are_relative_to_their_file(home: Path, fake: list[Any]) -> None:
     (home / "sub").mkdir()
     text = 'log = "s3://bucket/log"\nruns = "r"\n[fake]\nwhere = "w/x"\n[backtest]\n'
-    (home / "sub" / "x.toml").write_text(text + 'strategy = "mine.py:S"\n')
+    (home / "sub" / "x.toml").write_text(text + 'strategy = "mine.py:S"\n', encoding="utf-8")
     fake.clear()
     assert called(["fake", "--config", "sub/x.toml"])[0] == 0
     assert called(["--config", str(home / "sub" / "x.toml"), "fake", "--where", "w"])[0] == 0
@@ -328,11 +332,13 @@ def test_relative_paths_are_relative_to_their_file(home: Path, fake: list[Any]) 
 
 
 def test_log_and_runs_are_sections_too(home: Path, fake: list[Any]) -> None:
-    (home / "ofs.toml").write_text('[log]\ndir = "d"\n[log.ls]\nvenue = "v"\n[runs]\ndir = "r"\n')
+    (home / "ofs.toml").write_text(
+        '[log]\ndir = "d"\n[log.ls]\nvenue = "v"\n[runs]\ndir = "r"\n', encoding="utf-8"
+    )
     fake.clear()
     assert called(["fake"])[0] == 0
     assert (fake[0][0].log, fake[0][0].runs) == ("d", Path("r"))
-    (home / "ofs.toml").write_text("[log]\ndir = 5\n")
+    (home / "ofs.toml").write_text("[log]\ndir = 5\n", encoding="utf-8")
     assert "log cannot be that\n  where: ofs.toml:2" in called(["fake"])[2]
 
 
@@ -354,11 +360,11 @@ def test_a_wrong_variable_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_error_of_the_command_names_the_layer(home: Path) -> None:
-    (home / "ofs.toml").write_text('[fake]\nname = "raise"\n')
+    (home / "ofs.toml").write_text('[fake]\nname = "raise"\n', encoding="utf-8")
     code, _, err = called(["fake"])
     assert code == 3 and "where: fake.name (ofs.toml:2), --level\n" in err
     assert called(["fake", "--name", "raise"])[0] == 2
-    (home / "ofs.toml").write_text('[fake]\nname = "lost"\nwhere = "w"\n')
+    (home / "ofs.toml").write_text('[fake]\nname = "lost"\nwhere = "w"\n', encoding="utf-8")
     code, _, err = called(["fake"])
     assert code == 4 and "where: fake.where (ofs.toml:3)" in err
 
@@ -368,9 +374,11 @@ def test_parameters_are_merged_key_by_key(
 ) -> None:
     (home / "user").mkdir()
     (home / "user" / "ofs.toml").write_text(
-        "[set]\na = 1\nb = 1\nc = 1\nd = 0.10\n[set.g]\nx = 1\n"
+        "[set]\na = 1\nb = 1\nc = 1\nd = 0.10\n[set.g]\nx = 1\n", encoding="utf-8"
     )
-    (home / "ofs.toml").write_text('[set]\nb = 2\nc = 2\ng.x = true\n"g.y" = "5s"\n')
+    (home / "ofs.toml").write_text(
+        '[set]\nb = 2\nc = 2\ng.x = true\n"g.y" = "5s"\n', encoding="utf-8"
+    )
     monkeypatch.setenv("OFS_SET", "c=3 g.z=3")
     fake.clear()
     assert called(["fake", "--set", "e=4", "--set", "e=5"])[0] == 0
@@ -392,12 +400,12 @@ def test_every_setting_has_a_name_of_its_own() -> None:
 
 
 def test_exit_codes_of_real_processes(tmp_path: Path) -> None:
-    (tmp_path / "ofs.toml").write_text("[runs]\nlimit = 'x'\n")
+    (tmp_path / "ofs.toml").write_text("[runs]\nlimit = 'x'\n", encoding="utf-8")
     done = ofs("log", "ls", home=tmp_path)
     assert (done.code, done.out) == (3, "") and "where: ofs.toml:2" in done.err
     assert "Traceback" not in done.err
     (tmp_path / "ofs.toml").unlink()
     user = tmp_path / "config" / "ofs"
     user.mkdir(parents=True)
-    (user / "ofs.toml").write_text("[runs]\nlimit = 1\nlimt = 2\n")
+    (user / "ofs.toml").write_text("[runs]\nlimit = 1\nlimt = 2\n", encoding="utf-8")
     assert ofs("runs", home=tmp_path).code == (3 if os.name == "posix" else 0)
