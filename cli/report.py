@@ -68,4 +68,4 @@ def _log_of(app: App, manifest: dict[str, Any]) -> str:
 
     own = str((manifest.get("log") or {}).get("path") or "")
     shipped = any(Path(own) == replays.path(name) for name in replays.names())
-    return app.log if (app.log_named and not shipped) or not own else own
+    return app.log if (app.log_flag and not shipped) or not own else own

@@ -190,3 +190,16 @@ def test_a_backtest_names_the_line_of_a_parameter(
     assert done.code == 3 and f"  where: {where}\n" in done.err
     flag = run("backtest", "--config", "ofs.toml", "--set", "sim.spread=-2")
     assert "where: --set sim.spread" in flag.err or where in flag.err
+
+
+def test_a_configured_log_is_not_taken_for_that_of_a_run(run: Ofs, tmp_path: Path) -> None:
+    """Only a flag says that a run's log lies elsewhere; a file says where logs usually lie."""
+    assert run("synth", "--days", "0.01", "--log", "one").code == 0
+    words = ("backtest", "--log", "one", "--symbol", "BTCUSDT")
+    assert run(*words, "--json").code == 0
+    (tmp_path / "ofs.toml").write_text('log = "two"\n', encoding="utf-8")
+    assert run("verify", "last").code == 0
+    shown = run("report", "last")
+    assert shown.code == 0 and "two" not in shown.err
+    other = run("verify", "last", "--log", "two")
+    assert other.code == 4 and "two" in other.err
