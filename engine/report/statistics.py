@@ -15,7 +15,7 @@ It refuses to know how a figure is shown.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "skew": ("ratio", "skewness of the returns a period; 0 for a normal"),
     "kurtosis": ("ratio", "raw kurtosis of the returns a period; 3 for a normal"),
     "psr": ("share", "probability that the true Sharpe ratio is above 0, of a single try"),
-    "trials": ("count", "distinct strategies and parameters tried over this series and range"),
+    "trials": (
+        "count",
+        "distinct strategies and parameters run over this series and range by then",
+    ),
     "sharpe_luck": ("ratio", "annualised Sharpe ratio of the luckiest of as many worthless trials"),
     "dsr": ("share", "deflated Sharpe ratio: probability that the true one beats that luck"),
     "min_track_days": ("days", "length at which this Sharpe ratio would be above 0 at 95 %"),
@@ -161,9 +164,21 @@ def summarise(run: Run, *, runs: Path | None = None, trials: int | None = None) 
 def statistics_of(
     run: Run, *, runs: Path | None = None, trials: int | None = None
 ) -> list[Statistic]:
-    """The figures that ``run`` has on file; computed where it has none or ``trials`` is given."""
+    """The figures that ``run`` has on file; computed where it has none or ``trials`` is given.
+
+    On file, trials are those of the time when the run was made; where more were made since, the
+    figures that lean on their number say so in their notes.
+    """
     kept = read_statistics(run) if trials is None else None
-    return kept if kept is not None else summarise(run, runs=runs, trials=trials)
+    if kept is None:
+        return summarise(run, runs=runs, trials=trials)
+    then = next((s.value or 0 for s in kept if s.name == "trials"), 0)
+    now = trials_of(run, runs or run.folder.parent).count
+    if now <= then:
+        return kept
+    late = f"of the time of the run; {now} trials were made by now, --trials {now} counts them"
+    leans = ("trials", "sharpe_luck", "dsr")
+    return [replace(s, note=late) if s.name in leans else s for s in kept]
 
 
 def facts(run: Run, *, runs: Path | None = None, trials: int | None = None) -> dict[str, Any]:

@@ -260,6 +260,18 @@ def test_more_trials_deflate_and_a_given_number_is_asked_anew(tmp_path: Path) ->
     assert many["sharpe_luck"].value == pytest.approx(2.2763 * math.sqrt(365.25 / 59), rel=1e-4)
 
 
+def test_trials_made_since_are_told_but_do_not_change_what_is_on_file(tmp_path: Path) -> None:
+    run = run_of(tmp_path, equity=rows_of([1000.0, 1001.0] * 30))
+    write_statistics(run.folder, summarise(run))
+    for k in range(3):
+        make_run(tmp_path, f"other{k}", params={"window_s": k}, to="2025-01-01")
+    found = statistics_of(run)
+    late = "of the time of the run; 4 trials were made by now, --trials 4 counts them"
+    assert {s.name for s in found if s.note == late} == {"trials", "sharpe_luck", "dsr"}
+    assert [s.value for s in found] == [s.value for s in read_statistics(run) or []]
+    assert by_name(statistics_of(run, trials=4))["trials"].value == 4
+
+
 # --- where they are kept -------------------------------------------------------------------------
 
 
