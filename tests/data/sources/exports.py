@@ -21,14 +21,14 @@ def is_open(moment: datetime, *, opens: int = 17, pause: bool = False) -> bool:
     return not (pause and hour == 17)
 
 
-def minutes(first: str, last: str, **hours: bool | int) -> Iterator[datetime]:
-    """Every minute in which the market is open, UTC."""
+def minutes(first: str, last: str, step: int = 1, **hours: bool | int) -> Iterator[datetime]:
+    """Every minute (or every ``step``) in which the market is open, UTC."""
     moment = datetime.fromisoformat(first).replace(tzinfo=UTC)
     end = datetime.fromisoformat(last).replace(tzinfo=UTC)
     while moment < end:
         if is_open(moment, **hours):  # type: ignore[arg-type]
             yield moment
-        moment += timedelta(minutes=1)
+        moment += timedelta(minutes=step)
 
 
 def bars(moments: Sequence[datetime]) -> list[Bar]:
