@@ -118,6 +118,7 @@ def _to_parquet(app: App, answer: Stream, file: Path) -> None:
     import pyarrow.parquet as pq
 
     from cli.rows import unique_names
+    from data.busy import replace
 
     log = Path(app.log).resolve()
     if "://" not in app.log and log in file.resolve().parents:
@@ -132,7 +133,7 @@ def _to_parquet(app: App, answer: Stream, file: Path) -> None:
             for batch in answer:
                 writer.write_batch(batch.rename_columns(names))
                 rows += batch.num_rows
-        beside.replace(file)
+        replace(beside, file)
     finally:
         answer.close()
         beside.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -42,3 +43,11 @@ def patiently(work: Callable[[], T]) -> T:
             if not in_use(error) or time.monotonic() > end_s:
                 raise
             time.sleep(_PAUSE_S)
+
+
+def replace(beside: Path, target: Path) -> None:
+    """Rename ``beside`` over ``target``, also when a file is there that somebody reads for a while.
+
+    PermissionError where it is still being read after :data:`WAIT_S`.
+    """
+    patiently(lambda: beside.replace(target))

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from data.busy import replace
 from data.errors import DataError
 from data.events import RECORDS, Scales
 from data.log import LogStore
@@ -104,7 +105,7 @@ def write_report(report: Report, path: Path) -> int:
     beside = path.with_name(f"{path.name}.part")
     try:
         beside.write_bytes(content)
-        beside.replace(path)
+        replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
     return len(content)

@@ -22,7 +22,7 @@ import numba
 import numpy as np
 
 from data import jitcache
-from data.busy import patiently
+from data.busy import replace
 from data.events import RECORDS, Kind
 from engine.kernel.events import COLUMNS, CURSOR, EVENT, empty_columns
 from engine.kernel.matching import sim_finish, sim_init
@@ -88,7 +88,7 @@ def publish_source(path: Path, source: str) -> None:
     beside = path.with_suffix(f".{os.getpid()}.tmp")
     beside.write_text(source, encoding="utf-8", newline="\n")
     try:
-        patiently(lambda: beside.replace(path))
+        replace(beside, path)
     except OSError:
         # another process holds it open on Windows: whoever came first wrote the same text
         if not path.exists() or path.read_text(encoding="utf-8") != source:

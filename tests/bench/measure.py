@@ -69,7 +69,7 @@ def peak_rss_mb() -> float | None:
 def cpu_model() -> str:
     """Name of the processor as the system gives it."""
     info = Path("/proc/cpuinfo")
-    if info.exists():
+    if sys.platform == "linux" and info.exists():
         for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()

@@ -71,7 +71,13 @@ def start(python: Path, peer: Peer, variant: str | None, tape: Path, core: int |
         command += ["--core", str(core)]
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     done = subprocess.run(
-        command, capture_output=True, text=True, cwd=REPOSITORY, env=environment, check=False
+        command,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        cwd=REPOSITORY,
+        env=environment,
+        check=False,
     )
     lines = done.stdout.strip().splitlines()
     if done.returncode != 0 or not lines:

@@ -43,7 +43,9 @@ def _version_of(executable: str) -> tuple[int, int] | None:
     """(major, minor) that an interpreter reports of itself, or None when it does not run."""
     code = "import sys; print(*sys.version_info[:2])"
     try:
-        out = subprocess.run([executable, "-c", code], capture_output=True, text=True, timeout=60)
+        out = subprocess.run(
+            [executable, "-c", code], capture_output=True, text=True, encoding="utf-8", timeout=60
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     parts = out.stdout.split()
@@ -62,7 +64,9 @@ def _candidates(low: tuple[int, int], high: tuple[int, int]) -> Iterator[str]:
         yield from (str(p) for p in sorted(pyenv.glob(f"{name}.*/bin/python")))
         for query in (["uv", "python", "find", name], ["py", f"-{name}", "-c", _PRINT_EXECUTABLE]):
             if shutil.which(query[0]):
-                answer = subprocess.run(query, capture_output=True, text=True, check=False)
+                answer = subprocess.run(
+                    query, capture_output=True, text=True, encoding="utf-8", check=False
+                )
                 if answer.returncode == 0:
                     yield answer.stdout.strip()
 
@@ -98,7 +102,7 @@ def _pip_error(text: str) -> str:
 
 def _run(command: list[str], what: str) -> str:
     """Run a step of the installation and return its stdout."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     if done.returncode != 0:
         raise UnavailableError(f"{what}: {_pip_error(done.stderr or done.stdout)}")
     return done.stdout

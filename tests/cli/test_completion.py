@@ -86,6 +86,7 @@ def test_the_tab_key_imports_nothing_heavy(home: Path) -> None:
             cwd=home,
             capture_output=True,
             text=True,
+            encoding="utf-8",
             check=True,
         )
         assert done.stderr == "[]\n" and done.stdout
@@ -120,6 +121,7 @@ def test_bash_completes_with_the_script(home: Path) -> None:
         cwd=home,
         capture_output=True,
         text=True,
+        encoding="utf-8",
         check=True,
     )
     assert done.stdout == "LTCUSDT\n", done.stderr

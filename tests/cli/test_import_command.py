@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import signal
 import subprocess
 import time
@@ -22,7 +23,7 @@ def lines(count: int) -> str:
 
 
 def test_what_it_found_goes_to_stderr_and_what_it_did_to_stdout(tmp_path: Path, run: Any) -> None:
-    (tmp_path / NAME).write_text(lines(3) + "oops\n")
+    (tmp_path / NAME).write_text(lines(3) + "oops\n", encoding="utf-8")
     done = run("import", NAME, "--log", "log")
     assert done.code == 0, done.err
     assert done.err.splitlines()[0] == (
@@ -41,7 +42,7 @@ def test_what_it_found_goes_to_stderr_and_what_it_did_to_stdout(tmp_path: Path, 
 
 
 def test_json_is_one_object(tmp_path: Path, run: Any) -> None:
-    (tmp_path / NAME).write_text(lines(3))
+    (tmp_path / NAME).write_text(lines(3), encoding="utf-8")
     done = run("import", NAME, "--log", "log", "--json")
     body = done.json()
     (file,) = body["files"]
@@ -53,7 +54,7 @@ def test_json_is_one_object(tmp_path: Path, run: Any) -> None:
 
 
 def test_options_reach_the_import(tmp_path: Path, run: Any) -> None:
-    (tmp_path / "x.csv").write_text(lines(2))
+    (tmp_path / "x.csv").write_text(lines(2), encoding="utf-8")
     words = ("import", "x.csv", "--log", "log", "--json")
     asked = run(*words)
     assert asked.code == 2
@@ -81,9 +82,9 @@ def test_options_reach_the_import(tmp_path: Path, run: Any) -> None:
 def test_mistakes_are_told_with_their_exit_code(
     tmp_path: Path, run: Any, words: tuple[str, ...], code: int, say: str
 ) -> None:
-    (tmp_path / NAME).write_text(lines(1))
-    (tmp_path / "empty.csv").write_text("")
-    (tmp_path / "unknown.txt").write_text("hello\n")
+    (tmp_path / NAME).write_text(lines(1), encoding="utf-8")
+    (tmp_path / "empty.csv").write_text("", encoding="utf-8")
+    (tmp_path / "unknown.txt").write_text("hello\n", encoding="utf-8")
     (tmp_path / "cut.zip").write_bytes(b"PK\x03\x04 and no more")
     (tmp_path / "folder").mkdir()
     done = run("import", *words, "--log", "log")
@@ -92,8 +93,9 @@ def test_mistakes_are_told_with_their_exit_code(
     assert "Traceback" not in done.err
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no Ctrl-C to one process")
 def test_ctrl_c_leaves_the_log_as_it_was(tmp_path: Path) -> None:
-    (tmp_path / NAME).write_text(lines(2))
+    (tmp_path / NAME).write_text(lines(2), encoding="utf-8")
     assert ofs("import", NAME, "--log", "log", home=tmp_path).code == 0
     before = ofs("log", "ls", "--log", "log", "--json", home=tmp_path).json()
     big = tmp_path / "ETHUSDT-aggTrades-2024-07-04.csv.gz"
@@ -104,6 +106,7 @@ def test_ctrl_c_leaves_the_log_as_it_was(tmp_path: Path) -> None:
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
+        encoding="utf-8",
     )
     assert process.stderr is not None
     assert "ETHUSDT" in process.stderr.readline()

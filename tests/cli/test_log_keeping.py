@@ -195,7 +195,7 @@ def test_prune_asks_on_a_terminal(tmp_path: Path, answer: str, left: int) -> Non
     words = command("log", "prune", "--log", str(log), "--keep", "1d")
     process = subprocess.Popen(
         words, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=environment(tmp_path), cwd=tmp_path,
+        encoding="utf-8", env=environment(tmp_path), cwd=tmp_path,
     )  # fmt: skip
     os.write(ours, answer.encode() + b"\n")
     out, err = process.communicate(timeout=60)

@@ -33,6 +33,7 @@ def test_light_commands_import_nothing_heavy(words: list[str], tmp_path: Path) -
         env=environment(tmp_path),
         capture_output=True,
         text=True,
+        encoding="utf-8",
         check=True,
     )
     assert done.stderr.splitlines()[-1] == "[]"
@@ -175,6 +176,7 @@ def test_a_signal_stops_a_heavy_question(number: signal.Signals, tmp_path: Path)
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        encoding="utf-8",
     )
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=2.5)  # it is long inside DuckDB by now
@@ -195,6 +197,7 @@ def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        encoding="utf-8",
     )
     assert process.stdout is not None and process.stderr is not None
     assert process.stdout.readline() == "range\n"

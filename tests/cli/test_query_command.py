@@ -51,7 +51,7 @@ def test_a_table_lines_up(run: Any, runs: Path) -> None:
 
 def test_parquet_is_written_beside_and_renamed(run: Any, runs: Path, tmp_path: Path) -> None:
     target = tmp_path / "answer.parquet"
-    target.write_text("old")
+    target.write_text("old", encoding="utf-8")
     result = run("query", "--parquet", target, "--runs", runs, "SELECT *, 1 AS id FROM fills")
     assert (result.code, result.out) == (0, "")
     assert "wrote 1 rows" in result.err
@@ -62,10 +62,10 @@ def test_parquet_is_written_beside_and_renamed(run: Any, runs: Path, tmp_path: P
 
 def test_a_question_that_fails_leaves_the_old_file(run: Any, tmp_path: Path) -> None:
     target = tmp_path / "answer.parquet"
-    target.write_text("old")
+    target.write_text("old", encoding="utf-8")
     sql = "SELECT 1 / (range - 50000)::INTEGER, error('no') FROM range(100000)"
     assert run("query", "--parquet", target, sql).code == errors.EXIT_USAGE
-    assert target.read_text() == "old"
+    assert target.read_text(encoding="utf-8") == "old"
     assert [p.name for p in tmp_path.iterdir() if "partial" in p.name] == []
 
 
@@ -142,7 +142,7 @@ def test_a_damaged_file_ends_with_4_and_its_name(run: Any, runs: Path) -> None:
 
 def test_a_manifest_that_cannot_be_read_is_said(run: Any, runs: Path) -> None:
     (runs / "torn").mkdir()
-    (runs / "torn" / "manifest.json").write_text("{")
+    (runs / "torn" / "manifest.json").write_text("{", encoding="utf-8")
     result = run("query", "--json", "--runs", runs, "SELECT run FROM runs")
     assert json.loads(result.out) == [{"run": "one"}]
     assert "warning: left out" in result.err and "torn" in result.err

@@ -30,7 +30,7 @@ def test_runs_are_listed_newest_last(run: Any, tmp_path: Path) -> None:
 
 def test_a_bad_manifest_is_named_and_the_rest_listed(run: Any, tmp_path: Path) -> None:
     make_run(tmp_path / "r", "good")
-    (make_run(tmp_path / "r", "bad") / "manifest.json").write_text("[1")
+    (make_run(tmp_path / "r", "bad") / "manifest.json").write_text("[1", encoding="utf-8")
     result = run("runs", "--runs", tmp_path / "r", "--json")
     assert result.code == errors.EXIT_DATA and len(result.json()) == 1
     assert "bad" in result.err and result.err.startswith("error: cannot read ")

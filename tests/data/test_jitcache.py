@@ -48,9 +48,9 @@ def tree(tmp_path: Path) -> Path:
     kernel = tmp_path / "engine/kernel"
     kernel.mkdir(parents=True)
     for package in (kernel, kernel.parent):
-        (package / "__init__.py").write_text("")
-    (kernel / "caller.py").write_text(CALLER)
-    (kernel / "callee.py").write_text(CALLEE.format(number=10))
+        (package / "__init__.py").write_text("", encoding="utf-8")
+    (kernel / "caller.py").write_text(CALLER, encoding="utf-8")
+    (kernel / "callee.py").write_text(CALLEE.format(number=10), encoding="utf-8")
     return tmp_path
 
 
@@ -60,7 +60,7 @@ def run(tree: Path, **environment: str) -> tuple[int, int, str]:
         [sys.executable, "-P", "-c", RUN],
         cwd=tree,
         capture_output=True,
-        text=True,
+        text=True, encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(tree), "OFS_CACHE": str(tree / "cache"),
              "PYTHONDONTWRITEBYTECODE": "1", **environment},
     )  # fmt: skip
@@ -74,22 +74,22 @@ def test_an_edited_callee_in_another_file_runs(tree: Path) -> None:
     warm = run(tree)
     assert (cold[:2], warm[:2]) == ((11, 0), (11, 1))
     assert warm[2] == cold[2]
-    (tree / "engine/kernel/callee.py").write_text(CALLEE.format(number=99))
+    (tree / "engine/kernel/callee.py").write_text(CALLEE.format(number=99), encoding="utf-8")
     edited = run(tree)
     assert edited[:2] == (100, 0)
     assert edited[2] != cold[2]
-    (tree / "engine/kernel/callee.py").write_text(CALLEE.format(number=10))
+    (tree / "engine/kernel/callee.py").write_text(CALLEE.format(number=10), encoding="utf-8")
     assert run(tree) == warm
 
 
 def test_the_hash_covers_what_is_compiled_and_nothing_else(tree: Path) -> None:
     before = jitcache.source_hash(tree)
-    (tree / "cli.py").write_text("x = 1")
+    (tree / "cli.py").write_text("x = 1", encoding="utf-8")
     assert jitcache.source_hash(tree) == before
     path = tree / "data/enums.py"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert jitcache.source_hash(tree) == before  # line ends of another system
-    (tree / "engine/kernel/new.py").write_text("")
+    (tree / "engine/kernel/new.py").write_text("", encoding="utf-8")
     added = jitcache.source_hash(tree)
     assert added != before
     (tree / "engine/kernel/new.py").rename(tree / "engine/kernel/newer.py")
@@ -110,7 +110,7 @@ def test_the_key_names_versions_and_cpu() -> None:
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(tree: Path) -> None:
-    (tree / "blocked").write_text("a file, not a folder")
+    (tree / "blocked").write_text("a file, not a folder", encoding="utf-8")
     result, _, folder = run(tree, OFS_CACHE=str(tree / "blocked"))
     assert result == 11
     assert "blocked" not in folder

@@ -149,7 +149,7 @@ def test_a_question_reads_the_log_and_the_runs_only(
     call: str, database: Database, tmp_path: Path
 ) -> None:
     secret = tmp_path / "secret.csv"
-    secret.write_text("a\n1\n")
+    secret.write_text("a\n1\n", encoding="utf-8")
     with pytest.raises(UsageError, match="Permission"):
         answer(database, f"SELECT * FROM {call}('{secret}')")
 

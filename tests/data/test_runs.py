@@ -25,7 +25,7 @@ def test_what_is_still_written_is_no_run(tmp_path: Path) -> None:
     make_run(tmp_path, "whole")
     make_run(tmp_path, ".partial-17")
     (tmp_path / "empty").mkdir()
-    (tmp_path / "file").write_text("x")
+    (tmp_path / "file").write_text("x", encoding="utf-8")
     runs, broken = list_runs(tmp_path)
     assert [run.id for run in runs] == ["whole"] and broken == []
 
@@ -52,7 +52,7 @@ def test_a_manifest_becomes_flat_columns(tmp_path: Path) -> None:
 
 def test_what_a_manifest_lacks_is_none(tmp_path: Path) -> None:
     folder = make_run(tmp_path, "r")
-    (folder / "manifest.json").write_text('{"created": "long ago", "result": 5}')
+    (folder / "manifest.json").write_text('{"created": "long ago", "result": 5}', encoding="utf-8")
     row = flat(list_runs(tmp_path)[0][0])
     assert row["run"] == "r" and row["params"] == "{}"
     assert row["time"] is None and row["net_pnl"] is None and row["events"] is None
@@ -76,7 +76,7 @@ def test_a_run_that_is_not_there_or_not_one(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         find_run(tmp_path, "20260101T000000-c")
     assert caught.value.do.startswith("did you mean 20260101T000000-")
-    (tmp_path / "20260101T000000-a" / "manifest.json").write_text("{")
+    (tmp_path / "20260101T000000-a" / "manifest.json").write_text("{", encoding="utf-8")
     with pytest.raises(DataError) as caught:
         find_run(tmp_path, "20260101T000000-a")
     assert "manifest.json" in caught.value.why

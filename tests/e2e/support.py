@@ -57,6 +57,7 @@ class User:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            encoding="utf-8",
             env=environment(self.home, **{**self.env, **env}),
             cwd=self.home,
         )

@@ -45,7 +45,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> User:
         f"{i},100.5,2,{i},{i},{1_720_055_357_510 + 20 * i},{str(i % 3 > 0).lower()}\n"
         for i in range(1, 5_001)
     )
-    other.write_text("".join(rows))
+    other.write_text("".join(rows), encoding="utf-8")
     assert user.ofs("import", other).code == 0
     user.backtest("--symbol", "BTCUSDT", *RANGE)
     return user
@@ -165,7 +165,7 @@ def first_run(user: User) -> str:
 def test_a_damaged_manifest_does_not_hide_the_other_runs(text: str, mine: User) -> None:
     second = mine.backtest("--symbol", "ETHUSDT")["run"]
     broken = mine.runs / first_run(mine) / "manifest.json"
-    broken.write_text(text)
+    broken.write_text(text, encoding="utf-8")
     done = mine.ofs("verify", broken.parent.name)
     assert done.code == 4, done.err
     assert str(broken.parent.name) in done.err
@@ -188,7 +188,7 @@ def test_folders_that_are_not_there(user: User) -> None:
 
 
 def test_a_folder_of_runs_that_cannot_be_written(user: User) -> None:
-    user.runs.write_text("a file stands where the folder should be")
+    user.runs.write_text("a file stands where the folder should be", encoding="utf-8")
     done = user.ofs("backtest", "btc_flow", *RANGE)
     assert (done.code, done.out) == (4, "")
     assert str(user.runs) in done.err
@@ -197,6 +197,7 @@ def test_a_folder_of_runs_that_cannot_be_written(user: User) -> None:
 
 def limited(user: User, limit_bytes: int, *words: str) -> subprocess.CompletedProcess[str]:
     """Run with no file allowed to grow beyond ``limit_bytes``: what a full disk looks like."""
+    assert os.name != "nt"
     import resource
     import signal
 
@@ -208,6 +209,7 @@ def limited(user: User, limit_bytes: int, *words: str) -> subprocess.CompletedPr
         command(*words),
         capture_output=True,
         text=True,
+        encoding="utf-8",
         env=environment(user.home, **user.env),
         cwd=user.home,
         preexec_fn=limit,
@@ -225,7 +227,7 @@ def test_a_full_disk_tears_nothing(mine: User) -> None:
         f"{i},{100 + i % 977}.5,{i % 89},{i},{i},{1_720_155_357_510 + 20 * i},true\n"
         for i in range(10_001, 40_001)
     )
-    more.write_text("".join(rows))
+    more.write_text("".join(rows), encoding="utf-8")
     for words in (("import", str(more)), ("backtest", "--symbol", "BTCUSDT")):
         done = limited(mine, 6_000, *words)
         assert done.returncode == 4, done.stderr

@@ -18,10 +18,12 @@ from tests.e2e.support import User, new_user, tree
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are of POSIX")
 
+KILL = signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM
+
 STOPS = [
     pytest.param(signal.SIGINT, 130, id="ctrl-c"),
     pytest.param(signal.SIGTERM, 130, id="sigterm"),
-    pytest.param(signal.SIGKILL, -9, id="kill-9"),
+    pytest.param(KILL, -9, id="kill-9"),
 ]
 
 ROWS = 200_000
@@ -77,7 +79,7 @@ def one_trade(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict
     """A log of one trade, and what ``ofs log ls`` says of it."""
     user = new_user(tmp_path_factory.mktemp("one_trade"))
     small = user.home / "BTCUSDT-aggTrades-2024-07-04.csv"
-    small.write_text("1,100.5,2,1,1,1720055357510,false\n")
+    small.write_text("1,100.5,2,1,1,1720055357510,false\n", encoding="utf-8")
     assert user.ofs("import", small).code == 0
     return user.log, user.json("log", "ls")
 
@@ -87,7 +89,7 @@ def one_trade(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict
     [
         pytest.param(signal.SIGINT, 130, 0.1, id="ctrl-c"),
         pytest.param(signal.SIGTERM, 130, 0.0, id="sigterm"),
-        *(pytest.param(signal.SIGKILL, -9, s, id=f"kill-9 after {s} s") for s in (0.0, 0.2, 0.3)),
+        *(pytest.param(KILL, -9, s, id=f"kill-9 after {s} s") for s in (0.0, 0.2, 0.3)),
     ],
 )
 def test_an_import(

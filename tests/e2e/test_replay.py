@@ -38,7 +38,7 @@ sys.addaudithook(refuse)
 def offline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which every attempt to reach a network fails."""
     folder = tmp_path_factory.mktemp("offline")
-    (folder / "sitecustomize.py").write_text(NO_NETWORK)
+    (folder / "sitecustomize.py").write_text(NO_NETWORK, encoding="utf-8")
     nowhere = "http://127.0.0.1:9"
     env = {
         "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT))),
@@ -49,6 +49,7 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         env={**os.environ, **env},
         capture_output=True,
         text=True,
+        encoding="utf-8",
         check=False,
     )
     assert "this machine has no network" in tried.stderr
@@ -157,9 +158,10 @@ def venv_with(wheel: Path, folder: Path) -> Path:
         check=True,
         capture_output=True,
         text=True,
+        encoding="utf-8",
     )
     libraries = Path(found.stdout.strip()) / "libraries_of_the_tests.pth"
-    libraries.write_text(sysconfig.get_path("purelib") + "\n")
+    libraries.write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     return next(p for p in scripts.iterdir() if p.stem == "ofs")
 
 
@@ -175,6 +177,7 @@ def test_an_installed_wheel_gives_the_golden_result(
         [str(program), "backtest", "--json"],
         capture_output=True,
         text=True,
+        encoding="utf-8",
         env=env,
         cwd=user.home,
         timeout=200,

@@ -35,6 +35,7 @@ def test_help_loads_nothing_heavy(words: list[str], tmp_path: Path) -> None:
         [sys.executable, "-c", code, *words],
         capture_output=True,
         text=True,
+        encoding="utf-8",
         env=environment(tmp_path),
         check=True,
     )

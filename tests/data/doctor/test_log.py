@@ -114,7 +114,7 @@ def test_only_as_much_is_read_as_was_asked(root: Path) -> None:
 def holder(root: Path) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDS, str(root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        text=True,
+        text=True, encoding="utf-8",
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"

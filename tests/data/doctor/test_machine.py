@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,7 @@ print(json.dumps([line.status, line.fact, line.mend]))
 def elsewhere(function: str, folder: Path, prefix: str = "") -> tuple[str, str, str]:
     """A check in a process of its own, with ``folder`` in front of everything installed."""
     env = environment(folder)
-    env["PYTHONPATH"] = f"{folder}{':' if sys.platform != 'win32' else ';'}{env['PYTHONPATH']}"
+    env["PYTHONPATH"] = f"{folder}{os.pathsep}{env['PYTHONPATH']}"
     done = subprocess.run(
         [sys.executable, "-c", prefix + ASK, function], env=env, cwd=folder, capture_output=True,
         text=True, encoding="utf-8", check=True,

@@ -62,6 +62,7 @@ ACTIONS = {"compact": compact_all, "prune": prune_most}
 
 def arm(reached: Callable[[str, tuple[Any, ...]], bool]) -> None:
     """Let this process die as soon as a step of the file layer that ``reached`` knows is done."""
+    assert hasattr(os, "fork"), "only where processes can die by SIGKILL"
 
     def guard(owner: Any, name: str) -> None:
         original = getattr(owner, name)
@@ -81,6 +82,7 @@ def arm(reached: Callable[[str, tuple[Any, ...]], bool]) -> None:
 
 def main(root: Path, action: str) -> None:
     """Die once a point, each time in a process and a log of its own."""
+    assert hasattr(os, "fork"), "only where processes can be forked"
     for number, (name, reached) in enumerate(POINTS.items()):
         log = root / str(number)
         shutil.copytree(root / "base", log)

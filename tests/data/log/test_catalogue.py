@@ -63,7 +63,7 @@ def test_a_file_put_there_by_somebody_else_is_learned(store: LogStore, tmp_path:
     target.write_bytes((tmp_path / "other" / entry.path).read_bytes())
     # hidden and foreign files are passed over
     (target.parent / ".x.parquet").write_bytes(b"")
-    (target.parent / "notes.txt").write_text("hello")
+    (target.parent / "notes.txt").write_text("hello", encoding="utf-8")
     assert entry in store.catalogue().entries
     assert store.catalogue().broken == []
 
@@ -135,7 +135,12 @@ def test_listing_a_log_imports_nothing_heavy(store: LogStore) -> None:
     )
     root = Path(__file__).parents[3]
     out = subprocess.run(
-        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
     )
     assert out.stdout.split("\n")[:2] == ["3", "[]"]
 

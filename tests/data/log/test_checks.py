@@ -282,7 +282,7 @@ def test_a_real_recording_with_16_gaps(tmp_path: Path) -> None:
     first = shared_data("binance-spot/LTCUSDT_2025-06-21_06h_trades.csv")
     rows: list[dict[str, str]] = []
     for path in sorted(first.parent.glob("LTCUSDT_*_trades.csv")):
-        rows += list(csv.DictReader(path.read_text().splitlines()))
+        rows += list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 53_325
     given_columns = {
         "ts_ns": np.array([int(r["timestamp"]) * 1_000_000 for r in rows]),

@@ -183,7 +183,7 @@ def _text(name: str) -> list[bytes]:
 
 def test_the_insurance_fund_print_is_kept_beside_the_log(recordings: Imported) -> None:
     (name,) = recordings.reports["um2023"].rejects
-    (record,) = map(json.loads, (recordings.folder / name).read_text().splitlines())
+    (record,) = map(json.loads, (recordings.folder / name).read_text(encoding="utf-8").splitlines())
     assert record["file"] == "btcusdt_20230405.dat.gz"
     assert record["reason"] == "not_market"
     assert '"t":3535191080' in record["raw"]

@@ -6,7 +6,6 @@ import gzip
 import itertools
 import json
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -42,7 +41,7 @@ def trade_line(i: int, price: str = "100.5", qty: str = "2", at: int | None = No
 
 def archive(folder: Path, lines: list[str], name: str = "BTCUSDT-aggTrades-2024-07-04.csv") -> Path:
     path = folder / name
-    path.write_text("".join(lines))
+    path.write_text("".join(lines), encoding="utf-8")
     return path
 
 
@@ -193,7 +192,9 @@ def test_aggregates_stand_in_for_single_trades(made: Imported, tmp_path: Path) -
     agg = {**trade, "e": "aggTrade", "a": 70, "f": 7, "l": 7}
     frames = [{"stream": f"btcusdt@{d['e']}", "data": d} for d in (trade, agg)]
     path = tmp_path / "x.txt"
-    path.write_text("".join(f"1720055357600000 {json.dumps(f)}\n" for f in frames))
+    path.write_text(
+        "".join(f"1720055357600000 {json.dumps(f)}\n" for f in frames), encoding="utf-8"
+    )
     report = made.take("x", path)
     assert report.counted("rows") == {"trade": 1}
     assert report.counted("left_out") == {"trade (there is aggTrade)": 1}
@@ -208,7 +209,7 @@ def test_a_row_that_no_scale_holds_is_kept_beside_the_log(made: Imported, tmp_pa
     assert report.counted("rejected") == {"overflow": 1}
     assert report.total("added") == 58
     (name,) = report.rejects
-    (record,) = map(json.loads, (made.folder / name).read_text().splitlines())
+    (record,) = map(json.loads, (made.folder / name).read_text(encoding="utf-8").splitlines())
     assert record["line"] == 41
     assert "id=41" in record["raw"]
 
@@ -217,8 +218,8 @@ def test_folders_and_zips(made: Imported, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     archive(folder, [trade_line(1)])
-    (folder / "notes.txt").write_text("hello\n")
-    (folder / "BTCUSDT-aggTrades-2024-07-04.zip.CHECKSUM").write_text("0  x\n")
+    (folder / "notes.txt").write_text("hello\n", encoding="utf-8")
+    (folder / "BTCUSDT-aggTrades-2024-07-04.zip.CHECKSUM").write_text("0  x\n", encoding="utf-8")
     with zipfile.ZipFile(folder / "two.zip", "w") as z:
         z.writestr("BTCUSDT-aggTrades-2024-07-05.csv", trade_line(2))
         z.writestr("ETHUSDT-aggTrades-2024-07-05.csv", trade_line(3))
@@ -312,7 +313,9 @@ def test_a_partial_book_is_used_where_the_diffs_have_no_snapshot(
     streams = ("btcusdt@depth@0ms", "btcusdt@depth5@100ms", "btcusdt@depth20@100ms")
     frames = [{"stream": s, "data": diff} for s in streams]
     path = tmp_path / "x.txt"
-    path.write_text("".join(f"1720055357600000 {json.dumps(f)}\n" for f in frames))
+    path.write_text(
+        "".join(f"1720055357600000 {json.dumps(f)}\n" for f in frames), encoding="utf-8"
+    )
     report = made.take("x", path)
     assert report.counted("rows") == {"depth": 1}
     assert report.counted("left_out") == {
@@ -347,7 +350,7 @@ def test_killed_at_any_moment_the_log_is_as_before_or_complete(tmp_path: Path) -
     for share in (0.5, 0.75, 0.9, 0.97):
         process = start(made.folder, sources)
         time.sleep(length_s * share)
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
         now = {(e.path, e.sha256) for e in LogStore(made.folder).catalogue().entries}
         assert now in (before, after), share

@@ -29,7 +29,12 @@ def other_process(**environment: str) -> str:
     )
     env = {**os.environ, **environment}
     out = subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        env=env,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
     )
     return out.stdout.strip()
 
@@ -48,7 +53,12 @@ def test_equal_without_the_compiler() -> None:
     )
     env = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     out = subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        env=env,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
     )
     assert out.stdout.strip() == digest(short)
 

@@ -107,6 +107,7 @@ def ofs(*words: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "cli.main", *words],
         capture_output=True,
         text=True,
+        encoding="utf-8",
         env={**os.environ, "NO_COLOR": "1"},
         check=False,
     )

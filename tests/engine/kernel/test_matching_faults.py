@@ -112,8 +112,8 @@ def test_one_event_that_fills_many_orders_gives_one_balance_in_every_process():
     """There: the last bits of the balance differ between processes (random hash seed)."""
     said = {
         subprocess.run(
-            [sys.executable, "-c", ONE_EVENT], cwd=ROOT, capture_output=True, text=True, check=True,
-            env={**os.environ, "PYTHONHASHSEED": seed},
+            [sys.executable, "-c", ONE_EVENT], cwd=ROOT, capture_output=True, text=True,
+            encoding="utf-8", check=True, env={**os.environ, "PYTHONHASHSEED": seed},
         ).stdout
         for seed in ("0", "1")
     }  # fmt: skip

@@ -332,7 +332,8 @@ def test_every_fill_is_explained_by_its_cause(chosen, tape):
 def digest_of_process(**env: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "tests.engine.kernel.matching_digest"],
-        cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, check=True,
+        cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True,
+        encoding="utf-8", check=True,
     )  # fmt: skip
     return done.stdout.strip()
 

@@ -50,7 +50,7 @@ def run(tree: Path, script: str, *words: str) -> Any:
     env = {**os.environ, "PYTHONPATH": str(tree), "OFS_CACHE": str(tree.parent / "cache")}
     done = subprocess.run(
         [sys.executable, "-c", script, *words], env=env, cwd=tree, capture_output=True, text=True,
-        timeout=200, check=False,
+        encoding="utf-8", timeout=200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
@@ -59,10 +59,10 @@ def run(tree: Path, script: str, *words: str) -> Any:
 def edit(tree: Path, old: str, new: str) -> None:
     """Same length, same file time: nothing but the content tells that the file has changed."""
     file = tree / "engine" / "kernel" / "numbers.py"
-    text, when = file.read_text(), file.stat()
+    text, when = file.read_text(encoding="utf-8"), file.stat()
     assert text.count(old) == 1
     assert len(old) == len(new)
-    file.write_text(text.replace(old, new))
+    file.write_text(text.replace(old, new), encoding="utf-8")
     os.utime(file, ns=(when.st_atime_ns, when.st_mtime_ns))
     for cached in file.parent.rglob("numbers.*.pyc"):
         cached.unlink()  # that one is Python's own cache, which does go by time and length
@@ -98,7 +98,9 @@ def test_the_key_covers_every_kernel_file(tree: Path) -> None:
     before = source_hash(tree)
     for name in sorted(kernel):
         if (tree / name).stat().st_size:
-            (tree / name).write_text((tree / name).read_text() + "# x\n")
+            (tree / name).write_text(
+                (tree / name).read_text(encoding="utf-8") + "# x\n", encoding="utf-8"
+            )
             after = source_hash(tree)
             assert after != before, name
             before = after

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -85,7 +84,7 @@ def test_a_killed_backtest_leaves_no_run_and_the_next_one_cleans_up(tmp_path: Pa
     with subprocess.Popen(words, env=env, cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"middle\n"
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait(20)
     time.sleep(0.05)
     assert list_runs(runs) == ([], [])

@@ -53,10 +53,10 @@ print(json.dumps(fold_events(c, market(1, 30)).sink.rows("decision")["delta"].to
 
 def write_files(folder: Path, n: int = 1, base: int = 100, mine: str = MINE) -> str:
     (folder / "deeper").mkdir(exist_ok=True)
-    (folder / "deeper" / "__init__.py").write_text("")
-    (folder / "deeper" / "constants.py").write_text(f"BASE = {base}\n")
-    (folder / "helper.py").write_text(HELPER.replace("{n}", str(n)))
-    (folder / "mine.py").write_text(mine)
+    (folder / "deeper" / "__init__.py").write_text("", encoding="utf-8")
+    (folder / "deeper" / "constants.py").write_text(f"BASE = {base}\n", encoding="utf-8")
+    (folder / "helper.py").write_text(HELPER.replace("{n}", str(n)), encoding="utf-8")
+    (folder / "mine.py").write_text(mine, encoding="utf-8")
     return f"{folder / 'mine.py'}:S"
 
 
@@ -73,7 +73,7 @@ def seen_elsewhere(name: str, cache: Path) -> int:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OFS_CACHE": str(cache)}
     done = subprocess.run(
         [sys.executable, "-c", SEE, name], env=env, cwd=ROOT, capture_output=True, text=True,
-        check=True,
+        encoding="utf-8", check=True,
     )  # fmt: skip
     (number,) = set(json.loads(done.stdout))
     return number

@@ -55,7 +55,9 @@ def rewrite(folder: Path, table: str, change: Callable[[dict[str, list[int]]], N
 
 def set_manifest(folder: Path, **changes: Any) -> None:
     file = find_run(folder / "runs", "last").folder / "manifest.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+    file.write_text(
+        json.dumps({**json.loads(file.read_text(encoding="utf-8")), **changes}), encoding="utf-8"
+    )
 
 
 def test_an_untouched_run_is_proved(copy: Path, made: tuple[Path, dict[str, Any]]) -> None:
