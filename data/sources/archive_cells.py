@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data.ids import opaque_id, opaque_ids
-from data.sources.archive_columns import Values
+from data.sources.archive_columns import NS_DIGITS, Values
 from data.sources.archive_layouts import (
     BOOL_ROLES,
     INT_ROLES,
@@ -128,7 +128,7 @@ def _arrow_type(role: str) -> pa.DataType:
     if role in INT_ROLES:
         return pa.int64()
     if is_decimal(role):
-        return pa.decimal128(38, SCALE_MAX)
+        return pa.decimal128(38, _scale(role))
     if role in BOOL_ROLES:
         return pa.bool_()
     return pa.string() if role == "text_id" else pa.dictionary(pa.int32(), pa.string())
@@ -143,13 +143,18 @@ def _role_values(
             raise KeyError(role)
         column = column.fill_null(_zero(role))
     if is_decimal(role):
-        return from_decimal128(column, SCALE_MAX)
+        return from_decimal128(column, _scale(role))
     if role in INT_ROLES or role in BOOL_ROLES:
         return column.to_numpy().astype(np.int64, copy=False)
     if role == "text_id":
         return _text_ids(column, optional=role in layout.optional)
     parts = [_words(role, chunk, names) for chunk in column.chunks]
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
+
+def _scale(role: str) -> int:
+    """Most decimals of a role: a time has no more than nanoseconds."""
+    return NS_DIGITS if role == "seconds" else SCALE_MAX
 
 
 def _zero(role: str) -> Any:
@@ -205,7 +210,7 @@ def _parse_cell(
         cell = "0"
     if is_decimal(role):
         try:
-            return pack([to_fixed(cell, SCALE_MAX)], SCALE_MAX)
+            return pack([to_fixed(cell, _scale(role))], _scale(role))
         except NumberError:
             raise RejectedError("number") from None
         except PrecisionError:

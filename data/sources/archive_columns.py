@@ -22,7 +22,8 @@ Values = dict[str, np.ndarray | tuple[np.ndarray, int]]
 
 Built = tuple[dict[str, Column], Scales]
 
-_NS_DIGITS = 9
+NS_DIGITS = 9
+"""Decimals of a second that the log can hold."""
 
 UNFIT = -INT64_MAX
 """Stands for a number that a scale cannot hold."""
@@ -50,17 +51,7 @@ def time_of(v: Values) -> np.ndarray:
     if "seconds" not in v:
         return venue_time_ns(ints(v, "time"))
     (seconds,), scale = _level(v, "seconds")
-    if scale <= _NS_DIGITS:
-        return grow(seconds, _NS_DIGITS - scale)
-    return seconds // 10 ** (scale - _NS_DIGITS)
-
-
-def too_fine(v: Values, rows: int) -> np.ndarray:
-    """bool[rows]: times in decimal seconds with more than nine decimals."""
-    if "seconds" not in v:
-        return np.zeros(rows, dtype=bool)
-    (seconds,), scale = _level(v, "seconds")
-    return seconds % 10 ** max(scale - _NS_DIGITS, 0) != 0
+    return grow(seconds, NS_DIGITS - scale)
 
 
 def _trade(v: Values) -> Built:
@@ -69,7 +60,8 @@ def _trade(v: Values) -> Built:
     # The buyer being the maker means that the aggressor sold.
     side = ints(v, "side") if "side" in v else 1 - 2 * ints(v, "maker")
     own: dict[str, Column] = {"price": price, "qty": qty, "side": side}
-    own |= {name: ints(v, name) for name in ("id", "tick") if name in v}
+    columns = {"id": "id", "text_id": "id", "tick": "tick"}
+    own |= {name: ints(v, role) for role, name in columns.items() if role in v}
     return own, Scales(price_scale, qty_scale)
 
 
@@ -109,7 +101,7 @@ def _mark(v: Values) -> Built:
     own: dict[str, Column] = {
         "mark": mark,
         "index": index,
-        "funding_fp9": _nearest(funding, scale - _NS_DIGITS),
+        "funding_fp9": _nearest(funding, scale - NS_DIGITS),
         "next_funding_ns": venue_time_ns(ints(v, "funding_time")),
     }
     return own, Scales(price_scale, 0)

@@ -20,7 +20,7 @@ import numpy as np
 
 from data.events import Kind, Scales
 from data.sources.archive_cells import Names, parse_clean, parse_line
-from data.sources.archive_columns import Values, columns_of, ints, too_fine
+from data.sources.archive_columns import Values, columns_of, ints
 from data.sources.archive_layouts import Layout, with_levels
 from data.sources.chunks import Chunk, Column, shrink, take
 from data.sources.forward import Forward
@@ -154,9 +154,6 @@ class ArchiveParser:
         for role in ("exchange", "symbol"):
             if role in values:
                 yield "market", ints(values, role) < 0
-        if "seconds" in values:
-            rows = len(columns["ts_ns"])
-            yield "precision", too_fine(values, rows)
         if self.layout.kind == Kind.DEPTH:
             yield "levels", unsorted_levels(columns)
 

@@ -76,6 +76,8 @@ class Inlet:
         self._held: dict[Series, dict[str, list[Chunk]]] = {}
         self._bytes = 0
         self._chosen: dict[Series, str] = {}
+        # Exchange times, ns, of the books taken from the stream that is used.
+        self._books_ns: dict[Series, tuple[int, int]] = {}
         self._price_scale: dict[tuple[str, str], int] = {}
         self._spans: dict[tuple[str, str], list[_Span]] = {}
         self._order: dict[tuple[Series, str], tuple[int, int]] = {}
@@ -139,14 +141,26 @@ class Inlet:
         if kind not in (Kind.TRADE, Kind.DEPTH):
             return [c for chunks in sources.values() for c in chunks]
         used = self._chosen.get(series, "")
-        if used not in sources:
+        if used not in sources and not self._stands_in(series, sources):
             used = min(sources, key=_rank)
             self._chosen[series] = used
+            self._books_ns.pop(series, None)
         for source, chunks in sources.items():
             if source != used:
                 rows = sum(len(c) for c in chunks)
                 self._report.left_out[f"{source} (there is {used})"] += rows
-        return sources[used]
+        chunks = sources.get(used, [])
+        if kind == Kind.DEPTH and chunks:
+            self._books_ns[series] = _range_ns(chunks, self._books_ns.get(series))
+        return chunks
+
+    def _stands_in(self, series: Series, sources: dict[str, list[Chunk]]) -> bool:
+        """True when the books of the stream used so far are of the time of these ``sources``."""
+        span = self._books_ns.get(series)
+        if span is None:
+            return False
+        low_ns, high_ns = _range_ns([c for chunks in sources.values() for c in chunks], None)
+        return low_ns <= span[1] and span[0] <= high_ns
 
     def _choose_gaps(self, used: str, sources: dict[str, list[Chunk]]) -> list[Chunk]:
         """The gaps of the stream of books that is used; ``used`` is empty where none is yet."""
@@ -253,6 +267,13 @@ def _ids(span: _Span) -> str:
     if span.low_id >= OPAQUE_ID:
         return "trades whose ids are texts"
     return f"ids {span.low_id} to {span.high_id}"
+
+
+def _range_ns(chunks: list[Chunk], known: tuple[int, int] | None) -> tuple[int, int]:
+    """First and last exchange time, ns, of ``chunks`` and of what is ``known``."""
+    ends = [(int(c.array("ts_ns").min()), int(c.array("ts_ns").max())) for c in chunks]
+    ends += [known] if known else []
+    return min(low for low, _ in ends), max(high for _, high in ends)
 
 
 def _split_instant(chunks: list[Chunk]) -> tuple[list[Chunk], list[Chunk]]:
