@@ -52,18 +52,32 @@ _FLAGS = {
 @click.option(
     "--seed", type=int, default=1, show_default=True, help="Seed; equal seeds, equal data."
 )
-@click.option("--days", type=float, default=1.0, show_default=True, help="Length; 0.5 is 12 hours.")
+@click.option("--days", type=float, default=1.0, show_default=True, help="Days; 0.5 is 12 hours.")
 @click.option("--from", "start_ns", type=TIME, help="Start, a whole minute. [default: 2026-01-05]")
-@click.option("--rate", type=PER_SECOND, default="18/s", show_default=True, help="Mean of trades.")
+@click.option(
+    "--rate", type=PER_SECOND, default="18/s", show_default=True, help="Trades, on average."
+)
 @click.option("--symbol", default="BTCUSDT", show_default=True, help="Symbol in the log.")
 @click.option("--price", type=float, default=60_000.0, show_default=True, help="First price.")
-@click.option("--vol", type=float, default=1.5, show_default=True, help="Deviation a day, percent.")
-@click.option("--depth-ms", type=int, default=100, show_default=True, help="Time between books.")
+@click.option(
+    "--vol", type=float, default=1.5, show_default=True, help="Deviation of a day, in percent."
+)
+@click.option(
+    "--depth-ms", type=int, default=100, show_default=True, help="Milliseconds between books."
+)
 @click.option("--levels", type=int, default=20, show_default=True, help="Levels a side of a book.")
-@click.option("--pattern", "patterns", multiple=True, metavar="KIND", help="Plant it; or 'all'.")
+@click.option(
+    "--pattern", "patterns", multiple=True, metavar="KIND", help="Plant this pattern, or all."
+)
 @click.option("--every", "every_ns", type=SECONDS, default="30m", show_default=True,
-              help="One pattern in each of these; whole seconds.")  # fmt: skip
-@click.option("--strength", type=float, nargs=2, default=(1.0, 2.0), help="Range. [default: 1 2]")
+              help="One pattern in each span of this length.")  # fmt: skip
+@click.option(
+    "--strength",
+    type=float,
+    nargs=2,
+    default=(1.0, 2.0),
+    help="Range of their strength, above 0, to 10. [default: 1 2]",
+)
 @click.option("--null", is_flag=True, help="The null twin: every mechanism switched off.")
 def command(app: App, **options: Any) -> None:
     """Write a synthetic market with known patterns.
