@@ -35,7 +35,7 @@ _HEADLINES = (
     "diff",
     examples=(
         "ofs diff last~1 last",
-        "ofs diff last~2 last --json",
+        "ofs diff 20240808T101500 20240808T103000 --json",
     ),
     exits=(EXIT_FINDING, EXIT_DATA),
 )
@@ -45,10 +45,10 @@ def command(app: App, a: str, b: str) -> int:
     """Tell where two runs part, and put their results side by side.
 
     RUN is an id of 'ofs runs', the unique beginning of one, a folder, 'last', or 'last~1' for the
-    run before that. The first decision
-    that differs is shown with its gates and signals (and the first that decided something else), or
-    the first order, fill, position or equity row where the decisions agree; beside it parameters,
-    log, sources, versions and results. Ends with 0 when every record is the same, else with 1.
+    run before that. The first decision that differs is shown with its gates and signals (and the
+    first that decided something else), or the first order, fill, position or equity row where the
+    decisions agree; beside it parameters, log, sources, versions and results. Ends with 0 when
+    every record is the same, else with 1.
     """
     from data.runs import find_run
     from engine.runtime.diff import diff_runs

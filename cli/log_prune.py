@@ -32,7 +32,7 @@ _NAMED = 10
     examples=(
         "ofs log prune --keep 30d --dry-run",
         "ofs log prune --max-bytes 20GiB --order kind --dry-run",
-        "ofs log prune --keep 7d --kinds depth,quote --yes --json",
+        "ofs log prune --keep 7d --kinds depth,quote --dry-run --json",
     ),
     exits=(EXIT_DATA, EXIT_INTERRUPT),
 )

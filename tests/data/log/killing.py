@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from data.log import LogStore
+from data.log.compact import compact, plan_compaction
 from data.log.files import FileWriter
+from data.log.prune import Limits, plan_pruning, prune
 from data.log.storage import Storage
 
 Event = tuple[str, tuple[Any, ...]]
@@ -41,8 +43,6 @@ COMMITTED = tuple(POINTS)[tuple(POINTS).index("the journal stands") :]
 
 def compact_all(root: Path) -> None:
     """Compact every partition."""
-    from data.log.compact import compact, plan_compaction
-
     store = LogStore(root)
     for done in compact(store, plan_compaction(store.catalogue())):
         assert not done.error
@@ -50,8 +50,6 @@ def compact_all(root: Path) -> None:
 
 def prune_most(root: Path) -> None:
     """Remove everything but the newest day."""
-    from data.log.prune import Limits, plan_pruning, prune
-
     store = LogStore(root)
     newest = max(e.max_key_ns for e in store.catalogue().entries)
     prune(store, plan_pruning(store, Limits(keep_ns=1), now_ns=newest))

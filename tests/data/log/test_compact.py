@@ -54,7 +54,7 @@ def one_each(store: LogStore) -> bool:
     return all(p.endswith("/data.parquet") for p in paths)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(tapes(KINDS), st.data())
 def test_a_reader_sees_no_difference(
     tmp_path_factory: pytest.TempPathFactory, tape: dict[Kind, list[Row]], data: st.DataObject
@@ -82,7 +82,7 @@ def test_a_reader_sees_no_difference(
         assert tx.catalogue.entries == LogStore(store.storage.where).catalogue().entries
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(tapes([Kind.TRADE, Kind.DEPTH]), st.data())
 def test_what_stands_in_two_files_is_kept_once(
     tmp_path_factory: pytest.TempPathFactory, tape: dict[Kind, list[Row]], data: st.DataObject

@@ -17,7 +17,7 @@ from tests.data.log.test_reader import KINDS, expected_order
 EVERYTHING = {kind: EVENTS[kind].names for kind in KINDS}
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(tapes(KINDS), st.data())
 def test_any_split_into_files_reads_in_the_total_order(
     tmp_path_factory: pytest.TempPathFactory, tape: dict, data: st.DataObject
