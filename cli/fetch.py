@@ -37,11 +37,17 @@ _DAY_NS = 86_400_000_000_000
         "--kinds trade --dry-run",
         "ofs fetch BTCUSDT --venue binance-um --from 2024-03-01 --to 2024-03-02 "
         "--kinds trade,quote --jobs 2 --rate 5MiB/s --keep archive",
+        "ofs fetch BTCUSDT --venue bybit --from 2025-01-06 --to 2025-01-07",
     ),
     exits=(EXIT_FINDING, EXIT_DATA, EXIT_NETWORK, EXIT_INTERRUPT),
 )
 @click.argument("symbols", nargs=-1, required=True, metavar="SYMBOL...")
-@click.option("--venue", required=True, metavar="VENUE", help="binance-um or binance-spot.")
+@click.option(
+    "--venue",
+    required=True,
+    metavar="VENUE",
+    help="binance-um, binance-spot, bybit (contracts) or bybit-spot.",
+)
 @click.option("--from", "from_ns", type=common.TIME, required=True, help="First day, UTC.")
 @click.option(
     "--to", "to_ns", type=common.TIME, help="End, UTC, exclusive. [default: today, 00:00 UTC]"
@@ -49,9 +55,8 @@ _DAY_NS = 86_400_000_000_000
 @click.option(
     "--kinds",
     type=common.KINDS,
-    default="trade,bar",
-    show_default=True,
-    help="trade (aggTrades), bar (1 minute), quote (bookTicker).",
+    default=(),
+    help="trade, bar (1 minute), quote. [default: trade,bar, of Bybit trade]",
 )
 @endpoint_options
 @click.option("--daily", is_flag=True, help="Daily files only, also for whole months.")
@@ -71,6 +76,9 @@ def command(
 
     A file holds a day or a month (UTC); the days that --from and --to touch are fetched whole. As
     everywhere in ofs --to is exclusive: all of January is --from 2025-01-01 --to 2025-02-01.
+
+    Binance has trades (aggTrades), bars, and quotes (bookTicker) of USD-M from 2023-05-16 to
+    2024-03-30; Bybit has trades, without checksums: there the CRC of the file must be right.
 
     Checksums are verified before anything is imported. Whole months come from monthly files, except
     where there is none or it is known to be broken. What the log has already is not fetched again,
@@ -123,7 +131,7 @@ def _wish(
     to_ns: int | None,
     now: datetime,
 ) -> Wish:
-    from data.sources.archive_files import TYPES
+    from data.sources.archive_files import KINDS, TYPES
     from data.sources.detect import check_flags
     from data.sources.fetch_plan import Wish
 
@@ -137,8 +145,7 @@ def _wish(
                 where="--kinds",
                 do=f"use {', '.join(TYPES)}; books and the rest can only be recorded",
             )
-    if not kinds:
-        raise UsageError("no kind is named", where="--kinds", do=f"use {', '.join(TYPES)}")
+    kinds = kinds or tuple(k for k in ("trade", "bar") if k in KINDS.get(venue.lower(), ()))
     stop = now.date() if to_ns is None else _day(to_ns + _DAY_NS - 1)
     return Wish(venue.lower(), upper, tuple(dict.fromkeys(kinds)), _day(from_ns), stop)
 

@@ -51,9 +51,7 @@ def endpoint_options(function: Any) -> Any:
             show_default=True,
             help="Files at once.",
         ),
-        click.option(
-            "--endpoint", metavar="URL", help="Archive. [default: https://data.binance.vision]"
-        ),
+        click.option("--endpoint", metavar="URL", help="Archive. [default: the venue's own]"),
     ):
         function = option(function)
     return function
@@ -61,13 +59,12 @@ def endpoint_options(function: Any) -> Any:
 
 def terms_of(how: dict[str, Any], *, months: bool) -> Terms:
     """The terms that the options of :func:`endpoint_options` give."""
-    from data.sources.archive_files import ENDPOINT
     from data.sources.fetch import Terms
 
     if not how["timeout_ns"] > 0:
         raise UsageError("the time limit must be positive", where="--timeout", do="e.g. 30s")
     return Terms(
-        endpoint=how["endpoint"] or ENDPOINT,
+        endpoint=how["endpoint"] or "",
         jobs=how["jobs"],
         bytes_per_s=how["rate"] or 0.0,
         retries=how["retries"],

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from data.sources.archive_files import ArchiveFile, next_month
+from data.sources.archive_files import MARKETS, ArchiveFile, next_month
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class Defect:
                 (self.symbol, file.symbol),
             )
         )
-        return same and self.first <= file.last and file.first <= self.last
+        ours = file.venue in MARKETS  # every report is about Binance
+        return ours and same and self.first <= file.last and file.first <= self.last
 
     def line(self) -> str:
         """What it is, for a person."""

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import DataError, LockedError, NetworkError
-from data.sources.archive_files import ENDPOINT
+from data.sources.archive_files import ENDPOINTS
 from data.sources.fetch_crew import Crew, Done
 from data.sources.fetch_download import ChecksumError, Downloader, Fact, on_disk
 from data.sources.fetch_import import Importer
@@ -53,13 +53,14 @@ WORK = ".fetch"
 class Terms:
     """How to fetch.
 
-    ``jobs`` files at once, together at most ``bytes_per_s`` (0: no limit); ``retries`` of each
-    request, first after ``backoff_s`` seconds, then ever later; ``timeout_s`` is the longest
-    silence. ``keep`` is a folder for the files, which are removed after the import otherwise.
-    ``months`` False takes daily files only. ``reserve_bytes`` stay free on the disks.
+    ``endpoint`` serves the archive; empty is the venue's own. ``jobs`` files at once, together at
+    most ``bytes_per_s`` (0: no limit); ``retries`` of each request, first after ``backoff_s``
+    seconds, then ever later; ``timeout_s`` is the longest silence. ``keep`` is a folder for the
+    files, which are removed after the import otherwise. ``months`` False takes daily files only.
+    ``reserve_bytes`` stay free on the disks.
     """
 
-    endpoint: str = ENDPOINT
+    endpoint: str = ""
     jobs: int = 4
     bytes_per_s: float = 0.0
     retries: int = 4
@@ -244,12 +245,14 @@ class _Fetch:
         self._ledger = Ledger(store.storage)
         self._importer = Importer(store, self._ledger, tools.folder, keep=bool(self._terms.keep))
         self._report = FetchReport()
+        self._endpoint = self._terms.endpoint
         self._first_error: NetworkError | None = None
         self._reached = False
         self._failed_in_a_row = 0
 
     def run(self, wish: Wish, *, dry_run: bool) -> FetchReport:
-        units = plan(wish, self._terms.endpoint, self._today(), months=self._terms.months)
+        self._endpoint = self._terms.endpoint or ENDPOINTS[wish.venue]
+        units = plan(wish, self._endpoint, self._today(), months=self._terms.months)
         later = self._round(units, dry_run)
         # Days that a month's file does not have: their own file may.
         self._round(later, dry_run)
@@ -294,29 +297,44 @@ class _Fetch:
 
     def _look(self, item: Item) -> None:
         """Find out what the archive has, and whether the log has it (in a thread)."""
-        sha256 = self._tools.downloader.checksum(item.url)
-        if sha256 is None:
-            item.state = "missing"
-            if self._tools.downloader.size(item.url):
-                item.state, item.why = "refused", "there is no .CHECKSUM beside it"
-            return
-        item.sha256 = sha256
-        known = self._ledger.get(item.url)
-        if known is not None and known.sha256 == sha256:
-            gone = [d for d in known.dates if d not in self._importer.held(item.file)]
-            if not gone:
-                item.state, item.rows, item.size = "unchanged", known.rows, known.bytes
+        loader = self._tools.downloader
+        if item.file.has_checksum:
+            item.sha256 = loader.checksum(item.url) or ""
+            if not item.sha256:
+                item.state = "missing"
+                if loader.about(item.url) is not None:
+                    item.state, item.why = "refused", "there is no .CHECKSUM beside it"
                 return
-            item.notes.append(f"fetched again: the log no longer has {', '.join(gone[:3])}")
-        elif known is not None:
+            if self._is_known(item):
+                return
+        found = loader.about(item.url)
+        if found is None:
+            item.state = "missing"
+            return
+        item.size = found.size
+        if not item.file.has_checksum:
+            item.mark = found.mark
+            self._is_known(item)
+
+    def _is_known(self, item: Item) -> bool:
+        """Whether the log has this very version of the file; the item then says so."""
+        known = self._ledger.get(item.url)
+        if known is None:
+            return False
+        same = known.sha256 == item.sha256 if item.sha256 else known.mark == item.mark != ""
+        if not same:
             item.notes.append("fetched again: the archive has replaced it since")
-        size = self._tools.downloader.size(item.url)
-        item.state = "missing" if size is None else item.state
-        item.size = size or 0
+            return False
+        gone = [d for d in known.dates if d not in self._importer.held(item.file)]
+        if gone:
+            item.notes.append(f"fetched again: the log no longer has {', '.join(gone[:3])}")
+            return False
+        item.state, item.rows, item.size = "unchanged", known.rows, known.bytes
+        return True
 
     def _by_days(self, unit: Unit, item: Item) -> None:
         """The days of a month that has no file."""
-        days = days_of(unit.kind, item.file, self._terms.endpoint)
+        days = days_of(unit.kind, item.file, self._endpoint)
         late = " yet" if self._now < item.file.due() else ""
         days.items[0].notes.append(f"daily files: there is no {item.file.name}{late}")
         unit.items.remove(item)
@@ -332,7 +350,7 @@ class _Fetch:
                 held = self._importer.held(item.file)
                 days = [day for day in item.file.days() if day.isoformat() not in held]
                 if days:
-                    days_unit = days_of(unit.kind, item.file, self._terms.endpoint, days)
+                    days_unit = days_of(unit.kind, item.file, self._endpoint, days)
                     days_unit.items[0].notes.append(f"{item.file.name} has no row of it")
                     later.append(days_unit)
         return later
@@ -366,7 +384,7 @@ class _Fetch:
 
     def _bring(self, item: Item) -> None:
         """Bring one file to the disk (in a thread)."""
-        fact = Fact(item.sha256, item.size)
+        fact = Fact(item.sha256, item.size, item.mark)
         target = self._importer.target(item)
         self._tools.meter.resume(on_disk(target))
         found = self._tools.downloader.fetch(item.url, fact, target)
@@ -374,6 +392,7 @@ class _Fetch:
             item.state, item.why = "missing", "it was there a moment ago and is gone now"
             return
         item.sha256, item.size = found.sha256, target.stat().st_size
+        item.mark = "" if item.file.has_checksum else found.mark
 
     def _import(self, unit: Unit) -> None:
         meter = self._tools.meter

@@ -10,19 +10,25 @@ It refuses to know which files are wanted and what happens to them.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from data.busy import replace
 from data.errors import DataError, NetworkError
 from data.sources.archive_files import CHECKSUM
 from data.sources.fetch_pace import BACKOFF_S, Pace, TryAgain, refuse, with_patience
 from data.sources.http import BLOCK_BYTES, Http, Stream, shown
+
+T = TypeVar("T")
 
 MISMATCHES_MAX = 2
 """How often a file whose sum is wrong is fetched again, checksum and all."""
@@ -41,10 +47,12 @@ class ChecksumError(DataError):
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What the archive says of a file: its sha256 and its size in bytes."""
+    """What the archive says of a file: its sha256 (empty where it publishes none), its size in
+    bytes (0 where nobody says), and the server's mark of its version (an ETag)."""
 
     sha256: str
     size: int
+    mark: str = ""
 
 
 class Downloader:
@@ -99,16 +107,18 @@ class Downloader:
 
         return self._patiently(once)
 
-    def size(self, url: str) -> int | None:
-        """Bytes of the file at ``url``; None where it is not there, 0 where nobody says."""
+    def about(self, url: str) -> Fact | None:
+        """Size and mark of the file at ``url``; None where it is not there."""
 
-        def once() -> int | None:
+        def once() -> Fact | None:
             answer = self._http.head(url)
             if answer.status == 404:
                 return None
             if answer.status != 200:
                 raise refuse(url, answer.status, answer.headers.get("retry-after", ""))
-            return int(answer.headers.get("content-length", "0") or 0)
+            size = int(answer.headers.get("content-length", "0") or 0)
+            mark = answer.headers.get("etag", "") or answer.headers.get("last-modified", "")
+            return Fact("", size, mark)
 
         return self._patiently(once)
 
@@ -116,33 +126,35 @@ class Downloader:
         """Bring the file to ``target``, verified; what it then is, None where it went away.
 
         Where the sum is wrong, sum and file are fetched again: the archive may just have replaced
-        them. ChecksumError when it stays wrong, NetworkError when the retries are used up.
+        them. A file without a sum is whole when its gzip stream is (which has a CRC and a length).
+        ChecksumError when it stays wrong, NetworkError when the retries are used up.
         """
         target.parent.mkdir(parents=True, exist_ok=True)
         for _ in range(MISMATCHES_MAX + 1):
-            if target.is_file() and sha256_of(target) == fact.sha256:
+            if target.is_file() and fact.sha256 and sha256_of(target) == fact.sha256:
                 return fact
             part = _Part(target, url, fact)
             if not self._transfer_all(url, part):
                 return None
             found = sha256_of(part.path)
-            if found == fact.sha256:
+            why = _unsound(part.path, found, fact)
+            if not why:
                 part.finish()
-                return fact
+                return Fact(found, fact.size, fact.mark)
             part.drop()
-            newer = self.checksum(url)
-            if newer is None:
+            about = self.about(url)
+            newer = self.checksum(url) if fact.sha256 else ""
+            if newer is None or about is None:
                 return None
-            fact = Fact(newer, self.size(url) or 0)
+            fact = Fact(newer, about.size, about.mark)
         raise ChecksumError(
-            "a file of the archive does not have its own checksum",
+            "a file of the archive is not what it must be",
             where=shown(url),
-            why=f"its bytes have the sha256 {found}, its .CHECKSUM says {fact.sha256}; it was "
-            f"fetched {MISMATCHES_MAX + 1} times",
+            why=f"{why}; it was fetched {MISMATCHES_MAX + 1} times",
             do="nothing of it was imported; try again later, the archive may be replacing it",
         )
 
-    def _patiently(self, once: Callable[[], str | None] | Callable[[], int | None]):  # type: ignore[no-untyped-def]
+    def _patiently(self, once: Callable[[], T]) -> T:
         return with_patience(once, self._pace, self._retries, self._backoff_s, lambda: False)
 
     def _transfer_all(self, url: str, part: _Part) -> bool:
@@ -224,7 +236,7 @@ class _Part:
         self.path = target.with_name(target.name + ".part")
         self._target = target
         self._about = target.with_name(target.name + ".part.json")
-        self._facts = {"url": url, "sha256": fact.sha256, "validator": ""}
+        self._facts = {"url": url, "sha256": fact.sha256 or fact.mark, "validator": ""}
         self.size = fact.size
         self.have = self._resume()
 
@@ -275,7 +287,7 @@ class _Part:
 
     def finish(self) -> None:
         """Give the file its name."""
-        self.path.replace(self._target)
+        replace(self.path, self._target)
         self._about.unlink(missing_ok=True)
 
 
@@ -291,6 +303,22 @@ def sha256_of(path: Path) -> str:
     """Hex sha256 of a file on disk."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unsound(path: Path, found: str, fact: Fact) -> str:
+    """Why a file whose sha256 is ``found`` is not the one that was meant; empty where it is."""
+    if fact.sha256:
+        same = found == fact.sha256
+        return (
+            "" if same else f"its bytes have the sha256 {found}, its .CHECKSUM says {fact.sha256}"
+        )
+    try:
+        with gzip.open(path) as file:
+            while file.read(1 << 18):
+                pass
+    except (OSError, EOFError, zlib.error) as error:
+        return f"its gzip stream is damaged ({error})"
+    return ""
 
 
 def _strange(url: str, why: str) -> NetworkError:

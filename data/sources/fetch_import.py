@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from data.errors import DataError, LockedError, OfsError, UsageError
 from data.events import KIND_BY_NAME
 from data.sources import archive_defects
-from data.sources.archive_files import CHECKSUM, TYPES, ArchiveFile
+from data.sources.archive_files import CHECKSUM, ArchiveFile
 from data.sources.fetch_ledger import Fetched, Ledger
 from data.sources.fetch_plan import Item, Unit
 from data.sources.importer import import_paths
@@ -31,7 +31,6 @@ LOCK_WAIT_S = 120.0
 """How long (seconds) an import waits for another process that writes to the log."""
 
 _NS = 1_000_000_000
-_KIND_OF_TYPE = {type_: KIND_BY_NAME[kind] for kind, type_ in TYPES.items()}
 
 
 class Importer:
@@ -49,7 +48,7 @@ class Importer:
         """The UTC dates (ISO) of which the log has rows of the file's series."""
         series = (file.type, file.venue, file.symbol)
         if series not in self._dates:
-            kind = _KIND_OF_TYPE[file.type]
+            kind = KIND_BY_NAME[file.kind]
             entries = self._store.catalogue().select([kind], file.venue, file.symbol)
             # The last bar of a day ends on the next day's midnight: that is no row of the next day.
             self._dates[series] = frozenset(
@@ -104,7 +103,7 @@ class Importer:
             item.state = "imported"
             held = self.held(item.file)
             days = tuple(d for day in item.file.days() if (d := day.isoformat()) in held)
-            entries[item.url] = Fetched(item.sha256, item.size, item.rows, days)
+            entries[item.url] = Fetched(item.sha256, item.size, item.rows, days, item.mark)
         self._ledger.add(entries)
         for item in items:
             self._leave(item)
@@ -118,6 +117,8 @@ class Importer:
         path = self.target(item)
         if not self._keep:
             path.unlink(missing_ok=True)
+            return
+        if not item.file.has_checksum:
             return
         beside = path.with_name(path.name + CHECKSUM)
         beside.write_text(f"{item.sha256}  {path.name}\n", encoding="utf-8", newline="\n")

@@ -27,12 +27,14 @@ SCHEMA = 1
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """One file that is in the log: its sha256, size in bytes, rows, and the UTC dates (ISO) of its
-    period that the log held after it."""
+    period that the log held after it. ``mark`` is the server's name of the version, where the
+    archive has no checksum to ask for."""
 
     sha256: str
     bytes: int
     rows: int
     dates: tuple[str, ...]
+    mark: str = ""
 
 
 class Ledger:
@@ -69,7 +71,7 @@ def _read(storage: Storage) -> dict[str, Fetched]:
         if body["schema"] > SCHEMA:
             raise _unreadable(storage, "a newer ofs wrote it")
         return {
-            url: Fetched(f["sha256"], f["bytes"], f["rows"], tuple(f["dates"]))
+            url: Fetched(f["sha256"], f["bytes"], f["rows"], tuple(f["dates"]), f.get("mark", ""))
             for url, f in body["files"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:

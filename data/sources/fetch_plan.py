@@ -16,15 +16,17 @@ from datetime import date, datetime, timedelta
 from data.errors import UsageError
 from data.sources import archive_defects
 from data.sources.archive_files import (
+    ENDPOINTS,
+    KINDS,
     MARKETS,
     QUOTES_FROM,
     QUOTES_TO,
-    TYPES,
     ArchiveFile,
     daily,
     days_between,
     monthly,
     next_month,
+    type_of,
 )
 
 
@@ -53,13 +55,15 @@ class Item:
 
     ``state`` is ``wanted`` at first, then ``unchanged`` (the log has it), ``missing`` (the archive
     does not have it), ``refused`` (it is not sound), ``failed`` (it could not be fetched) or
-    ``imported``. ``size`` is in bytes, 0 where the archive does not say.
+    ``imported``. ``mark`` is what tells one version of a file that has no checksum from another;
+    ``size`` is in bytes, 0 where the archive does not say.
     """
 
     file: ArchiveFile
     url: str
     state: str = "wanted"
     sha256: str = ""
+    mark: str = ""
     size: int = 0
     rows: int = 0
     added: int = 0
@@ -84,11 +88,11 @@ class Unit:
 
 def check_wish(wish: Wish) -> None:
     """UsageError where a venue publishes no such thing."""
-    if wish.venue not in MARKETS:
+    if wish.venue not in ENDPOINTS:
         raise UsageError(
             f"nothing can be fetched of the venue {wish.venue!r}",
             where="--venue",
-            do=f"use one of: {', '.join(MARKETS)}",
+            do=f"use one of: {', '.join(ENDPOINTS)}",
         )
     if not wish.first < wish.stop:
         raise UsageError(
@@ -97,15 +101,16 @@ def check_wish(wish: Wish) -> None:
             why=f"{wish.first} is not before {wish.stop}",
             do="--from is inclusive, --to exclusive; for one day say the next day with --to",
         )
+    for kind in wish.kinds:
+        if kind not in KINDS[wish.venue]:
+            raise UsageError(
+                f"there is no {kind} in the archive of {wish.venue}",
+                where=f"--kinds {kind}",
+                why=f"it has {', '.join(KINDS[wish.venue])}",
+                do=f"leave {kind} out; books and the rest can only be recorded",
+            )
     if "quote" not in wish.kinds:
         return
-    if wish.venue == "binance-spot":
-        raise UsageError(
-            "there are no quotes in the spot archive",
-            where="--kinds quote",
-            why="bookTicker files exist for USD-M futures only",
-            do="leave quote out, or fetch --venue binance-um",
-        )
     if wish.stop <= QUOTES_FROM or wish.first > QUOTES_TO:
         raise UsageError(
             "there are no quotes of that time in the archive",
@@ -127,8 +132,8 @@ def plan(wish: Wish, endpoint: str, today: date, *, months: bool = True) -> list
         stop = min(next_month(start), wish.stop)
         for symbol in wish.symbols:
             for kind in wish.kinds:
-                whole = monthly(wish.venue, TYPES[kind], symbol, start)
-                over = whole.last < today
+                whole = monthly(wish.venue, type_of(wish.venue, kind), symbol, start)
+                over = whole.last < today and wish.venue in MARKETS
                 units.append(_unit(kind, whole, (start, stop), endpoint, months and over))
         start = stop
     for unit in units:

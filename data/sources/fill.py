@@ -22,7 +22,14 @@ from data.errors import NetworkError, OfsError
 from data.events import EVENTS, Kind
 from data.log.checks import GAP_CHECKS, Wanted, check_log
 from data.log.rules import Finding
-from data.sources.archive_files import BAR_INTERVAL, MARKETS, ArchiveFile, daily, days_between
+from data.sources.archive_files import (
+    BAR_INTERVAL,
+    ENDPOINTS,
+    MARKETS,
+    ArchiveFile,
+    daily,
+    days_between,
+)
 from data.sources.fetch import Progress, Terms, Tools, check_space, working
 from data.sources.fetch_download import Fact
 from data.sources.fetch_pace import Stopped
@@ -139,7 +146,7 @@ def _hopeless(finding: Finding, longest_ns: int) -> str:
     """Why no archive can fill a hole; empty where one may."""
     name = EVENTS[finding.kind].name if finding.kind is not None else ""
     if finding.venue not in MARKETS:
-        return f"ofs fetches from no archive of {finding.venue}"
+        return f"no archive of {finding.venue} can close a hole"
     trades = finding.kind == Kind.TRADE and finding.check == "id_hole"
     bars = finding.kind == Kind.BAR and finding.check == "time_hole"
     if not trades and not bars:
@@ -253,15 +260,15 @@ class _Fill:
 
     def _one(self, file: ArchiveFile) -> Path | None:
         """Bring one file to the disk (in a thread); None where the archive does not have it."""
-        url = new_item(file, self._tools.terms.endpoint).url
+        url = new_item(file, self._tools.terms.endpoint or ENDPOINTS[file.venue]).url
         sha256 = self._tools.downloader.checksum(url)
-        size = self._tools.downloader.size(url) if sha256 else None
-        if sha256 is None or size is None:
+        about = self._tools.downloader.about(url) if sha256 else None
+        if sha256 is None or about is None:
             return None
-        check_space(self._store, self._tools, size)
-        self._tools.meter.expect(size)
+        check_space(self._store, self._tools, about.size)
+        self._tools.meter.expect(about.size)
         target = self._tools.folder / file.path
-        found = self._tools.downloader.fetch(url, Fact(sha256, size), target)
+        found = self._tools.downloader.fetch(url, Fact(sha256, about.size), target)
         return target if found is not None else None
 
     def _import(self, files: dict[ArchiveFile, Path], spans: Sequence[Span]) -> None:

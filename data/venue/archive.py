@@ -14,6 +14,7 @@ It refuses to know who asks.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
@@ -79,8 +80,11 @@ class ArchiveServer:
         return sum(a.path.endswith(suffix) and status in (None, a.status) for a in self.asked)
 
 
-def zipped(name: str, text: str) -> bytes:
-    """A zip as the archive makes it: one CSV of the same name; equal text gives equal bytes."""
+def packed(name: str, text: str) -> bytes:
+    """A file as the archive makes it: a zip with one CSV of the same name, or gzip where the name
+    says so; equal text gives equal bytes."""
+    if name.endswith(".gz"):
+        return gzip.compress(text.encode("utf-8"), mtime=0)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as file:
         info = zipfile.ZipInfo(f"{name.removesuffix('.zip')}.csv", _ZIP_TIME)
@@ -89,7 +93,7 @@ def zipped(name: str, text: str) -> bytes:
 
 
 class Files:
-    """What lies at each path: the folder's file, its CSV zipped, else what ``content`` gives."""
+    """What lies at each path: the folder's file, its CSV packed, else what ``content`` gives."""
 
     def __init__(self, folder: Path | None, content: Content | None) -> None:
         self._folder, self._content = folder, content
@@ -103,7 +107,10 @@ class Files:
         if self._folder is not None and (self._folder / path).is_file():
             return (self._folder / path).read_bytes()
         if path.endswith(CHECKSUM):
-            body = self.get(path.removesuffix(CHECKSUM))
+            file = parse_path(path.removesuffix(CHECKSUM))
+            if file is None or not file.has_checksum:
+                return None
+            body = self.get(file.path)
             name = path.rpartition("/")[2].removesuffix(CHECKSUM)
             return None if body is None else _checksum_line(body, name)
         with self._lock:
@@ -118,11 +125,11 @@ class Files:
         if file is None:
             return None
         if self._folder is not None:
-            loose = (self._folder / path).with_suffix(".csv")
+            loose = (self._folder / path.removesuffix(".gz")).with_suffix(".csv")
             if loose.is_file():
-                return zipped(file.name, loose.read_bytes().decode("utf-8"))
+                return packed(file.name, loose.read_bytes().decode("utf-8"))
         text = self._content.text(file) if self._content else None
-        return None if text is None else zipped(file.name, text)
+        return None if text is None else packed(file.name, text)
 
 
 def _checksum_line(body: bytes, name: str) -> bytes:
@@ -140,7 +147,7 @@ def serve(
 ) -> Iterator[ArchiveServer]:
     """Serve until the block is left; ``.url`` is the endpoint to give to ``ofs fetch``.
 
-    Below ``folder`` lie files of the archive's layout: zips, or ``.csv`` in their place (zipped on
+    Below ``folder`` lie files of the archive's layout: zips, or ``.csv`` in their place (packed on
     the way); checksums are computed where none lies there. Without a folder, and without
     ``content``, a made-up market is served (:class:`data.venue.archive_rows.MadeUp`).
     """
@@ -311,7 +318,7 @@ class _Handler(BaseHTTPRequestHandler):
     @contextmanager
     def _counted(self, path: str) -> Iterator[None]:
         server = self.server
-        counts = path.endswith(".zip")
+        counts = not path.endswith(CHECKSUM)
         with server.lock:
             server.busy += counts
             server.state.busiest = max(server.state.busiest, server.busy)

@@ -35,6 +35,12 @@ _HEADERS = {
 }
 
 
+_BYBIT_HEADER = (
+    "timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,"
+    "foreignNotional"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Day:
     """Trades of one day: arrays of one length; prices in ticks, quantities in lots."""
@@ -58,6 +64,8 @@ class MadeUp:
     def text(self, file: ArchiveFile) -> str | None:
         """The CSV inside a file; None where the archive has no such file."""
         days = [d for d in file.days() if self.first <= d <= self.last]
+        if days and not file.has_checksum:
+            return _bybit(self._day(file, days[0]), file)
         if file.type == "bookTicker":
             days = [d for d in days if QUOTES_FROM <= d <= QUOTES_TO]
         if not days or file.type not in _HEADERS or (file.type, file.venue) in _NOT_PUBLISHED:
@@ -145,6 +153,30 @@ def _quotes(rows: _Day, _day: date, _venue: str) -> list[str]:
         f"{ms},{ms + 4}"
         for i, t, q, ms in zip(*lists, strict=True)
     ]
+
+
+def _bybit(rows: _Day, file: ArchiveFile) -> str:
+    """Bybit's trades: contracts with UUIDs and a tick direction, spot without ids."""
+    spot = file.venue == "bybit-spot"
+    header = "id,timestamp,price,volume,side,rpi" if spot else _BYBIT_HEADER
+    lines, last = [header], 0
+    lists = (a.tolist() for a in (rows.ids, rows.ticks, rows.lots, rows.time_ms, rows.maker))
+    for number, (i, t, q, ms, maker) in enumerate(zip(*lists, strict=True), start=1):
+        side = "Sell" if maker else "Buy"
+        price, size = f"{t / 10:.1f}", f"{q / 1000:.3f}"
+        if spot:
+            lines.append(f"{number},{ms},{price},{size},{side.lower()},0")
+            continue
+        tick = "PlusTick" if t > last else "MinusTick" if t < last else "ZeroPlusTick"
+        name = hashlib.md5(f"{file.symbol} {i}".encode(), usedforsecurity=False).hexdigest()
+        uuid = "-".join((name[:8], name[8:12], name[12:16], name[16:20], name[20:]))
+        money = q * t / 10_000
+        lines.append(
+            f"{ms // 1000}.{ms % 1000:03d}1,{file.symbol},{side},{size},{price},{tick},{uuid},"
+            f"{money * 1e8:.6e},{size},{money:.4f}"
+        )
+        last = t
+    return "\n".join(lines) + "\n"
 
 
 _ROWS = {"aggTrades": _trades, "klines": _bars, "bookTicker": _quotes}

@@ -81,7 +81,8 @@ def test_nothing_reachable_is_5_and_wrong_words_are_2(run: Ofs) -> None:
         (("--endpoint", "nowhere"), "no address"),
         (("--kinds", "depth"), "no files of depth"),
         (("--kinds", "quote"), "no quotes of that time"),
-        (("--venue", "bybit"), "binance-spot"),
+        (("--venue", "kraken"), "binance-spot"),
+        (("--venue", "bybit", "--kinds", "bar"), "no bar in the archive"),
         (("--rate", "fast"), "5MiB/s"),
         (("--to", "2025-01-06"), "empty"),
     ):

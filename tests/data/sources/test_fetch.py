@@ -6,6 +6,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -281,15 +282,48 @@ def test_several_symbols_and_kinds(tmp_path: Path, server: ArchiveServer) -> Non
     assert series == {(s, k, n) for s in ("BTCUSDT", "ETHUSDT") for k, n in kinds}
 
 
+BYBIT = Wish("bybit", ("BTCUSDT",), ("trade",), date(2025, 1, 6), date(2025, 1, 9))
+
+
+@pytest.mark.parametrize("venue", ["bybit", "bybit-spot"])
+@pytest.mark.parametrize("kind", ["truncated", "reset", "checksum", "status", "whole"])
+def test_bybit_has_no_checksums_and_is_verified_by_its_crc(
+    tmp_path: Path, server: ArchiveServer, venue: str, kind: str
+) -> None:
+    asked = replace(BYBIT, venue=venue)
+    server.faults.add(Fault(kind, "*2025-01-07.csv.gz", 1))
+    report = take(tmp_path, server, asked)
+    assert report.complete and [i.rows for i in report.items] == [N, N, N]
+    before = everything(tmp_path)
+    again = take(tmp_path, server, asked)
+    assert set(states(again).values()) == {"unchanged"} and again.moved_bytes == 0
+    assert everything(tmp_path) == before and server.count("CHECKSUM") == 0
+
+
+def test_a_bybit_file_that_is_damaged_is_refused_and_one_that_changed_is_fetched_again(
+    tmp_path: Path,
+) -> None:
+    with serve(content=SMALL, faults=[Fault("checksum", "*01-07.csv.gz", 0)]) as server:
+        report = take(tmp_path, server, BYBIT)
+        assert list(states(report).values()) == ["imported", "refused", "imported"]
+        assert "gzip stream is damaged" in report.of("refused")[0].why
+        port = int(server.url.rpartition(":")[2])
+    with serve(content=replace(SMALL, trades_a_day=N + 1), port=port) as server:
+        report = take(tmp_path, server, BYBIT)
+        assert list(states(report).values()) == ["imported"] * 3
+        assert sum("replaced" in note for item in report.items for note in item.notes) == 2
+
+
 @pytest.mark.parametrize(
     ("asked", "match"),
     [
-        (Wish("bybit", ("X",), ("trade",), date(2025, 1, 1), date(2025, 1, 2)), "venue"),
+        (Wish("kraken", ("X",), ("trade",), date(2025, 1, 1), date(2025, 1, 2)), "venue"),
+        (Wish("bybit", ("X",), ("bar",), date(2025, 1, 1), date(2025, 1, 2)), "no bar"),
         (wish("2025-01-02", "2025-01-02"), "empty"),
         (wish("2025-01-01", "2025-01-02", "quote"), "no quotes of that time"),
         (
             Wish("binance-spot", ("X",), ("quote",), date(2024, 1, 1), date(2024, 1, 2)),
-            "no quotes in the spot",
+            "no quote in the archive of binance-spot",
         ),
     ],
 )

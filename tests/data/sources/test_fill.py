@@ -102,7 +102,11 @@ def test_the_real_holes_of_ltcusdt(tmp_path: Path) -> None:
 
 def put_archive_day(www: Path, files: list[Path]) -> None:
     """The day as the archive would have it: in us, the whole day, with the ids that lack."""
-    rows = [line.split(",") for file in files for line in file.read_text().splitlines()[1:]]
+    rows = [
+        line.split(",")
+        for file in files
+        for line in file.read_text(encoding="utf-8").splitlines()[1:]
+    ]
     rows.sort(key=lambda row: int(row[4]))
     out = [f"{int(rows[0][4]) - 1},80,1,1,1,{int(rows[0][0]) - 9}000,True,True"]
     for row, after in zip(rows, [*rows[1:], rows[-1]], strict=True):

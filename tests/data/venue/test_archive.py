@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import zipfile
@@ -25,6 +26,12 @@ UM_DAY = "data/futures/um/daily/aggTrades/BTCUSDT/BTCUSDT-aggTrades-2024-07-04.z
 
 # Paths as the venue's own documentation spells them, not as our code makes them.
 PATHS = {
+    "trading/BTCUSDT/BTCUSDT2026-07-25.csv.gz": daily(
+        "bybit", "trades", "BTCUSDT", date(2026, 7, 25)
+    ),
+    "spot/BTCUSDT/BTCUSDT_2024-01-15.csv.gz": daily(
+        "bybit-spot", "trades", "BTCUSDT", date(2024, 1, 15)
+    ),
     UM_DAY: daily("binance-um", "aggTrades", "BTCUSDT", date(2024, 7, 4)),
     "data/spot/monthly/aggTrades/LTCUSDT/LTCUSDT-aggTrades-2021-12.zip": monthly(
         "binance-spot", "aggTrades", "LTCUSDT", date(2021, 12, 1)
@@ -47,6 +54,8 @@ def server() -> Iterator[ArchiveServer]:
 def text_of(server: ArchiveServer, path: str) -> str:
     answer = HTTP.get(f"{server.url}/{path}")
     assert answer.status == 200
+    if path.endswith(".gz"):
+        return gzip.decompress(answer.body).decode("utf-8")
     with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
         (name,) = archive.namelist()
         assert name == path.rpartition("/")[2].removesuffix(".zip") + ".csv"
@@ -66,6 +75,9 @@ def test_names_are_those_of_the_archive(server: ArchiveServer, path: str) -> Non
         "data/futures/um/daily/aggTrades/BTCUSDT/ETHUSDT-aggTrades-2024-07-04.zip",
         "data/spot/daily/klines/BTCUSDT/BTCUSDT-1m-2024-07-04.zip",
         "data/spot/x.zip",
+        "trading/BTCUSDT/ETHUSDT2026-07-25.csv.gz",
+        "spot/BTCUSDT/BTCUSDT_2026-07-32.csv.gz",
+        "trading/BTCUSDT/BTCUSDT2026-07-25.csv.gz.CHECKSUM",
         "../secret",
         UM_DAY + "x",
         UM_DAY.replace("07-04", "07-32"),
@@ -104,7 +116,11 @@ def test_a_checksum_is_a_sum_two_blanks_and_the_name(server: ArchiveServer) -> N
 def test_rows_look_like_real_rows_of_that_day(
     server: ArchiveServer, sample: str, path: str
 ) -> None:
-    real = shared_data(f"binance-samples/archive_csv/{sample}").read_text().splitlines()
+    real = (
+        shared_data(f"binance-samples/archive_csv/{sample}")
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
     made = text_of(server, path).splitlines()
     assert recognise(made[0]) == recognise(real[0])
     has_header = not real[0][0].isdigit()
