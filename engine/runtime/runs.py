@@ -52,7 +52,7 @@ class RunFolder:
                 continue
             content = {"run": run, "created": self.created.isoformat(), **manifest}
             text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-            (self.path / "manifest.json").write_text(text, encoding="utf-8")
+            (self.path / "manifest.json").write_text(text, encoding="utf-8", newline="\n")
             _sync_tree(self.path)
             try:
                 patiently(partial(self.path.rename, self._runs / run))

@@ -7,6 +7,7 @@ imports the ``strategies`` package: a caller passes the name's module, or the ob
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ SUFFIX = {
     "time": "_ns",
 }
 """Parameter kinds and the suffix of the int64 field that holds the value for compiled code."""
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+_DEVICE = re.compile(r"con|prn|aux|nul|(?:com|lpt)[0-9]", re.IGNORECASE)
 
 SOURCE_HASHES: dict[str, str] = {}
 """Hash by module name of every user's file that was loaded (see ``strategy_file``)."""
@@ -111,5 +115,12 @@ def from_module(module: Any, attribute: str, where: str) -> Strategy:
             where=where,
             why=f"the file defines: {', '.join(have) or 'no Strategy at all'}",
             do="name one of these after the colon",
+        )
+    if not _NAME.fullmatch(found.name) or _DEVICE.fullmatch(found.name):
+        raise ConfigError(
+            f"{found.name!r} cannot name a strategy",
+            where=where,
+            why="the name becomes part of the names of folders and modules",
+            do="take up to 64 letters A to Z, digits, dashes and underscores, e.g. my_rule",
         )
     return found

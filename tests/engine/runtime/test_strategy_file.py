@@ -143,6 +143,15 @@ def test_a_file_that_cannot_be_loaded_is_a_config_error(
     assert error.value.do
 
 
+@pytest.mark.parametrize("name", ["a/b", "a:b", "..", "my rule", "", "x" * 65, "größe", "nul"])
+def test_a_name_that_no_disk_can_hold(tmp_path: Path, name: str) -> None:
+    """It becomes part of the run's folder and of the compiled module."""
+    spec = write_files(tmp_path, mine=MINE.replace('"mine", "Mine."', f'"{name}", "Mine."'))
+    with pytest.raises(ConfigError, match="cannot name a strategy") as error:
+        strategies.get(spec)
+    assert str(tmp_path / "mine.py") in error.value.where and error.value.do
+
+
 def test_names_that_do_not_exist(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="delta_flip"):
         strategies.get("delta_flop")
