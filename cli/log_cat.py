@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 @common.command(
     "cat",
     examples=(
-        "ofs log cat --symbol BTCUSDT --limit 20",
-        "ofs log cat --symbol BTCUSDT --kinds trade,depth --from 2024-08-08T23:55 --to 2024-08-09",
+        "ofs log cat --venue binance-um --symbol BTCUSDT --limit 20",
+        "ofs log cat --venue binance-um --symbol BTCUSDT --kinds trade,depth "
+        "--from 2024-08-08T23:55 --to 2024-08-09",
         "ofs log cat --venue binance-um --symbol BTCUSDT --jsonl",
     ),
 )

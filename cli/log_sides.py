@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @common.command(
     "sides",
     examples=(
-        "ofs log sides --symbol BTCUSDT",
+        "ofs log sides --venue binance-um --symbol BTCUSDT",
         "ofs log sides --venue binance-um --symbol BTCUSDT --quote-age 250ms --json",
     ),
 )
