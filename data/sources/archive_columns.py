@@ -158,6 +158,13 @@ def decimals_at(v: Values, role: str, scale: int) -> np.ndarray:
     return np.where(values % step == 0, values // step, UNFIT)
 
 
+def plain(columns: dict[str, Column], name: str) -> np.ndarray:
+    """A built column with one value a row."""
+    column = columns[name]
+    assert not isinstance(column, tuple), name
+    return column
+
+
 def ints(v: Values, role: str) -> np.ndarray:
     """The int64 array of a role that is no decimal."""
     column = v[role]

@@ -20,7 +20,7 @@ import numpy as np
 
 from data.events import Kind, Scales
 from data.sources.archive_cells import Names, parse_clean, parse_line
-from data.sources.archive_columns import Values, columns_of, ints
+from data.sources.archive_columns import Values, columns_of, ints, plain
 from data.sources.archive_layouts import Layout, with_levels
 from data.sources.chunks import Chunk, Column, shrink, take
 from data.sources.forward import Forward
@@ -156,6 +156,9 @@ class ArchiveParser:
                 yield "market", ints(values, role) < 0
         if self.layout.kind == Kind.DEPTH:
             yield "levels", unsorted_levels(columns)
+        if "bid" in self.layout.optional:
+            bid, ask = plain(columns, "bid"), plain(columns, "ask")
+            yield "one_sided", (bid == 0) | (ask == 0)
 
     def _split(self, chunk: Chunk, symbols: np.ndarray | None) -> list[Chunk]:
         """One chunk a symbol, where the rows name it."""

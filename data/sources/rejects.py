@@ -34,6 +34,7 @@ REASONS: dict[str, str] = {
     "bar": "a bar whose low, high, open and close, times or volumes contradict each other",
     "levels": "a book side that is not sorted, or crosses the other one",
     "market": "a row of another exchange than the file, or with a symbol that cannot be one",
+    "one_sided": "a quote of one side only",
     "symbol": "the symbol in the stream name differs from the one in the data",
     "snapshot_symbol": "a REST snapshot names no symbol and the file has several; pass --symbol",
     "line": "not '<local time> <JSON>'",
