@@ -13,7 +13,7 @@ import click
 
 from cli import common
 from cli.common import App
-from data.errors import EXIT_DATA, EXIT_FINDING, EXIT_OK, UsageError
+from data.errors import EXIT_DATA, EXIT_FINDING, EXIT_OK, DataError, UsageError
 from data.runs import find_run, is_latest
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def command(app: App, run: str, trust: bool) -> int:
     path = Path(run)
     if path.is_file() and not is_latest(run):
         return _verify_bundle(app, path, trust)
+    if path.suffix == ".zip":
+        raise DataError("there is no such bundle", where=str(path), do="check the path")
     recorded = find_run(app.runs, run)
     named = app.log_flag and not _replay_run(recorded.manifest)
     return _verify(app, recorded, app.log if named else None, None)

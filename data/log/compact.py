@@ -7,7 +7,8 @@ by a sync that was cut off. Owns what becomes of them. What must hold:
 * the rows come in the order in which a reader merges them, so a fold does not notice;
 * a row goes only where :mod:`data.log.dedupe` says that another file has it: the files count as
   imports in the order of their names. A file that shares no arrival time and no id with another
-  one is copied as it is, row group by row group; files that do are held in memory together;
+  one is copied as it is, row group by row group. Only trades (and bars and gaps, which are few) of
+  files that overlap are held in memory together: the copy of a trade may lie anywhere;
 * nothing is committed before the new file was read back and every column of it was found to be
   what went in, with as many rows as there must be;
 * the new file names the files that it was made from, so that a run over those can still be
@@ -19,7 +20,7 @@ It refuses to know about options and how a plan is shown.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +43,7 @@ from data.log.files import (
 from data.log.partition import WHOLE, of_entries, regroup
 from data.log.storage import Storage, hash_stream
 from data.log.store import LogStore
-from data.log.stream import Block, Counters, Plan, in_order, stream_of
+from data.log.stream import Block, Counters, Plan, cut_block, in_order, stream_of
 from data.log.transaction import Transaction
 
 BATCH_BYTES = 1 << 30
@@ -277,12 +278,12 @@ class _Merge:
 
     def _mask(self, group: Sequence[Entry], scales: Scales) -> _Mask:
         """Which rows of files that overlap stay, in their merged order."""
-        blocks = list(self._blocks(group, scales))
-        rows = concat([b.rows for b in blocks])
-        file = np.concatenate([b.file for b in blocks if b.file is not None])
-        blocks.clear()
-        keep, replaced = survivors(rows, file, [e.path for e in in_order(group)])
-        return _Mask(keep, replaced)
+        names = [e.path for e in in_order(group)]
+        kind = self.task.place.kind
+        parts = _windows(self._blocks(group, scales), whole=kind in WHOLE or kind == Kind.TRADE)
+        found = [survivors(rows, file, names) for rows, file in parts]
+        keep = np.concatenate([keep for keep, _ in found])
+        return _Mask(keep, sum(replaced for _, replaced in found))
 
     def _rows(
         self, groups: Sequence[Sequence[Entry]], masks: Sequence[_Mask | None], scales: Scales
@@ -340,6 +341,32 @@ class _Merge:
             why=why,
             do="report this, with the versions that 'ofs doctor' prints",
         )
+
+
+def _windows(blocks: Iterable[Block], whole: bool) -> Iterator[tuple[Rows, np.ndarray]]:
+    """Rows and the file of each, in portions that no two rows of one event lie across.
+
+    Trades are told by their ids, bars by their interval: all rows are one portion. Every other
+    event is equal to its copies in the time of its arrival: a portion ends where that changes.
+    """
+    waiting: list[Block] = []
+    for block in blocks:
+        assert block.key is not None
+        steps = np.flatnonzero(block.key[1:] != block.key[:-1])
+        cut = 0 if whole or not len(steps) else int(steps[-1]) + 1
+        if cut:
+            yield _joined([*waiting, cut_block(block, 0, cut)])
+            waiting = []
+        waiting.append(cut_block(block, cut, block.rows.n))
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(blocks: list[Block]) -> tuple[Rows, np.ndarray]:
+    rows = concat([b.rows for b in blocks])
+    file = np.concatenate([b.file for b in blocks if b.file is not None])
+    blocks.clear()
+    return rows, file
 
 
 def survivors(rows: Rows, file: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, int]:

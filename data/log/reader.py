@@ -165,7 +165,7 @@ class LogReader:
         current = now.select([entry.kind], self.venue, self.symbol) if now else []
         if any(e.path == entry.path and e.sha256 == found for e in current):
             return DataError(
-                f"{where} was replaced by an import while it was being read",
+                f"{where} was replaced by an import or a compaction while it was being read",
                 where=where,
                 do="run the command again",
             )

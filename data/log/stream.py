@@ -255,7 +255,7 @@ class Merger:
                 run_stop,
             )
             parts = [
-                _slice(block, int(start), int(stop))
+                cut_block(block, int(start), int(stop))
                 for block, start, stop in zip(self._blocks, before, self._pos, strict=True)
             ]
             which = run_stream[:runs].copy()
@@ -265,7 +265,7 @@ class Merger:
         """One stream needs no keys: its stored order is the order."""
         while (block := self._streams[0].next_block()) is not None:
             for start in range(0, block.rows.n, max_rows):
-                part = _slice(block, start, min(start + max_rows, block.rows.n))
+                part = cut_block(block, start, min(start + max_rows, block.rows.n))
                 yield Piece([part], np.zeros(1, np.int64), np.array([part.rows.n], np.int64))
 
     def _refill(self) -> bool:
@@ -362,7 +362,9 @@ def nothing(kind: Kind, columns: Sequence[str]) -> Rows:
     return only(Rows(kind, 0, out), columns)
 
 
-def _slice(block: Block, start: int, stop: int) -> Block:
+def cut_block(block: Block, start: int, stop: int) -> Block:
+    """Rows [start, stop) of ``block`` with what orders them; no values are copied."""
+
     def cut(values: np.ndarray | None) -> np.ndarray | None:
         return None if values is None else values[start:stop]
 

@@ -118,4 +118,4 @@ def test_mistakes(sender: Path, run: Any) -> None:
     assert run("bundle", "last", "--runs", sender).code == 4
     assert run("bundle").code == 2
     unknown = run("verify", "none.zip")
-    assert unknown.code == 4 and "there is no run 'none.zip'" in unknown.err
+    assert unknown.code == 4 and "there is no such bundle" in unknown.err

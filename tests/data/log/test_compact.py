@@ -394,3 +394,26 @@ def test_files_that_do_not_meet_are_not_held_together(
     monkeypatch.setattr(module, "concat", None)  # what would hold files together
     assert [d.rows for d in run(store, kinds=[Kind.TRADE])] == [256]
     assert max(largest) == 16
+
+
+def test_copies_of_books_are_found_in_portions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Equal arrivals lie across row groups; no portion is larger than two of them."""
+    monkeypatch.setattr(files_module, "GROUP_ROWS_DEPTH", 8)
+    rows = [book(MIDNIGHT + i // 3, [(9, 1)], [(11, i + 1)], id=i + 1) for i in range(200)]
+    write_part(tmp_path, Kind.DEPTH, rows, "a.parquet")
+    write_part(tmp_path, Kind.DEPTH, rows[50:150], "b.parquet")
+    store = LogStore(tmp_path)
+    sizes = []
+    original = module.survivors
+
+    def watched(rows: Any, file: Any, names: Any) -> Any:
+        sizes.append(rows.n)
+        return original(rows, file, names)
+
+    monkeypatch.setattr(module, "survivors", watched)
+    (done,) = run(store)
+    assert (done.rows, done.duplicates) == (200, 100)
+    assert [r["id"] for _, r in everything(store)] == list(range(1, 201))
+    assert sum(sizes) == 300 and max(sizes) <= 24
