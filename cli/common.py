@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.complete import comma_words, with_words
-from cli.keys import SHARED
+from cli.keys import NAMED, SHARED
 from data import errors
 
 if TYPE_CHECKING:
@@ -228,7 +228,8 @@ class Command(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command's own options first, then those that every command takes."""
-        own, shared = [], []
+        own: list[tuple[str, str]] = []
+        shared: list[tuple[str, str]] = []
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None and isinstance(param, click.Option):
@@ -412,7 +413,9 @@ def _lower_layers(tolerant: bool) -> dict[str, Any]:
         if not tolerant:
             raise
         return {}
-    return {name: given.value for name, given in found.items() if given is not None}
+    named = {name: given for name, given in found.items() if given is not None}
+    click.get_current_context().meta[NAMED] = named
+    return {name: given.value for name, given in named.items()}
 
 
 def data_folder() -> Path:

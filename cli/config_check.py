@@ -44,8 +44,15 @@ def command(app: App, file: str | None) -> int:
         for warning in found.warnings:
             app.print(f"warning: {warning}")
         if not found.mistakes:
-            app.print(f"ok: {', '.join(found.files) or 'there is no file of settings'}")
+            app.print(f"ok: {', '.join(found.files) or _none()}")
     return EXIT_CONFIG if found.mistakes else 0
+
+
+def _none() -> str:
+    from cli.settings import places
+
+    looked = " and ".join(str(path) for path in places())
+    return f"there is no file of settings; looked for {looked}"
 
 
 def _facts(mistake: ConfigError) -> dict[str, str]:

@@ -22,6 +22,9 @@ from cli.lazy import LazyGroup
 SHARED = ("log", "runs", "json", "progress", "color", "config", "debug")
 """Parameters that every command takes and that may stand before the command too."""
 
+NAMED = "ofs.named"
+"""Where the context keeps which layer named a shared option."""
+
 FOLDER_KEY = "dir"
 """``log`` and ``runs`` are commands too: beside ``[log.ls]``, ``log = "x"`` is written so."""
 

@@ -15,7 +15,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from cli.keys import Key, command_keys
+from cli.keys import NAMED, Key, command_keys
 from cli.settings import current
 from data import errors
 from data.errors import ConfigError, OfsError, UsageError
@@ -91,6 +91,10 @@ def place(error: OfsError) -> OfsError:
     ctx = click.get_current_context(silent=True)
     if ctx is None or not error.where:
         return error
+    for name, given in ctx.meta.get(NAMED, {}).items():
+        if error.where == given.value and not ctx.params.get(name):
+            here = given.where if given.origin == "environment" else f"{name} in {given.where}"
+            error.where += f" ({here})"
     moved = []
 
     def shown(found: re.Match[str]) -> str:

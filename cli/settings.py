@@ -117,8 +117,13 @@ def read(root: LazyGroup, config: str = "") -> Settings:
             why="--config names it" if config else "OFS_CONFIG names it",
             do=f"name a file, or leave it out to read ./{NAME} where there is one",
         )
-    paths = [Path(named or NAME), user_file()]
-    return Settings(root, tuple(read_settings(p) for p in paths if p.is_file()), os.environ)
+    files = tuple(read_settings(path) for path in places(named) if path.is_file())
+    return Settings(root, files, os.environ)
+
+
+def places(named: str = "") -> tuple[Path, ...]:
+    """Where files of settings are looked for, the highest first; ``named`` replaces ./ofs.toml."""
+    return Path(named or NAME), user_file()
 
 
 def refuse(settings: Settings) -> None:

@@ -147,7 +147,8 @@ def test_every_mistake_is_told_by_real_processes(tmp_path: Path) -> None:
     assert "where: ofs.toml:1" in done.out and "did you mean 'backtest'?" in done.out
     assert ofs("config", "show", home=tmp_path).code == 3
     (tmp_path / "ofs.toml").unlink()
-    assert ofs("config", "check", home=tmp_path).out == "ok: there is no file of settings\n"
+    none = ofs("config", "check", home=tmp_path)
+    assert none.code == 0 and "there is no file of settings; looked for ofs.toml and " in none.out
 
 
 def test_parameters_of_other_strategies_are_passed_over(run: Ofs, tmp_path: Path) -> None:
@@ -190,6 +191,17 @@ def test_a_backtest_names_the_line_of_a_parameter(
     assert done.code == 3 and f"  where: {where}\n" in done.err
     flag = run("backtest", "--config", "ofs.toml", "--set", "sim.spread=-2")
     assert "where: --set sim.spread" in flag.err or where in flag.err
+
+
+def test_an_error_about_the_log_says_who_named_it(
+    run: Ofs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ofs.toml").write_text('\nlog = "none"\nruns = "nor"\n', encoding="utf-8")
+    assert "where: none (log in ofs.toml:2)\n" in run("log", "ls").err
+    assert "where: nor (runs in ofs.toml:3)\n" in run("verify", "x").err
+    monkeypatch.setenv("OFS_LOG", "env")
+    assert "where: env (OFS_LOG)\n" in run("log", "ls").err
+    assert "where: flag\n" in run("log", "ls", "--log", "flag").err
 
 
 def test_a_configured_log_is_not_taken_for_that_of_a_run(run: Ofs, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tempfile
 import types
@@ -23,7 +24,7 @@ from cli import common, keys, main
 from cli.common import KINDS, TIME
 from cli.units import BYTE_RATE, DURATION, RATE, SECONDS, SIZE
 from data.errors import DataError, UsageError
-from tests.cli.run import ofs
+from tests.cli.run import ROOT, ofs
 
 LAYERS = ("user", "project", "environment", "before", "after")
 """From the lowest to the highest; ``before`` and ``after`` are flags before and after a command."""
@@ -397,6 +398,15 @@ def test_every_setting_has_a_name_of_its_own() -> None:
         assert len(names) == len(set(names)), sorted(n for n in names if names.count(n) > 1)
     sections = set(keys.SECTIONS)
     assert not sections & {*main.ofs.lazy, *keys.shared_keys(main.ofs)}
+
+
+def test_every_variable_that_is_written_about_means_something() -> None:
+    known = {*keys.OTHER_VARIABLES, *(key.variable for key in keys.all_keys(main.ofs))}
+    files = [ROOT / "README.md", *(p for top in ("cli", "data", "engine") for p in
+             (ROOT / top).rglob("*.py"))]  # fmt: skip
+    for path in files:
+        for found in re.findall(r"(?<![A-Z_])OFS_[A-Z_]*[A-Z]", path.read_text(encoding="utf-8")):
+            assert found in known, f"{path}: {found}"
 
 
 def test_exit_codes_of_real_processes(tmp_path: Path) -> None:
