@@ -233,7 +233,7 @@ class Command(click.Command):
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None and isinstance(param, click.Option):
-                (shared if param.name in (*SHARED, "help") else own).append(record)
+                (shared if param.name in SHARED or "--help" in param.opts else own).append(record)
         for title, records in (("Options", own), ("Options of every command", shared)):
             if records:
                 with formatter.section(title):
