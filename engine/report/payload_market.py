@@ -34,6 +34,8 @@ CELLS_MAX = 280_000
 WINDOW_NS = 1800 * NS
 WINDOWS_MAX = 48
 """Of a long range, this many half hours keep candles of 15 s."""
+AROUND_NS = 300 * NS
+"""What lies so close to a fill belongs to it."""
 
 COLUMNS: dict[Kind, tuple[str, ...]] = {
     kind: READ_COLUMNS[kind]
@@ -84,8 +86,9 @@ def span_for(length_ns: int) -> int:
 
 
 def windows_around(times_ns: np.ndarray) -> list[tuple[int, int]]:
-    """The half hours [from, to) in which most of ``times_ns`` (int64) lie, in order of time."""
-    blocks, counts = np.unique(times_ns // WINDOW_NS, return_counts=True)
+    """The half hours [from, to) near which most of ``times_ns`` (int64) lie, in order of time."""
+    near = np.concatenate([times_ns + away for away in (-AROUND_NS, 0, AROUND_NS)])
+    blocks, counts = np.unique(near // WINDOW_NS, return_counts=True)
     best = np.sort(blocks[np.argsort(-counts, kind="stable")[:WINDOWS_MAX]])
     return [(int(b) * WINDOW_NS, (int(b) + 1) * WINDOW_NS) for b in best]
 

@@ -132,12 +132,8 @@ function drawPanes(ctx, c, data, frame) {
       equity: () => drawEquity(ctx, c, pane, data.tables.equity, scale, box.plot, units.money),
       drawdown: () => drawDrawdown(ctx, c, pane, data.tables.equity, scale, box.plot, units.money),
     }[name];
-    ctx.save();
-    ctx.beginPath();
-    ctx.rect(0, pane.y, box.w, pane.h);
-    ctx.clip();
-    frame.paneScales[name] = draw();
-    ctx.restore();
+    clipped(ctx, 0, pane.y, box.plot.w, pane.h, () => { frame.paneScales[name] = draw(); });
+    paneLabels(ctx, c, frame.paneScales[name], box.plot);
     horizontal(ctx, pane.y, 0, box.w, c.line);
   }
 }

@@ -113,9 +113,18 @@ class TradeTable {
     for (const row of this.body.children) {
       const chosen = row.dataset.trade === String(id);
       row.classList.toggle("chosen", chosen);
-      if (chosen) row.scrollIntoView({ block: "nearest" });
+      if (chosen) reveal(row);
     }
   }
+}
+
+/** Scroll the panel, and nothing but the panel, until `row` is in sight. */
+function reveal(row) {
+  const panel = row.closest("[role=tabpanel]");
+  const [box, view] = [row.getBoundingClientRect(), panel.getBoundingClientRect()];
+  if (panel.scrollHeight <= panel.clientHeight) return;
+  if (box.top < view.top + 30) panel.scrollTop -= view.top + 30 - box.top;
+  else if (box.bottom > view.bottom) panel.scrollTop += box.bottom - view.bottom;
 }
 
 /** A number as a statistic of `unit` is written. */

@@ -27,15 +27,20 @@ function range(k0, k1, columns, zero) {
   return low <= high ? [low, high] : [0, 1];
 }
 
-function paneAxis(ctx, c, pane, scale, plot, units, decimals) {
+/** Lines of a pane's axis; its numbers stand outside the plot and are drawn by paneLabels. */
+function paneAxis(ctx, c, pane, scale, plot, units) {
   const { step, values } = ticks(scale.low / units, scale.high / units, Math.max(2.2, pane.h / 24));
-  const places = decimals ?? decimalsOf(step);
+  scale.labels = [];
   for (const value of values) {
     const y = scale.y(value * units);
     if (y < pane.y + HEAD_PX - 2 || y > pane.y + pane.h - 1) continue;
     horizontal(ctx, y, plot.x, plot.x + plot.w, value === 0 ? c.line : c.grid);
-    if (y < pane.y + pane.h - 5) text(ctx, axisNumber(value, places), plot.x + plot.w + 6, y, c.dim);
+    if (y < pane.y + pane.h - 5) scale.labels.push([axisNumber(value, decimalsOf(step)), y]);
   }
+}
+
+function paneLabels(ctx, c, scale, plot) {
+  for (const [label, y] of scale.labels) text(ctx, label, plot.x + plot.w + 6, y, c.dim);
 }
 
 const axisNumber = (x, places) => (Math.abs(x) >= 1e5 ? short(x) : fixed(x, places));

@@ -86,7 +86,7 @@ function fromHash(view, data, hash) {
   for (const key of ["t0", "t1", "price", "width", "mode", "hidden", "trade"]) view[key] = fresh[key];
   const given = new Map(hash.replace(/^#/, "").split("&").map((part) => {
     const at = part.indexOf("=");
-    return [part.slice(0, at), decodeURIComponent(part.slice(at + 1))];
+    return [part.slice(0, at), part.slice(at + 1).replaceAll("%20", " ")];
   }));
   const times = (given.get("t") || "").split("~").map((text) => Date.parse(text) - data.t0);
   if (times.length === 2 && times.every(Number.isFinite) && times[0] < times[1]) {
