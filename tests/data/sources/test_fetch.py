@@ -179,6 +179,19 @@ def test_a_day_that_a_month_lacks_is_fetched_by_itself_or_told(tmp_path: Path) -
         assert [i.state for i in again.items] == ["unchanged", "missing"]
 
 
+def test_the_bar_that_ends_at_midnight_is_no_day(tmp_path: Path) -> None:
+    month = "data/futures/um/monthly/klines/BTCUSDT/1m/BTCUSDT-1m-2024-02.csv"
+    days = [daily("binance-um", "klines", "BTCUSDT", date(2024, 2, d)) for d in range(1, 29)]
+    texts = [SMALL.text(day) or "" for day in days]
+    (tmp_path / "www" / month).parent.mkdir(parents=True)
+    header = texts[0].split("\n", 1)[0]
+    bodies = [text.split("\n", 1)[1] for text in texts]
+    (tmp_path / "www" / month).write_text("".join([header + "\n", *bodies]))
+    with serve(tmp_path / "www") as server:
+        report = take(tmp_path / "log", server, wish("2024-02-01", "2024-03-01", "bar"))
+    assert states(report) == {"2024-02": "imported", "2024-02-29": "missing"}
+
+
 def test_a_file_that_was_replaced_is_fetched_again_and_told(tmp_path: Path) -> None:
     file = daily("binance-um", "aggTrades", "BTCUSDT", date(2025, 1, 6))
     place = (tmp_path / "www" / file.path).with_suffix(".csv")

@@ -167,11 +167,15 @@ def test_rows_of_another_numbering_go_into_no_hole(tmp_path: Path) -> None:
 
 def test_what_the_archive_lacks_too_stays_a_gap(tmp_path: Path) -> None:
     log = log_of(tmp_path, ROWS[:40] + ROWS[50:])
+    from_ns, to_ns = (int(ROWS[i].split(",")[5]) * 1_000_000 for i in (39, 50))
+    gap = {"from_ns": from_ns, "to_ns": to_ns, "ts_ns": to_ns, "stream": int(Kind.TRADE)}
+    put(log.store, Kind.GAP, [{**gap, "filled": 0}])
     poor = "\n".join([HEADER, *ROWS[:43], *ROWS[45:]]) + "\n"
     with serve(www_with(tmp_path, aggTrades=poor)) as server:
         report = filled(log, server)
     (hole,) = [h for h in report.holes if h.finding.check == "id_hole"]
     assert (report.added, hole.missing, hole.left) == (8, 10, 2)
+    assert report.marked == 0 and not log.rows(Kind.GAP, VENUE, SYMBOL)["filled"].any()
     assert "does not have these rows either" in hole.why
 
 
