@@ -25,8 +25,14 @@ _EXAMPLES = (
 @click.argument("run")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Where to write it. [default: report.html in the run's folder]")  # fmt: skip
+@click.option(
+    "--trials",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Strategies tried in all, for the deflated Sharpe ratio. [default: runs counted]",
+)
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
-def command(app: App, run: str, out: Path | None, show: bool) -> int:
+def command(app: App, run: str, out: Path | None, trials: int | None, show: bool) -> int:
     """Write RUN as one HTML file: chart, footprint, trades, decisions, statistics, costs.
 
     RUN is an id of `ofs runs`, the unique beginning of one, or `last`. The file needs no network
@@ -45,7 +51,7 @@ def command(app: App, run: str, out: Path | None, show: bool) -> int:
             progress.total = total
             progress.update(done, market_ns)
 
-        report = make_report(recorded, lambda: LogStore(log), on_progress)
+        report = make_report(recorded, lambda: LogStore(log), on_progress, trials)
     path = out if out is not None else recorded.folder / FILE
     size = write_report(report, path)
     for note in report.notes:
