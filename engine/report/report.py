@@ -80,12 +80,14 @@ def make_report(
     run: Run,
     open_log: Callable[[], LogStore],
     progress: Progress | None = None,
+    trials: int | None = None,
 ) -> Report:
     """The report of ``run``; ``open_log`` opens the log that it was made over.
 
+    ``trials`` >= 1 is how many strategies were tried in all, for the deflated Sharpe ratio.
     Raises what :func:`engine.report.payload.build` raises.
     """
-    found, problem = _figures(run)
+    found, problem = _figures(run, trials)
     numbers: dict[str, Any] = {
         "statistics": sections(found.get("statistics", {})),
         "costs": waterfall(found.get("statistics", {})),
@@ -111,10 +113,10 @@ def write_report(report: Report, path: Path) -> int:
     return len(content)
 
 
-def _figures(run: Run) -> tuple[dict[str, Any], str]:
+def _figures(run: Run, trials: int | None) -> tuple[dict[str, Any], str]:
     """The facts of :mod:`engine.report.statistics`, and a note where there are none."""
     try:
-        return facts(run), ""
+        return facts(run, trials=trials), ""
     except DataError as error:
         return {"schema": 1, "run": run.id, "statistics": {}}, (
             f"The statistics cannot be computed: {error.what}."

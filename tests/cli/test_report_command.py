@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import webbrowser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,17 @@ def test_the_file_goes_where_it_is_asked_for(run: Ofs, runs: Path, tmp_path: Pat
     assert refused.code == 4
     assert "no" in refused.err
     assert "Traceback" not in refused.err
+
+
+def test_the_number_of_trials_can_be_given(run: Ofs, runs: Path) -> None:
+    def figure(*words: str) -> dict[str, Any]:
+        facts = run("report", "last", "--runs", runs, "--json", *words).json()
+        found: dict[str, Any] = facts["statistics"]["trials"]
+        return found
+
+    assert (figure()["value"], figure("--trials", "50")["value"]) == (1, 50)
+    assert figure("--trials", "50")["note"] == "as given"
+    assert run("report", "last", "--runs", runs, "--trials", "0").code == 2
 
 
 def test_json_has_the_figures_of_the_page(run: Ofs, runs: Path) -> None:
