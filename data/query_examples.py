@@ -1,4 +1,4 @@
-"""Ten questions that show what the views can answer; a test runs each of them.
+"""Eleven questions that show what the views can answer; a test runs each of them.
 
 Owns nothing but the texts. They must run on an empty log and without a single run.
 """
@@ -10,6 +10,11 @@ EXAMPLES: tuple[tuple[str, str], ...] = (
         "What did the runs earn, and how fast were they?",
         "SELECT run, strategy, symbol, round_trips, net_pnl, max_drawdown, events_per_cpu_s "
         "FROM runs ORDER BY time DESC LIMIT 20",
+    ),
+    (
+        "Which figures of the runs are more than chance, and which are missing and why?",
+        "SELECT run, name, value, low, high, unit, note FROM statistics "
+        "WHERE name IN ('sharpe', 'dsr', 'expectancy_bp', 'win_rate', 'cost_bp') ORDER BY time, name",
     ),
     (
         "How much was bought and sold, day by day?",
