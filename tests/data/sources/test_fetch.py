@@ -186,7 +186,7 @@ def test_the_bar_that_ends_at_midnight_is_no_day(tmp_path: Path) -> None:
     (tmp_path / "www" / month).parent.mkdir(parents=True)
     header = texts[0].split("\n", 1)[0]
     bodies = [text.split("\n", 1)[1] for text in texts]
-    (tmp_path / "www" / month).write_text("".join([header + "\n", *bodies]))
+    (tmp_path / "www" / month).write_text("".join([header + "\n", *bodies]), encoding="utf-8")
     with serve(tmp_path / "www") as server:
         report = take(tmp_path / "log", server, wish("2024-02-01", "2024-03-01", "bar"))
     assert states(report) == {"2024-02": "imported", "2024-02-29": "missing"}
