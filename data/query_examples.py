@@ -14,7 +14,7 @@ EXAMPLES: tuple[tuple[str, str], ...] = (
     (
         "Which figures of the runs are more than chance, and which are missing and why?",
         "SELECT run, name, value, low, high, unit, note FROM statistics "
-        "WHERE name IN ('sharpe', 'dsr', 'expectancy_bp', 'win_rate', 'cost_bp') ORDER BY time, name",
+        "WHERE name IN ('sharpe', 'dsr', 'expectancy_bp', 'win_rate', 'cost_bp') ORDER BY ALL",
     ),
     (
         "How much was bought and sold, day by day?",
