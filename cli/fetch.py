@@ -32,12 +32,12 @@ _DAY_NS = 86_400_000_000_000
 @common.command(
     "fetch",
     examples=(
-        "ofs fetch BTCUSDT --venue binance-um --from 2025-01-01 --to 2025-02-01",
-        "ofs fetch BTCUSDT ETHUSDT --venue binance-spot --from 2025-01-06 --to 2025-01-08 "
+        "ofs fetch BTCUSDT --venue binance-um --from 2025-01-01 --to 2025-01-31",
+        "ofs fetch BTCUSDT ETHUSDT --venue binance-spot --from 2025-01-06 --to 2025-01-07 "
         "--kinds trade --dry-run",
-        "ofs fetch BTCUSDT --venue binance-um --from 2024-03-01 --to 2024-03-02 "
+        "ofs fetch BTCUSDT --venue binance-um --from 2024-03-01 --to 2024-03-01 "
         "--kinds trade,quote --jobs 2 --rate 5MiB/s --keep archive",
-        "ofs fetch BTCUSDT --venue bybit --from 2025-01-06 --to 2025-01-07",
+        "ofs fetch BTCUSDT --venue bybit --from 2025-01-06 --to 2025-01-06",
     ),
     exits=(EXIT_FINDING, EXIT_DATA, EXIT_NETWORK, EXIT_INTERRUPT),
 )
@@ -50,7 +50,7 @@ _DAY_NS = 86_400_000_000_000
 )
 @click.option("--from", "from_ns", type=common.TIME, required=True, help="First day, UTC.")
 @click.option(
-    "--to", "to_ns", type=common.TIME, help="End, UTC, exclusive. [default: today, 00:00 UTC]"
+    "--to", "to_ns", type=common.TIME, help="Last day, UTC, included. [default: yesterday]"
 )
 @click.option(
     "--kinds",
@@ -74,8 +74,8 @@ def command(
 ) -> int:
     """Fetch days of the public archive into the log.
 
-    A file holds a day or a month (UTC); the days that --from and --to touch are fetched whole. As
-    everywhere in ofs --to is exclusive: all of January is --from 2025-01-01 --to 2025-02-01.
+    A file holds a whole day or month (UTC), so --from and --to name days here and both are
+    included: all of January is --from 2025-01-01 --to 2025-01-31.
 
     Binance has trades (aggTrades), bars, and quotes (bookTicker) of USD-M from 2023-05-16 to
     2024-03-30; Bybit has trades, without checksums: there the CRC of the file must be right.
@@ -92,7 +92,7 @@ def command(
     now = datetime.now(UTC)
     wish = _wish(symbols, venue, kinds, from_ns, to_ns, now)
     terms = terms_of(how, months=not daily)
-    app.say(wish.line() + _hint(wish, to_ns))
+    app.say(wish.line())
     with _log(app, dry_run) as store, app.progress("fetch", unit="bytes") as line:
 
         def tell(step: Step) -> None:
@@ -146,20 +146,12 @@ def _wish(
                 do=f"use {', '.join(TYPES)}; books and the rest can only be recorded",
             )
     kinds = kinds or tuple(k for k in ("trade", "bar") if k in KINDS.get(venue.lower(), ()))
-    stop = now.date() if to_ns is None else _day(to_ns + _DAY_NS - 1)
+    stop = now.date() if to_ns is None else _day(to_ns) + timedelta(1)
     return Wish(venue.lower(), upper, tuple(dict.fromkeys(kinds)), _day(from_ns), stop)
 
 
 def _day(ts_ns: int) -> date:
     return date(1970, 1, 1) + timedelta(ts_ns // _DAY_NS)
-
-
-def _hint(wish: Wish, to_ns: int | None) -> str:
-    """--to names the last day of a month: perhaps the month was meant."""
-    after = wish.stop + timedelta(1)
-    if to_ns is None or to_ns % _DAY_NS or after.day != 1:
-        return ""
-    return f"; --to is exclusive, --to {after} takes {wish.stop} too"
 
 
 def tell_report(app: App, report: FetchReport, *, dry_run: bool = False) -> None:

@@ -98,8 +98,8 @@ def check_wish(wish: Wish) -> None:
         raise UsageError(
             "the range is empty",
             where="--from, --to",
-            why=f"{wish.first} is not before {wish.stop}",
-            do="--from is inclusive, --to exclusive; for one day say the next day with --to",
+            why=f"its end lies before its first day, {wish.first}",
+            do="--from and --to name days, both included; swap or widen them",
         )
     for kind in wish.kinds:
         if kind not in KINDS[wish.venue]:

@@ -158,10 +158,10 @@ def _hopeless(finding: Finding, longest_ns: int) -> str:
     if bars and finding.to_ns - finding.from_ns != finding.count * _MINUTE_NS:
         return f"bars of {BAR_INTERVAL} only are fetched"
     if finding.to_ns - finding.from_ns > longest_ns:
-        first, stop = _day(finding.from_ns), _day(finding.to_ns) + timedelta(1)
+        first, last = _day(finding.from_ns), _day(finding.to_ns)
         return (
             f"longer than --longest: fetch it with 'ofs fetch {finding.symbol} --venue "
-            f"{finding.venue} --kinds {name} --from {first} --to {stop}'"
+            f"{finding.venue} --kinds {name} --from {first} --to {last}'"
         )
     return ""
 

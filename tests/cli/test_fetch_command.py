@@ -21,7 +21,7 @@ from tests.cli.run import ROOT, Result, command, environment, ofs
 from tests.data.sources.fetching import AGG, rows_of
 
 Ofs = Callable[..., Result]
-DAYS = ("BTCUSDT", "--venue", "binance-um", "--from", "2025-01-06", "--to", "2025-01-08")
+DAYS = ("BTCUSDT", "--venue", "binance-um", "--from", "2025-01-06", "--to", "2025-01-07")
 
 
 @pytest.fixture
@@ -62,13 +62,14 @@ def test_a_dry_run_fetches_nothing_and_makes_nothing(
     assert all(path.endswith(".CHECKSUM") for path in server.sent)
 
 
-def test_the_end_of_a_month_is_explained(run: Ofs, server: ArchiveServer) -> None:
+def test_both_days_are_included(run: Ofs, server: ArchiveServer) -> None:
     words = ("fetch", "xx", "--venue", "binance-um", "--endpoint", server.url, "--dry-run")
     done = run(*words, "--from", "2025-01-01", "--to", "2025-01-31")
-    assert "30 days, 2025-01-01 to 2025-01-30" in done.err
-    assert "--to 2025-02-01 takes 2025-01-31 too" in done.err
+    assert "31 days, 2025-01-01 to 2025-01-31" in done.err
     inside = run(*words, "--from", "2025-01-30T23:00", "--to", "2025-01-31T00:01")
     assert "2 days, 2025-01-30 to 2025-01-31" in inside.err
+    one = run(*words, "--from", "2025-01-30", "--to", "2025-01-30")
+    assert "1 day, 2025-01-30" in one.err
 
 
 def test_nothing_reachable_is_5_and_wrong_words_are_2(run: Ofs) -> None:
@@ -84,7 +85,7 @@ def test_nothing_reachable_is_5_and_wrong_words_are_2(run: Ofs) -> None:
         (("--venue", "kraken"), "binance-spot"),
         (("--venue", "bybit", "--kinds", "bar"), "no bar in the archive"),
         (("--rate", "fast"), "5MiB/s"),
-        (("--to", "2025-01-06"), "empty"),
+        (("--to", "2025-01-05"), "before"),
     ):
         done = run(*words, *wrong)
         assert done.code == 2 and told in done.err, (wrong, done.err)

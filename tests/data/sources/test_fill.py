@@ -196,7 +196,7 @@ def test_a_long_hole_is_a_range_to_be_fetched(tmp_path: Path, server: ArchiveSer
     asked = len(server.asked)
     report = filled(log, server)
     (hole,) = [h for h in report.holes if h.finding.check == "id_hole"]
-    command = f"ofs fetch {SYMBOL} --venue {VENUE} --kinds trade --from 2025-01-06 --to 2025-01-21"
+    command = f"ofs fetch {SYMBOL} --venue {VENUE} --kinds trade --from 2025-01-06 --to 2025-01-20"
     assert command in hole.why and len(server.asked) == asked
     assert filled(log, server, longest_ns=30 * 86_400_000_000_000).whole
     assert len(ids(log)) == 40 + 13 * 120 + 80 + 120
