@@ -299,6 +299,15 @@ def test_an_index_that_does_not_fit(
     refused(rewritten(made / "whole.zip", tmp_path / "bad.zip", **changes), said)
 
 
+def test_a_member_that_is_not_the_one_stated(made: Path, tmp_path: Path) -> None:
+    """A whole zip file, each checksum of its own right: the sha256 of the index is not met."""
+    stated = json.loads(members(made / "whole.zip")[INDEX])["members"]
+    code = members(made / "whole.zip")["strategy/delta_flip.py"]
+    changed = {"strategy/delta_flip.py": code.replace(b"def ", b"dEf ", 1)}
+    path = rewritten(made / "whole.zip", tmp_path / "bad.zip", **changed, index={"members": stated})
+    refused(path, "its sha256 differs")
+
+
 def test_code_is_not_passed_off_as_a_built_in(made: Path, tmp_path: Path) -> None:
     """The index says delta_flip, the manifest names a file: refused before anything is loaded."""
     manifest = json.loads(members(made / "whole.zip")["run/manifest.json"])
