@@ -51,7 +51,9 @@ def command(app: App, run: str, out: Path | None, trials: int | None, show: bool
             progress.total = total
             progress.update(done, market_ns)
 
-        report = make_report(recorded, lambda: LogStore(log), on_progress, trials)
+        report = make_report(
+            recorded, lambda: LogStore(log), on_progress, trials, lambda: progress.say("compiling…")
+        )
     path = out if out is not None else recorded.folder / FILE
     size = write_report(report, path)
     for note in report.notes:

@@ -81,13 +81,15 @@ def build(
     numbers: dict[str, Any],
     progress: Progress | None = None,
     fill_costs: dict[str, np.ndarray] | None = None,
+    on_cold: Callable[[], None] | None = None,
 ) -> Payload:
     """What a report shows of ``run``.
 
     ``open_log`` opens the log that the run was made over; ``numbers`` (statistics, costs) are shown
-    as they are; ``fill_costs`` are further int64 columns of the fills. DataError where the manifest
-    does not say what was run, CorruptFileError where a table of the run cannot be read. A log that
-    is missing, damaged or changed is a note.
+    as they are; ``fill_costs`` are further int64 columns of the fills; ``on_cold`` is called when
+    something must be compiled first. DataError where the manifest does not say what was run,
+    CorruptFileError where a table of the run cannot be read. A log that is missing, damaged or
+    changed is a note.
     """
     m = run.manifest
     missing = [key for key in _NEEDED if key not in m]
@@ -102,7 +104,9 @@ def build(
     from_ns, to_ns = _time(m["from"]), _time(m["to"])
     decisions = decisions_of(run, notes)
     fills = rows_of(run, "fill", notes)
-    market = _market(run, open_log, fills["ts_ns"], decisions, (from_ns, to_ns), progress, notes)
+    span = (from_ns, to_ns)
+    watch = (progress, on_cold)
+    market = _market(run, open_log, fills["ts_ns"], decisions, span, watch, notes)
     scales = Scales(int(m["price_scale"]), int(m["qty_scale"]))
     shown = Scales(max(scales.price, market.scales.price), max(scales.qty, market.scales.qty))
     t0_ns = from_ns // DAY_NS * DAY_NS
@@ -157,7 +161,7 @@ def _market(
     interesting_ns: np.ndarray,
     decisions: np.ndarray,
     span: tuple[int, int],
-    progress: Progress | None,
+    watch: tuple[Progress | None, Callable[[], None] | None],
     notes: list[str],
 ) -> Market:
     """The market from the log; from the decisions' own prices where the log cannot be read."""
@@ -168,7 +172,7 @@ def _market(
     try:
         store = open_log()
         market = read_market(
-            store, m["venue"], m["symbol"], from_ns, to_ns, settings, interesting_ns, progress
+            store, m["venue"], m["symbol"], from_ns, to_ns, settings, interesting_ns, *watch
         )
     except (OfsError, OSError) as error:
         why = getattr(error, "what", "") or str(error)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -30,7 +31,7 @@ FINE_NS = SPANS_NS[0]
 SPANS = tuple(s * NS for s in (15, 60, 300, 900, 3600, 4 * 3600, 86_400))
 """Widths that the finest candles of a whole range may have, ns."""
 CANDLES_MAX = 12_000
-CELLS_MAX = 280_000
+CELLS_MAX = 400_000
 WINDOW_NS = 1800 * NS
 WINDOWS_MAX = 48
 """Of a long range, this many half hours keep candles of 15 s."""
@@ -188,11 +189,13 @@ def read_market(
     settings: dict[str, str],
     interesting_ns: np.ndarray,
     progress: Progress | None = None,
+    on_cold: Callable[[], None] | None = None,
 ) -> Market:
     """Read [from_ns, to_ns) of the log (None: all of it) as a report draws it.
 
     ``settings`` are those of the run; ``interesting_ns`` (int64) are the times around which a long
-    range keeps its finest candles. Errors of the reader pass through.
+    range keeps its finest candles; ``on_cold`` is called when the pass must be compiled first.
+    Errors of the reader pass through.
     """
     reader = LogReader(
         store, venue, symbol, {k: COLUMNS[k] for k in ORDER}, from_ns=from_ns, to_ns=to_ns,
@@ -206,12 +209,20 @@ def read_market(
     last = min(to_ns or 1 << 62, max(e.max_ts_ns for e in reader.entries))
     gather = _Gather(kind, span_for(last - first), settings, interesting_ns)
     events, expected = 0, sum(e.rows for e in reader.entries)
+    if on_cold is not None and not numba.config.DISABLE_JIT and not _compiled():
+        on_cold()
     for batch in reader:
         gather.take(batch, reader.scales)
         events += batch.rows
         if progress is not None:
             progress(events, expected, gather.market_ns)
     return gather.finish(reader.scales, source)
+
+
+def _compiled() -> bool:
+    """Whether numba's disk cache holds the pass."""
+    where = Path(tape.fold_batch._cache.cache_path)
+    return any(where.glob(f"{Path(tape.__file__).stem}.fold_batch-*.nbi"))
 
 
 class _Gather:

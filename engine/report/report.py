@@ -81,9 +81,11 @@ def make_report(
     open_log: Callable[[], LogStore],
     progress: Progress | None = None,
     trials: int | None = None,
+    on_cold: Callable[[], None] | None = None,
 ) -> Report:
     """The report of ``run``; ``open_log`` opens the log that it was made over.
 
+    ``on_cold`` is called when something must be compiled first.
     ``trials`` >= 1 is how many strategies were tried in all, for the deflated Sharpe ratio.
     Raises what :func:`engine.report.payload.build` raises.
     """
@@ -92,7 +94,7 @@ def make_report(
         "statistics": sections(found.get("statistics", {})),
         "costs": waterfall(found.get("statistics", {})),
     }
-    made = payload.build(run, open_log, numbers, progress, _fill_costs(run))
+    made = payload.build(run, open_log, numbers, progress, _fill_costs(run), on_cold)
     if problem:
         made.meta["notes"].append(problem)
     m = run.manifest

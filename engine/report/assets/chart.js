@@ -69,10 +69,19 @@ function drawChart(canvas, data, view, c) {
   clipped(ctx, 0, 0, box.plot.w, box.bottom, () =>
     drawGaps(ctx, c, data.gaps, scale, 0, box.bottom));
   clipped(ctx, 0, 0, box.plot.w, box.price.h, () => drawPrice(ctx, c, data, view, frame));
+  if (k0 >= k1) tellEmpty(ctx, c, frame);
   drawPanes(ctx, c, data, frame);
   drawAxes(ctx, c, data, view, frame);
   drawOverview(ctx, c, data, view, frame);
   return frame;
+}
+
+/** Say why there is nothing to see. */
+function tellEmpty(ctx, c, { box, set, level }) {
+  const partly = level.windows.length && set.n;
+  const why = partly ? `${widthName(level.span)} candles are kept around the fills only: choose auto`
+    : set.n ? "No candles here: Home shows the whole range" : "There are no candles in this report";
+  text(ctx, why, box.plot.w / 2, box.price.h / 2, c.dim, "center");
 }
 
 function clipped(ctx, x, y, w, h, draw) {
@@ -260,7 +269,7 @@ function drawLegend(ctx, c, data, view, frame, k) {
   const up = set.close[k] >= set.open[k] ? c.bull : c.bear;
   const delta = set.buy[k] - set.sell[k];
   const price = (label, value) => [`${label} ${fixed(value / unit, places)}`, up];
-  const parts = [name, [clock(data.t0 + set.t[k], { date: false }), c.dim],
+  const parts = [name, [clock(data.t0 + set.t[k], { date: data.days > 1.01 }), c.dim],
     price("O", set.open[k]), price("H", set.high[k]), price("L", set.low[k]),
     price("C", set.close[k])];
   if (set.volume[k]) parts.push([`V ${short(set.volume[k] / data.units.qty)}`, c.text]);

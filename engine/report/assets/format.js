@@ -24,7 +24,7 @@ function short(x) {
   if (a >= 100) return fixed(x, 0);
   if (a >= 10) return fixed(x, 1);
   if (a >= 0.01) return fixed(x, 2);
-  return fixed(x, Math.min(8, 1 - Math.floor(Math.log10(a))));
+  return fixed(x, Math.min(8, 1 - Math.floor(Math.log10(a)))).replace(/0+$/, "");
 }
 
 /** UTC time of `ms` since the epoch: date, seconds and milliseconds as asked. */

@@ -100,8 +100,12 @@ class App {
     const write = () => {
       const hash = toHash(this.view, this.data);
       if (hash === location.hash) return;
-      if (push) history.pushState(null, "", hash);
-      else history.replaceState(null, "", hash);
+      try {
+        if (push) history.pushState(null, "", hash);
+        else history.replaceState(null, "", hash);
+      } catch { // a browser that keeps no history for local files
+        location.replace(hash);
+      }
     };
     if (push) write();
     else this.timer = setTimeout(write, HASH_DELAY_MS);

@@ -141,14 +141,14 @@ function statistic(value, unit) {
 /** One heading of statistics: value, 95 % interval, and what to bear in mind. */
 function statisticsTable(title, rows) {
   const body = el("tbody");
-  for (const row of rows) {
+  for (const [n, row] of rows.entries()) {
     const some = row.low !== null && row.high !== null;
     const bounds = some ? `${statistic(row.low, row.unit)} … ${statistic(row.high, row.unit)}` : "";
     body.append(el("tr", { title: row.doc, attrs: { "data-name": row.name } },
       el("th", { text: row.label, attrs: { scope: "row" } }),
       el("td", { text: statistic(row.value, row.unit) }),
       el("td", { text: bounds, cls: "interval" })));
-    if (row.note) {
+    if (row.note && row.note !== rows[n + 1]?.note) { // once for lines that share it
       body.append(el("tr", { cls: "remark" }, el("td", { text: row.note, attrs: { colspan: "3" } })));
     }
   }

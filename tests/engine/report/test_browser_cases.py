@@ -141,10 +141,10 @@ def test_a_month_shows_its_fills_in_fine_candles(browser: Browser, tmp_path: Pat
 
 def test_a_day_of_real_density_is_small_and_quick(browser: Browser, tmp_path: Path) -> None:
     store = LogStore(tmp_path / "log", create=True)
-    write_market(store, MarketSpec(seed=7, depth_ms=1000))
+    write_market(store, MarketSpec(seed=3, rate_per_s=27.0, depth_ms=1000))
     runs = tmp_path / "runs"
     made = backtest(store, str(tmp_path / "log"), Request(STRATEGY, "delta_flip"), runs)
-    assert made["counts"]["trades"] > 900_000
+    assert made["counts"]["trades"] > 1_500_000
     _, path = report_of(find_run(runs, made["run"]))
     assert path.stat().st_size < DAY_BYTES_MAX
     browser.open(path)
