@@ -110,8 +110,8 @@ def test_every_example_runs(number: int, database: Database, tmp_path: Path) -> 
         assert isinstance(answer(empty, sql), list)
 
 
-def test_there_are_ten_examples_and_one_joins_what_was_decided(database: Database) -> None:
-    assert len(EXAMPLES) == 10
+def test_there_are_eleven_examples_and_one_joins_what_was_decided(database: Database) -> None:
+    assert len(EXAMPLES) == 11
     assert answer(database, EXAMPLES[-1][1])[0]["slip"] == pytest.approx(0.1)
 
 
