@@ -131,6 +131,8 @@ function key(app, event) {
   const { view } = app;
   if (event.target.closest?.("input, select, textarea") || event.ctrlKey || event.metaKey ||
       event.altKey) return;
+  // in the panel these scroll, as everywhere
+  if (/^(Arrow(Up|Down)|Home|End)$/.test(event.key) && event.target.closest?.("#panel")) return;
   const middle = (view.t0 + view.t1) / 2;
   const far = event.shiftKey ? 0.8 : 0.15;
   const acts = {

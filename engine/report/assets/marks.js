@@ -173,7 +173,8 @@ function markAt(data, scale, px, py, strip) {
       if (!rest || time < rest[0] - near / 4 || time > rest[1] + near / 4) continue;
       if (Math.abs(scale.y(o.price[i]) - py) < 5) return { kind: "order", index: i };
     }
-    return null;
+    const gap = data.gaps.findIndex((g) => !g.filled && g.from <= time && time <= g.to);
+    return gap < 0 ? null : { kind: "gap", index: gap };
   }
   if (py > strip.y + STRIP_PX + 2) return null;
   const d = data.tables.decision;

@@ -84,6 +84,16 @@ function orderTip(data, i) {
   );
 }
 
+function gapTip(data, i) {
+  const gap = data.gaps[i];
+  return titled("Events are missing here", "down", facts([
+    ["stream", words(data.enums.kind[gap.stream])],
+    ["why", words(data.enums.gap_reason[gap.reason])],
+    ["from", moment(data, gap.from)], ["to", moment(data, gap.to)],
+    ["length", span(gap.to - gap.from)],
+  ]));
+}
+
 /** A decision gate by gate, with the numbers behind it. */
 function decisionTip(data, i) {
   const d = data.tables.decision;
@@ -134,7 +144,8 @@ function signalsOf(data, id) {
 
 /** The element that tells about a mark. */
 function tipOf(data, mark) {
-  return { fill: fillTip, order: orderTip, decision: decisionTip }[mark.kind](data, mark.index);
+  const tips = { fill: fillTip, order: orderTip, decision: decisionTip, gap: gapTip };
+  return tips[mark.kind](data, mark.index);
 }
 
 /** Put the box `node` beside (x, y) inside a parent of w x h. */

@@ -114,6 +114,18 @@ class Browser:
             chain.w3c_actions.pointer_action.click()
         chain.perform()
 
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Press the mouse at ``start``, move and let go at ``end``."""
+        chain = ActionChains(self.driver, duration=0)
+        mouse = chain.w3c_actions.pointer_action
+        mouse.move_to_location(round(start[0]), round(start[1]))
+        mouse.pointer_down()
+        mouse.move_to_location(round((start[0] + end[0]) / 2), round((start[1] + end[1]) / 2))
+        mouse.move_to_location(round(end[0]), round(end[1]))
+        mouse.pointer_up()
+        chain.perform()
+        self.settle()
+
     def keys(self, *names: str) -> None:
         """Type on the page."""
         ActionChains(self.driver, duration=0).send_keys(*names).perform()

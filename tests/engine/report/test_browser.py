@@ -274,6 +274,26 @@ def test_pointer_and_keys_move_and_zoom(browser: Browser, report_file: Path) -> 
     assert browser.js("return ofs.app.view.trade") == 26
 
 
+def test_dragging_moves_time_and_scales_prices(browser: Browser, report_file: Path) -> None:
+    browser.open(report_file, TRADE_18)
+    t0, t1 = view(browser)
+    top = browser.js("return ofs.app.surface.getBoundingClientRect().top")
+    browser.drag((600, top + 200), (300, top + 200))
+    a0, a1 = view(browser)
+    shift = 300 * (t1 - t0) / browser.js("return ofs.app.frame.box.plot.w")
+    assert a0 - t0 == pytest.approx(shift, rel=0.02)
+    assert a1 - a0 == pytest.approx(t1 - t0, abs=2)
+    low, high = browser.js("return [ofs.app.frame.scale.low, ofs.app.frame.scale.high]")
+    axis = browser.js("return ofs.app.frame.box.plot.w") + 40
+    browser.drag((axis, top + 150), (axis, top + 250))
+    scaled = browser.js("return ofs.app.view.price")
+    assert scaled[1] - scaled[0] > 1.5 * (high - low)
+    assert "p=" in browser.wait("return location.hash.includes('p=') && location.hash")
+    whole = browser.js("return ofs.app.frame.box.h - 10")
+    browser.drag((200, top + whole), (800, top + whole))  # the strip at the bottom
+    assert view(browser)[0] > a1
+
+
 def test_the_crosshair_reads_values(browser: Browser, report_file: Path) -> None:
     browser.open(report_file)
     blank = browser.js("return document.getElementById('over').toDataURL().length")

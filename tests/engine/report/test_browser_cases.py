@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.enums import GapReason
+from data.enums import Action, GapReason, OrderReason, OrderState, OrderType
 from data.events import Kind
 from data.log import LogStore
 from data.runs import find_run
@@ -113,6 +113,41 @@ def test_a_gap_is_hatched(browser: Browser, tmp_path: Path) -> None:
     )
     assert browser.js(count, x0 + 5, x1 - x0 - 10, h) > 1500
     assert browser.count("bull", (x0 + 5, 30, x1 - x0 - 10, h - 60)) == 0
+    browser.move(x0 + 60, 300)
+    tip = browser.text("#tip")
+    assert "trade" in tip and "disconnect" in tip and "15m 00s" in tip
+
+
+def test_orders_that_rest_are_lines(browser: Browser, tmp_path: Path) -> None:
+    log_of(tmp_path / "log", {Kind.TRADE: trades(T, HOUR, S)})
+    tables = tables_of([T + 20 * MINUTE])
+    limit = {
+        "id": 90, "ts_ns": T + 5 * MINUTE, "active_ns": T + 5 * MINUTE, "side": 1, "qty": 500,
+        "done_ns": T + 15 * MINUTE, "type": int(OrderType.LIMIT), "price": 600_200,
+        "state": int(OrderState.CANCELLED), "reason": int(OrderReason.BY_STRATEGY),
+    }  # fmt: skip
+    stop = {**limit, "id": 91, "type": int(OrderType.STOP), "side": -1, "price": 600_100,
+            "position_id": 1, "ts_ns": T + 21 * MINUTE, "active_ns": T + 21 * MINUTE,
+            "done_ns": T + 21 * MINUTE, "state": int(OrderState.FILLED), "reason": 0}  # fmt: skip
+    moved = {"ts_ns": T + 20 * MINUTE + 30 * S, "id": 9, "action": int(Action.MOVE_STOP)}
+    tables["order"] += [limit, stop]
+    tables["decision"].insert(1, moved)
+    _, path = report_of(run_of(tmp_path / "runs", tmp_path / "log", HOUR, tables))
+    browser.open(path)
+    rests = browser.js("return ofs.data.rests")
+    assert rests[:2] == [None, None]  # market orders never rest
+    assert rests[2] == [300_000, 900_000]
+    assert rests[3] == [1_230_000, 1_260_000]  # from the last move of the stop
+    x0, x1, y = browser.js(
+        "const s = ofs.app.frame.scale; return [s.x(300000), s.x(900000), s.y(600200)]"
+    )
+    assert browser.count("bull", (x0 + 4, y - 1, x1 - x0 - 8, 3)) > 0.9 * (x1 - x0 - 8)
+    top = browser.js("return ofs.app.surface.getBoundingClientRect().top")
+    browser.move((x0 + x1) / 2, top + y)
+    tip = browser.text("#tip")
+    assert "LIMIT buy 0.5 @ 60,020.0" in tip
+    assert "cancelled: by strategy" in tip
+    assert "10m 00s" in tip
 
 
 def test_a_month_shows_its_fills_in_fine_candles(browser: Browser, tmp_path: Path) -> None:
