@@ -9,10 +9,12 @@ It refuses to know what a command does, and imports none before it is run.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -227,5 +229,22 @@ def _close_pipe() -> int:
     return EXIT_OK
 
 
+def entry() -> NoReturn:
+    """What the command ``ofs`` starts: :func:`main`, and then out, without taking Python apart.
+
+    Nothing is left to be done by then, and the libraries' own threads do not always outlive the
+    interpreter gracefully: a finished command would end by SIGABRT, once in a thousand times.
+    """
+    try:
+        main()
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else EXIT_OK
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # closed, or nobody reads: main() has dealt with it
+            stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    main()
+    entry()

@@ -106,5 +106,5 @@ def test_the_installed_entry_point_is_the_same_door() -> None:
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["scripts"] == {"ofs": "cli.main:main"}
+    assert project["scripts"] == {"ofs": "cli.main:entry"}
     assert sys.version_info[:2] >= (3, 11)

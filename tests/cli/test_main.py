@@ -263,3 +263,25 @@ def test_the_shell_is_offered_commands(
     env = {"_OFS_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(place)}
     result = ofs(home=tmp_path, **env)
     assert (result.code, result.err) == (0, "") and offered in result.out.splitlines()
+
+
+def test_a_finished_command_waits_for_no_thread_and_loses_no_word(tmp_path: Path) -> None:
+    code = (
+        "import atexit, sys, threading, time\nfrom cli import main\n"
+        "def work(words):\n"
+        "    threading.Thread(target=time.sleep, args=(600,)).start()\n"
+        "    sys.stdout.write('x' * 100_000)\n"
+        "    atexit.register(lambda: sys.stderr.write('tidied'))\n"
+        "    return 1\n"
+        "main.run = work\nmain.entry()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, len(done.stdout), done.stderr) == (1, 100_000, "tidied")
