@@ -160,7 +160,8 @@ function drawAxes(ctx, c, data, view, frame) {
     if (y < 8 || y > box.price.h - 8 || taken.some((other) => Math.abs(other - y) < 16)) continue;
     taken.push(y);
     const label = { poc: "POC", high: "VAH", low: "VAL" }[name];
-    const value = fixed(frame.profile[name] / unit, places);
+    const finer = places && Math.min(data.meta.price_scale, places + 1);
+    const value = fixed(frame.profile[name] / unit, finer);
     tag(ctx, box.axis < AXIS_W ? value : `${label} ${value}`, box.w - 1, y, c.panel, colour, "right");
   }
   for (const p of values) {
