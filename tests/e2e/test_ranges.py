@@ -94,7 +94,7 @@ def test_another_start_knows_nothing_of_what_came_before(
         (("--symbol", NEXO, "--set", "window=31s"), 3, "must be one of 1s, 5s"),
         (("--symbol", NEXO, "--set", "sim.balance=much"), 3, "sim.balance"),
         (("--symbol", NEXO, "--set", "stop=-1"), 3, "at least 0"),
-        (("--symbol", NEXO, "--set", "decision.step=1"), 3, "needs a unit"),
+        (("--symbol", NEXO, "--set", "decision.step=1"), 3, "a length of time"),
     ],
     ids=lambda x: " ".join(x) if isinstance(x, tuple) else "",
 )
