@@ -11,7 +11,8 @@ function readData(meta, columns) {
   const levels = meta.levels.map((level, n) => readLevel(columns, n, level));
   if (!levels.length) levels.push(readLevel(columns, 0, { span_us: 15e6, row_units: 1, windows: [] }));
   const [length, offset] = meta.session_us.map((us) => us / 1000);
-  levels.forEach((level, n) => addCvd(level, { length, offset }, n ? levels[0] : null));
+  levels.forEach((level, n) => addCvd(level, { length, offset, t0: meta.t0_ms },
+    n ? levels[0] : null));
   tables.equity.down = Float64Array.from(tables.equity.drawdown || [], (d) => -d);
   const m = meta.manifest;
   const data = {

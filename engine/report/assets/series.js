@@ -30,7 +30,8 @@ function readLevel(columns, n, meta) {
   return level;
 }
 
-/** Running delta before and after each candle of `level`, from 0 at each session's start. A level
+/** Running delta before each candle of `level`, from 0 at each session's start (whole lengths since
+ * the epoch plus the offset, as the engine has it; `session.t0` is the epoch time of t = 0). A level
  * that has holes takes the sum at the start of a wide candle from `wide`. */
 function addCvd(level, session, wide) {
   const count = level.slot.length;
@@ -47,7 +48,7 @@ function addCvd(level, session, wide) {
         last = slot;
       }
     } else {
-      const now = Math.floor((t - session.offset) / session.length);
+      const now = Math.floor((session.t0 + t - session.offset) / session.length);
       if (now !== last) sum = 0;
       last = now;
     }

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from selenium.webdriver.common.keys import Keys
 
+from data.events import Kind
 from data.log import LogStore
 from data.runs import Run
 from engine.kernel.footprint import ROWS
@@ -17,9 +18,11 @@ from engine.runtime.replay import Request
 from engine.runtime.replay import run as replay_fold
 from strategies.delta_flip import STRATEGY
 from tests.cli.run import ROOT
+from tests.data.make_runs import T
 from tests.engine.kernel.oracle_candles import profile
 from tests.engine.report import picture
 from tests.engine.report.browser import PHONE, Browser
+from tests.engine.report.cases import HOUR, S, log_of, report_of, run_of, trades
 from tests.engine.report.test_fold import ring
 
 TRADE_18 = "#t=2026-01-05T15:15:00Z~2026-01-05T15:25:00Z&trade=18"
@@ -121,6 +124,36 @@ def test_profiles_are_the_kernels(browser: Browser, report_file: Path, replay_ru
     compared = {t: area for t, n, area in ours if t in theirs and n <= ROWS}  # else they merged
     assert len(compared) > 60
     assert compared == {t: theirs[t] for t in compared}
+
+
+def test_cvd_is_that_of_the_decisions(browser: Browser, report_file: Path) -> None:
+    browser.open(report_file)
+    compared, wrong = browser.js(
+        "const l = ofs.data.levels[0], d = ofs.data.tables.decision; let n = 0, bad = [];"
+        "for (let i = 0; i < d.length; i += 1) {"
+        "  const k = l.slot.indexOf(d.ts_ns[i] / l.span);"
+        "  if (k < 1 || l.slot[k - 1] !== l.slot[k] - 1) continue;"
+        "  n += 1; if (l.cvdBefore[k] !== d.cvd[i]) bad.push([i, l.cvdBefore[k], d.cvd[i]]);"
+        "} return [n, bad]"
+    )
+    assert compared > 1400
+    assert wrong == []
+
+
+def test_sessions_are_the_engines(browser: Browser, tmp_path: Path) -> None:
+    """Seven hours divide no day: they are counted from the epoch, here with an hour's offset."""
+    log_of(tmp_path / "log", {Kind.TRADE: trades(T, 12 * HOUR, 5 * S)})
+    params = {"session.length": "7h", "session.offset": "1h"}
+    run = run_of(tmp_path / "runs", tmp_path / "log", 12 * HOUR, None, params=params)
+    browser.open(report_of(run)[1])
+    resets = browser.js(
+        "const l = ofs.data.levels[0];"
+        "return Array.from(l.slot).filter((s, i) => i && l.cvdBefore[i] === 0)"
+    )
+    first = T - (T - HOUR) % (7 * HOUR)  # the session that holds the start
+    ends = [first + n * 7 * HOUR for n in (1, 2)]
+    assert resets == [(end - T) // (15 * S) for end in ends if end < T + 12 * HOUR]
+    assert resets
 
 
 def rows(sell: list[int], buy: list[int]) -> dict[str, Any]:
