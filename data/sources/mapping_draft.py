@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from data.errors import DataError
 from data.sources.mapping import BUY_WORDS, FALSE_WORDS, SELL_WORDS, TRUE_WORDS
-from data.sources.mapping_times import read_one
+from data.sources.mapping_times import ORDERS, read_one
 from data.sources.mt5_export import epoch_unit
 
 SAMPLE_ROWS = 500
@@ -122,13 +122,14 @@ def _shape(texts: Sequence[str], where: str) -> tuple[str, int]:
     """(separator, lines before the table)."""
     filled = [(i, t) for i, t in enumerate(texts[:200]) if t.strip() and not t.startswith("#")]
     best, skip = "", 0
-    most = 0
+    top = (0.0, 0, 0)
     for separator in _SEPARATORS:
         counts = Counter(t.count(separator) for _, t in filled)
         count, lines = max(counts.items(), key=lambda c: (c[0] > 0, c[1]), default=(0, 0))
-        if count and lines * min(count, 3) > most:
-            best, most = separator, lines * min(count, 3)
-            skip = next(i for i, t in filled if t.count(separator) == count)
+        rows = [(i, t) for i, t in filled if t.count(separator) == count]
+        score = (_readable_share([t for _, t in rows[-20:]], separator), lines, count)
+        if count and score > top:
+            best, top, skip = separator, score, rows[0][0]
     if not best:
         raise DataError(
             "this is no table",
@@ -139,13 +140,24 @@ def _shape(texts: Sequence[str], where: str) -> tuple[str, int]:
     return best, skip
 
 
+def _readable_share(texts: Sequence[str], separator: str) -> float:
+    """Share of the cells that are numbers or times: a decimal comma is no separator."""
+    cells = [c.strip().strip('"').strip() for t in texts for c in t.split(separator)]
+    return sum(map(_is_value, cells)) / max(len(cells), 1)
+
+
+def _is_value(cell: str) -> bool:
+    if _NUMBER.fullmatch(cell) or _CLOCK.fullmatch(cell):
+        return True
+    return any(read_one(cell, order) for order in ORDERS)
+
+
 def _is_header(rows: list[list[str]]) -> bool:
     """Whether the first row names the columns: where others hold numbers or times, it does not."""
     if len(rows) < 2:
-        return not any(_NUMBER.fullmatch(c) or read_one(c, "ymd") for c in rows[0])
-    values = [i for i, c in enumerate(rows[1]) if _NUMBER.fullmatch(c) or read_one(c, "ymd")]
-    first = [rows[0][i] for i in values]
-    return bool(values) and not any(_NUMBER.fullmatch(c) or read_one(c, "ymd") for c in first)
+        return not any(map(_is_value, rows[0]))
+    values = [i for i, c in enumerate(rows[1]) if _is_value(c)]
+    return bool(values) and not any(_is_value(rows[0][i]) for i in values)
 
 
 def _decimal(separator: str, body: list[list[str]]) -> str:
@@ -159,7 +171,7 @@ def _column(title: str, cells: list[str], decimal: str) -> Column:
     texts = [c for c in cells if c]
     if not texts:
         return Column(title, "empty")
-    for order in ("ymd", "dmy", "mdy"):
+    for order in ORDERS:
         if all(read_one(t, order) for t in texts[:: max(1, len(texts) // 100)]):
             if order == "ymd" and all(t.isdigit() and len(t) == 8 for t in texts):
                 return Column(title, "date", order, texts)
