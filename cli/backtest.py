@@ -81,6 +81,11 @@ def command(
     for name, count in content["violations"].items():
         app.say(f"note: {count:,} x {name}")
     facts = summary(content)
+    if not facts["trades"]:
+        app.say(
+            f"note: the range has no trades of {facts['venue']} {facts['symbol']}; quotes and bars "
+            "do not show who was the aggressor, so rules on order flow have nothing to decide on"
+        )
     if facts["fills"] and not facts["depth"] and not facts["quotes"]:
         app.say(
             "note: the log has no books and no quotes, so fills are at the last price plus half of "

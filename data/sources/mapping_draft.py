@@ -218,7 +218,8 @@ def _find_time(found: Sketch, where: str) -> None:
             "no column of this table holds times",
             where=where,
             why="neither an epoch nor a date is among its columns",
-            do="write a mapping by hand; a time of day needs 'since' with the date, see the README",
+            do="write a mapping by hand (the README shows one); numbers since a midnight need the "
+            'key since = "2024-01-02" below [time]',
         )
 
 
