@@ -19,7 +19,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.errors import ConfigError, DataError
+from data.errors import ConfigError, DataError, UsageError
 from data.events import DEPTH_LEVELS_MAX, Kind
 from data.sources.archive_csv import ArchiveParser
 from data.sources.archive_layouts import Layout
@@ -32,6 +32,7 @@ from data.sources.inlet import Inlet
 from data.sources.lines import LineParser, Session, book_name
 from data.sources.mapping_parser import MappingParser
 from data.sources.mapping_toml import MappingFile, load
+from data.sources.mt5_export_clock import Silences, doubt
 from data.sources.mt5_export_scan import settle
 from data.sources.opening import Member, Reader, files_of, members_of
 from data.sources.recording import RecordingParser
@@ -93,7 +94,7 @@ def import_paths(
     report = ImportReport()
     flags = _Flags(venue, symbol, interval_ns, load(mapping) if mapping else None)
     found = _find(paths, flags, report)
-    found = [_settled(one, broker_offset, store, tell) for one in found]
+    found = _settled(found, broker_offset, store, tell)
     session = Session(levels=levels, cadence_ns=cadence_ns)
     entries = store.catalogue().entries
     with store.transaction() as tx:
@@ -141,16 +142,27 @@ def _find(paths: Sequence[str | Path], flags: _Flags, report: ImportReport) -> l
     return sorted(found, key=lambda f: f.first_ns)
 
 
-def _settled(found: Found, broker_offset: str | None, store: LogStore, tell: Progress) -> Found:
-    """The file with its clock known, told to the user."""
-    table = found.table
-    if table is not None and table.broker_clock:
-        mapping, words = settle(found.member, table.mapping, found.symbol, broker_offset, store)
-        found = replace(
-            found, table=replace(table, mapping=mapping, broker_clock=False, clock=words)
-        )
-    tell(Step(found))
-    return found
+def _settled(
+    found: Sequence[Found], broker_offset: str | None, store: LogStore, tell: Progress
+) -> list[Found]:
+    """The files with their clocks known, each told to the user."""
+    out: list[Found] = []
+    seen: set[str] = set()
+    for one in found:
+        table = one.table
+        if table is not None and table.broker_clock:
+            try:
+                mapping, words = settle(one.member, table.mapping, one.symbol, broker_offset, store)
+            except UsageError as error:
+                if seen:
+                    error.why += f"; other files of this import run on {', '.join(sorted(seen))}"
+                raise
+            seen.add(mapping.time.zone.name)
+            table = replace(table, mapping=mapping, broker_clock=False, clock=words)
+            one = replace(one, table=table)
+        out.append(one)
+        tell(Step(one))
+    return out
 
 
 def _members(path: Path, named: bool, report: ImportReport) -> list[Member]:
@@ -252,6 +264,7 @@ class _Import:
     def _read_table(self, found: Found, report: FileReport, rejects: Rejects) -> None:
         assert found.table is not None
         parser = MappingParser(found.table.mapping, rejects)
+        silences = Silences(found.table.mapping.interval_ns)
         reader = Reader(found.member)
         for block in reader.blocks():
             for named, chunk in parser.parse(block):
@@ -261,12 +274,15 @@ class _Import:
                 self._rows += len(chunk)
                 self._market_ns = max(self._market_ns, int(chunk.array("ts_ns")[-1]))
                 symbol = named or found.symbol
+                silences.add(chunk.array("open_ns" if chunk.kind == Kind.BAR else "ts_ns"))
                 self._inlet.add(found.venue, chunk.kind, symbol, "archive", chunk)
             self._step(reader)
         report.lines = parser.lines
         report.skipped = parser.skipped
         report.notes += [reader.damage] if reader.damage else []
         report.notes += notes(found.table, parser)
+        doubts = doubt(found.symbol, silences)
+        report.notes += [doubts] if doubts else []
 
     def _read_recording(
         self, found: Found, report: FileReport, rejects: Rejects, sure: bool

@@ -120,6 +120,19 @@ def from_silences(symbol: str, found: Silences) -> list[Evidence]:
     return out
 
 
+def doubt(symbol: str, found: Silences) -> str:
+    """What the weekends of times that are UTC by now say against that; empty where nothing does."""
+    evidence = from_silences(symbol, found)
+    wrong = [e for e in evidence if e.ahead_ns]
+    if len(wrong) < _BOTH_SIDES or len(wrong) < (1 - AGREE) * len(evidence):
+        return ""
+    apart = sorted({offset_text(e.ahead_ns // 1_000_000_000) for e in wrong})
+    return (
+        f"is the clock right? {len(wrong)} of {len(evidence)} weekends and pauses lie "
+        f"{' or '.join(apart)} from the hours of FX; nothing was changed"
+    )
+
+
 def _prove(wall_ns: int, utc_ns: int, source: str) -> list[Evidence]:
     ahead = wall_ns - utc_ns
     rounded = round(ahead / STEP_NS) * STEP_NS

@@ -91,6 +91,25 @@ def test_what_cannot_be_known_is_asked_for(tmp_path: Path, name: str) -> None:
     assert made.reports[name].total("added") > 0
 
 
+def test_a_wrong_word_is_doubted_aloud(tmp_path: Path) -> None:
+    rows = bars(list(minutes("2024-06-28T12:00", "2024-07-08T03:00", 15)))
+    text = terminal_bars(rows, "new-york")
+    _, notes = take(tmp_path, "EURUSD_M15.csv", text, broker_offset="+02:00")
+    assert "is the clock right? 4 of 4 weekends and pauses lie +01:00 from the hours of FX" in notes
+    _, notes = take(tmp_path, "EURUSD_M15.csv", text, broker_offset="+03:00")
+    assert "is the clock right" not in notes
+
+
+def test_the_other_files_of_an_import_are_a_hint(tmp_path: Path) -> None:
+    weekend = bars(list(minutes("2024-07-05T12:00", "2024-07-08T03:00", 5)))
+    for name, rows in (("AUDUSD_M5.csv", weekend), ("EURUSD_M5.csv", weekend[:30])):
+        (tmp_path / name).write_text(terminal_bars(rows, 3), encoding="utf-8", newline="")
+    made = Imported(tmp_path / "log")
+    with pytest.raises(UsageError, match="not known") as error:
+        made.take("both", tmp_path / "AUDUSD_M5.csv", tmp_path / "EURUSD_M5.csv")
+    assert "other files of this import run on new-york" in str(error.value)
+
+
 def test_a_word_that_is_no_clock_is_refused(tmp_path: Path) -> None:
     text = terminal_bars(bars(list(minutes("2024-07-02", "2024-07-02T00:10"))), 2)
     with pytest.raises(UsageError, match="no time zone"):
