@@ -72,6 +72,14 @@ def read_settings(path: str | Path) -> SettingsFile:
         values = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise _broken(str(path), text, str(error)) from None
+    except (ValueError, RecursionError) as error:  # what tomllib lets through of int() and itself
+        why = f"it holds a number beyond all use ({error})"
+        raise ConfigError(
+            "cannot read a file of settings",
+            where=str(path),
+            why="it is nested too deeply" if isinstance(error, RecursionError) else why,
+            do="take that out; no setting needs it",
+        ) from None
     return SettingsFile(str(path), values, key_lines(text))
 
 

@@ -136,3 +136,14 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="cannot read") as error:
             read_settings(path)
         assert error.value.where == str(path) and error.value.why
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 5000 + "]" * 5000], ids=["number", "nested"])
+def test_toml_that_overcomes_the_parser_is_a_mistake_in_the_file(
+    tmp_path: Path, value: str
+) -> None:
+    file = tmp_path / "ofs.toml"
+    file.write_text(f"x = {value}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="cannot read") as caught:
+        read_settings(file)
+    assert str(file) in caught.value.where and caught.value.why
