@@ -202,6 +202,8 @@ def _sums(report: FetchReport, dry_run: bool) -> str:
 
 
 def _as_dict(app: App, report: FetchReport, dry_run: bool) -> dict[str, Any]:
+    from data.sources.http import shown
+
     return {
         "schema": 1,
         "log": app.log,
@@ -211,7 +213,7 @@ def _as_dict(app: App, report: FetchReport, dry_run: bool) -> dict[str, Any]:
         "files": [
             {
                 "file": item.file.name,
-                "url": item.url,
+                "url": shown(item.url),
                 "from": item.file.first.isoformat(),
                 "to": item.file.last.isoformat(),
                 "state": item.state,

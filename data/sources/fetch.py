@@ -12,10 +12,11 @@ It refuses to know how bytes move (:mod:`data.sources.fetch_download`), which fi
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
@@ -26,7 +27,7 @@ from data.errors import DataError, LockedError, NetworkError
 from data.sources.archive_files import ENDPOINTS
 from data.sources.fetch_crew import Crew, Done
 from data.sources.fetch_download import ChecksumError, Downloader, Fact, on_disk
-from data.sources.fetch_import import Importer
+from data.sources.fetch_import import Importer, nothing_of_it
 from data.sources.fetch_ledger import Ledger
 from data.sources.fetch_pace import BACKOFF_S, Pace, Stopped
 from data.sources.fetch_plan import Item, Unit, Wish, absence, check_wish, days_of, plan
@@ -117,7 +118,7 @@ def fetch(
     in the same folder. What failed of a part stands in the report.
     """
     check_wish(wish)
-    with working(store, terms, progress or (lambda _step: None)) as tools:
+    with working(store, terms, progress or (lambda _step: None), writes=not dry_run) as tools:
         return _Fetch(store, tools, now).run(wish, dry_run=dry_run)
 
 
@@ -164,12 +165,17 @@ class Meter:
 
 
 @contextmanager
-def working(store: LogStore, terms: Terms, tell: Progress) -> Iterator[Tools]:
-    """Tools for the block, stopped and tidied up at its end however it ends."""
+def working(
+    store: LogStore, terms: Terms, tell: Progress, *, writes: bool = True
+) -> Iterator[Tools]:
+    """Tools for the block, stopped and tidied up at its end however it ends.
+
+    With ``writes`` False no file is brought, so there is no folder to be alone in.
+    """
     folder = terms.keep or work_folder(store)
     pace = Pace(terms.bytes_per_s)
     meter = Meter(tell)
-    with _alone(folder):
+    with _alone(folder) if writes else nullcontext():
         http = Http(
             connect_s=min(CONNECT_S, terms.timeout_s),
             read_s=terms.timeout_s,
@@ -191,9 +197,11 @@ def working(store: LogStore, terms: Terms, tell: Progress) -> Iterator[Tools]:
             downloader.cut()
             crew.close()
             http.close()
-    _tidy(folder / "data")
-    if terms.keep is None:
-        _tidy(folder)
+        if writes and terms.keep is None:
+            _tidy(folder)
+    if writes and terms.keep is None:
+        with suppress(OSError):  # files of a fetch that was stopped wait in it
+            folder.rmdir()
 
 
 def work_folder(store: LogStore) -> Path:
@@ -206,10 +214,9 @@ def work_folder(store: LogStore) -> Path:
 
 
 def _tidy(folder: Path) -> None:
-    """Remove the folders that are empty, ``folder`` itself included."""
-    inner = sorted((p for p in folder.rglob("*") if p.is_dir()), reverse=True)
-    for path in [*inner, folder]:
-        if path.is_dir() and not any(path.iterdir()):
+    """Remove the folders in ``folder`` that are empty."""
+    for path in sorted((p for p in folder.rglob("*") if p.is_dir()), reverse=True):
+        with suppress(OSError):  # it holds something
             path.rmdir()
 
 
@@ -218,22 +225,30 @@ def _alone(folder: Path) -> Iterator[None]:
     """Be the one fetch in a folder; LockedError where there is another."""
     import filelock
 
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(str(folder / ".lock"), thread_local=False)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise LockedError(
-            "another ofs fetches into the same folder",
-            where=str(folder),
-            do="wait until it is done, or stop it",
-        ) from None
+    path = folder / ".lock"
+    lock = filelock.FileLock(str(path), thread_local=False)
+    while not lock.is_locked:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise LockedError(
+                "another ofs fetches into the same folder",
+                where=str(folder),
+                do="wait until it is done, or stop it",
+            ) from None
+        if not path.exists():  # the one before us removed it between our opening and locking it
+            lock.release()
     try:
         yield
     finally:
+        # Before it is let go: after that it may be another's. Windows removes no open file.
+        with suppress(OSError):
+            path.unlink()
         lock.release()
-        with suppress(OSError):  # Windows keeps a file that somebody else just opened
-            (folder / ".lock").unlink()
+        if os.name == "nt":
+            with suppress(OSError):  # and keeps one that somebody else just opened
+                path.unlink()
 
 
 class _Fetch:
@@ -325,11 +340,14 @@ class _Fetch:
         if not same:
             item.notes.append("fetched again: the archive has replaced it since")
             return False
-        gone = [d for d in known.dates if d not in self._importer.held(item.file)]
+        gone = known.lost(self._importer.held(item.file))
         if gone:
-            item.notes.append(f"fetched again: the log no longer has {', '.join(gone[:3])}")
+            item.notes.append(f"fetched again: the log no longer has all of {', '.join(gone[:3])}")
             return False
         item.state, item.rows, item.size = "unchanged", known.rows, known.bytes
+        if not known.dates and not item.file.monthly:
+            item.state, item.why = "missing", nothing_of_it(known.rows)
+        self._importer.forget(item)
         return True
 
     def _by_days(self, unit: Unit, item: Item) -> None:

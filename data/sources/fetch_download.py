@@ -37,7 +37,11 @@ FLOOR_BYTES_PER_S = 512
 """A transfer slower than this over a whole time limit is taken for a stalled one."""
 
 _WORTH_BYTES = 1 << 20
-_SUM = re.compile(rb"\s*([0-9a-fA-F]{64})(?:\s|$)")
+_SUM = re.compile(
+    r"(?P<gnu>[0-9a-f]{64})(?:\s+\*?(?P<file>.*))?"
+    r"|SHA256 ?\((?P<bsd_file>.*)\) ?= ?(?P<bsd>[0-9a-f]{64})",
+    re.IGNORECASE,
+)
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
@@ -100,10 +104,10 @@ class Downloader:
                 return None
             if answer.status != 200:
                 raise refuse(url, answer.status, answer.headers.get("retry-after", ""))
-            found = _SUM.match(answer.body)
-            if found is None:
-                raise TryAgain(_strange(url, "its .CHECKSUM holds no sha256"))
-            return found[1].decode().lower()
+            found = sum_in(answer.body, url.rpartition("/")[2])
+            if not found:
+                raise TryAgain(_strange(url, "its .CHECKSUM holds no sha256 of it"))
+            return found
 
         return self._patiently(once)
 
@@ -116,7 +120,8 @@ class Downloader:
                 return None
             if answer.status != 200:
                 raise refuse(url, answer.status, answer.headers.get("retry-after", ""))
-            size = int(answer.headers.get("content-length", "0") or 0)
+            length = answer.headers.get("content-length", "").strip()
+            size = int(length) if length.isdecimal() else 0
             mark = answer.headers.get("etag", "") or answer.headers.get("last-modified", "")
             return Fact("", size, mark)
 
@@ -289,6 +294,19 @@ class _Part:
         """Give the file its name."""
         replace(self.path, self._target)
         self._about.unlink(missing_ok=True)
+
+
+def sum_in(body: bytes, name: str) -> str:
+    """The sha256 (hex, small letters) of the file ``name`` in a ``.CHECKSUM``; empty where none is.
+
+    The forms of sha256sum and of BSD are known. Of several sums the one beside the name counts.
+    """
+    lines = body.decode("utf-8-sig", "replace").splitlines()
+    found = [match for line in lines if (match := _SUM.fullmatch(line.strip()))]
+    named = [one for one in found if (one["file"] or one["bsd_file"] or "").endswith(name)]
+    for one in named or (found if len(found) == 1 else []):
+        return str(one["gnu"] or one["bsd"]).lower()
+    return ""
 
 
 def on_disk(target: Path) -> int:

@@ -10,7 +10,8 @@ It refuses to know how files come to the disk.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,22 +39,23 @@ class Importer:
 
     def __init__(self, store: LogStore, ledger: Ledger, folder: Path, *, keep: bool) -> None:
         self._store, self._ledger, self._folder, self._keep = store, ledger, folder, keep
-        self._dates: dict[tuple[str, str, str], frozenset[str]] = {}
+        self._dates: dict[tuple[str, str, str], Mapping[str, int]] = {}
 
     def target(self, item: Item) -> Path:
         """Where the file of ``item`` belongs."""
         return self._folder / item.file.path
 
-    def held(self, file: ArchiveFile) -> frozenset[str]:
-        """The UTC dates (ISO) of which the log has rows of the file's series."""
+    def held(self, file: ArchiveFile) -> Mapping[str, int]:
+        """How many rows of the file's series the log has, by UTC date (ISO)."""
         series = (file.type, file.venue, file.symbol)
         if series not in self._dates:
             kind = KIND_BY_NAME[file.kind]
             entries = self._store.catalogue().select([kind], file.venue, file.symbol)
             # The last bar of a day ends on the next day's midnight: that is no row of the next day.
-            self._dates[series] = frozenset(
-                e.date for e in entries if e.max_ts_ns > _midnight_ns(e.date)
-            )
+            rows: Counter[str] = Counter()
+            for e in entries:
+                rows[e.date] += e.rows if e.max_ts_ns > _midnight_ns(e.date) else 0
+            self._dates[series] = +rows
         return self._dates[series]
 
     def take(self, unit: Unit, tick: Callable[[], None]) -> None:
@@ -102,8 +104,10 @@ class Importer:
         for item in items:
             item.state = "imported"
             held = self.held(item.file)
-            days = tuple(d for day in item.file.days() if (d := day.isoformat()) in held)
+            days = {d: held[d] for day in item.file.days() if (d := day.isoformat()) in held}
             entries[item.url] = Fetched(item.sha256, item.size, item.rows, days, item.mark)
+            if not days and not item.file.monthly:
+                item.state, item.why = "missing", nothing_of_it(item.rows)
         self._ledger.add(entries)
         for item in items:
             self._leave(item)
@@ -112,6 +116,13 @@ class Importer:
         item.state, item.why = "refused", f"{error.what}: {error.why}"
         if not self._keep:
             self.target(item).unlink(missing_ok=True)
+
+    def forget(self, item: Item) -> None:
+        """Remove what a fetch that was killed left of a file that is in the log."""
+        if not self._keep:
+            path = self.target(item)
+            for name in (path.name, f"{path.name}.part", f"{path.name}.part.json"):
+                path.with_name(name).unlink(missing_ok=True)
 
     def _leave(self, item: Item) -> None:
         path = self.target(item)
@@ -122,6 +133,12 @@ class Importer:
             return
         beside = path.with_name(path.name + CHECKSUM)
         beside.write_text(f"{item.sha256}  {path.name}\n", encoding="utf-8", newline="\n")
+
+
+def nothing_of_it(rows: int) -> str:
+    """Why a day is missing although its file, of ``rows`` rows, was imported."""
+    others = f": its {rows:,} rows are of other days" if rows else ""
+    return f"its file has no row of this day{others}"
 
 
 def _midnight_ns(day: str) -> int:

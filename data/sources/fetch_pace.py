@@ -26,6 +26,12 @@ ASKED_MAX_S = 300.0
 """Longest pause (seconds) that a server may ask for with Retry-After."""
 
 _BUSY = frozenset({408, 425, 429})
+_WHY = {
+    403: "it refuses to serve this, or this address",
+    407: "the proxy wants a name and a password",
+    429: "it asks for a pause",
+    451: "it does not serve the place that you ask from",
+}
 
 
 class Stopped(Exception):  # noqa: N818  it is no error
@@ -94,12 +100,12 @@ def refuse(url: str, status: int, retry_after: str = "") -> NetworkError:
     error = NetworkError(
         f"the server answered {status}",
         where=shown(url),
-        why="it asks for a pause" if status == 429 else "it is in trouble" if passes else "",
+        why=_WHY.get(status, "it is in trouble" if passes else ""),
         do="try again later" if passes else "check the address and the proxy",
     )
     if not passes:
         return AskingAgainIsUseless(error.what, where=error.where, why=error.why, do=error.do)
-    after_s = float(retry_after) if retry_after.strip().isdigit() else 0.0
+    after_s = float(retry_after) if retry_after.strip().isdecimal() else 0.0
     if after_s > ASKED_MAX_S:
         why = f"it asks for a pause of {after_s:.0f} s"
         return AskingAgainIsUseless(error.what, where=error.where, why=why, do=error.do)

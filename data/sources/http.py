@@ -159,7 +159,7 @@ class Http:
             if response.status not in _MOVED or target is None:
                 return url, response
             response.close()
-            moved = urljoin(url, target)
+            moved = _joined(url, target)
             if _parts(url).scheme == "https" and _parts(moved).scheme != "https":
                 raise AskingAgainIsUseless(
                     "an encrypted address sends on to one that is not",
@@ -253,6 +253,21 @@ def _parts(url: str) -> SplitResult:
             do="write it as https://host/path or http://host:port/path",
         )
     return split
+
+
+def _joined(url: str, target: str) -> str:
+    """Where ``url`` sends on to; a target that cannot be asked is the server's fault, not ours."""
+    try:
+        moved = urljoin(url, target)
+        _parts(moved)
+    except (ValueError, UsageError):
+        raise AskingAgainIsUseless(
+            "the server sends on to what is no web address",
+            where=shown(url),
+            why=f"it names {target!r}",
+            do="check the address and the proxy",
+        ) from None
+    return moved
 
 
 def _headers(response: BaseHTTPResponse) -> dict[str, str]:

@@ -18,6 +18,7 @@ from data.errors import DataError, LockedError, NetworkError, UsageError
 from data.events import Kind
 from data.log import LogStore
 from data.sources.archive_files import daily, days_between
+from data.sources.fetch import fetch
 from data.sources.fetch_plan import Wish, check_wish, plan
 from data.venue.archive import ArchiveServer, serve
 from data.venue.faults import KINDS, Fault
@@ -29,6 +30,7 @@ from tests.data.sources.fetching import (
     rows_of,
     states,
     take,
+    terms,
     wish,
 )
 
@@ -215,7 +217,73 @@ def test_a_day_that_left_the_log_is_fetched_again(tmp_path: Path, server: Archiv
     gone.unlink()
     report = take(tmp_path, server, DAYS)
     assert states(report)["2025-01-07"] == "imported" and gone.is_file()
-    assert "no longer has 2025-01-07" in report.of("imported")[0].notes[0]
+    assert "no longer has all of 2025-01-07" in report.of("imported")[0].notes[0]
+
+
+def test_a_day_of_which_a_part_came_back_otherwise_is_fetched_again(
+    tmp_path: Path, server: ArchiveServer
+) -> None:
+    from data.sources.importer import import_paths
+
+    log = tmp_path / "log"
+    take(log, server, DAYS)
+    whole = rows_of(log)
+    (gone,) = log.glob("kind=trade/*/*/date=2025-01-07/*.parquet")
+    gone.unlink()
+    lines = (SMALL.text(daily("binance-um", "aggTrades", "BTCUSDT", date(2025, 1, 7))) or "").split(
+        "\n"
+    )
+    part = tmp_path / "part.csv"
+    part.write_text("\n".join(lines[:9]) + "\n", encoding="utf-8")
+    import_paths(LogStore(log), [part], venue="binance-um", symbol="BTCUSDT")
+    report = take(log, server, DAYS)
+    assert states(report)["2025-01-07"] == "imported"
+    assert rows_of(log) == whole
+    assert set(states(take(log, server, DAYS)).values()) == {"unchanged"}
+
+
+@pytest.mark.parametrize("other", ["2025-02-09", ""])
+def test_a_file_without_a_row_of_its_day_is_not_the_day(tmp_path: Path, other: str) -> None:
+    file = daily("binance-um", "aggTrades", "BTCUSDT", date(2025, 1, 6))
+    place = (tmp_path / "www" / file.path).with_suffix(".csv")
+    place.parent.mkdir(parents=True)
+    text = SMALL.text(daily(*AGG_TRADES, date.fromisoformat(other))) or "" if other else ""
+    header = "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker"
+    place.write_text(text if other else f"{header}\n", encoding="utf-8")
+    one = wish("2025-01-06", "2025-01-07")
+    with serve(tmp_path / "www") as server:
+        for fresh in (True, False):  # a second fetch says the same, and moves nothing
+            report = take(tmp_path / "log", server, one)
+            (item,) = report.items
+            assert not report.complete and item.state == "missing"
+            assert "no row of this day" in item.why
+            assert bool(report.moved_bytes) == fresh
+
+
+def test_a_dry_run_writes_nothing_into_the_log(tmp_path: Path, server: ArchiveServer) -> None:
+    log = LogStore(tmp_path, create=True)
+    (tmp_path / ".fetch").write_text("a file, so that no folder can be made", encoding="utf-8")
+    report = fetch(log, DAYS, terms(server), now=NOW, dry_run=True)
+    assert set(states(report).values()) == {"wanted"}
+    assert [p.name for p in tmp_path.iterdir()] == [".fetch"]
+
+
+def test_what_a_killed_fetch_left_of_a_file_is_removed(
+    tmp_path: Path, server: ArchiveServer
+) -> None:
+    take(tmp_path, server, DAYS)
+    left = tmp_path / ".fetch" / f"{AGG}2025-01-06.zip"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"killed between the log and the end of the file")
+    assert take(tmp_path, server, DAYS).complete
+    assert not (tmp_path / ".fetch").exists()
+
+
+def test_folders_of_the_user_are_left_alone(tmp_path: Path, server: ArchiveServer) -> None:
+    mine = tmp_path / "kept" / "data" / "mine" / "empty"
+    mine.mkdir(parents=True)
+    take(tmp_path / "log", server, DAYS, keep=tmp_path / "kept")
+    assert mine.is_dir()
 
 
 def test_transfers_are_concurrent_and_bounded(tmp_path: Path, server: ArchiveServer) -> None:
@@ -295,6 +363,7 @@ def test_several_symbols_and_kinds(tmp_path: Path, server: ArchiveServer) -> Non
     assert series == {(s, k, n) for s in ("BTCUSDT", "ETHUSDT") for k, n in kinds}
 
 
+AGG_TRADES = ("binance-um", "aggTrades", "BTCUSDT")
 BYBIT = Wish("bybit", ("BTCUSDT",), ("trade",), date(2025, 1, 6), date(2025, 1, 9))
 
 

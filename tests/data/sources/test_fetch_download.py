@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +14,10 @@ import pytest
 
 from data.errors import NetworkError
 from data.sources.fetch_crew import Crew
-from data.sources.fetch_download import ChecksumError, Downloader, Fact, on_disk
+from data.sources.fetch_download import ChecksumError, Downloader, Fact, on_disk, sum_in
 from data.sources.fetch_ledger import LEDGER, Fetched, Ledger
 from data.sources.fetch_pace import Pace, Stopped, TryAgain, refuse, with_patience
-from data.sources.http import AskingAgainIsUseless, Http
+from data.sources.http import Answer, AskingAgainIsUseless, Http
 from data.venue.archive import ArchiveServer, serve
 from data.venue.faults import Fault
 from tests.data.sources.fetching import AGG
@@ -201,7 +201,7 @@ def test_the_ledger_is_whole_or_says_what_to_do(tmp_path: Path) -> None:
     from data.log import LogStore
 
     storage = LogStore(tmp_path / "log", create=True).storage
-    fetched = Fetched("ab", 7, 3, ("2025-01-06",))
+    fetched = Fetched("ab", 7, 3, {"2025-01-06": 3})
     Ledger(storage).add({"http://x/y": fetched})
     assert Ledger(storage).get("http://x/y") == fetched
     place = tmp_path / "log" / LEDGER
@@ -209,3 +209,78 @@ def test_the_ledger_is_whole_or_says_what_to_do(tmp_path: Path) -> None:
         place.write_text(wrong, encoding="utf-8")
         with pytest.raises(DataError, match="cannot be read"):
             Ledger(storage)
+
+
+def test_two_ledgers_of_one_log_keep_each_other_and_no_password(tmp_path: Path) -> None:
+    from data.log import LogStore
+
+    storage = LogStore(tmp_path / "log", create=True).storage
+    ledgers = [Ledger(storage) for _ in range(4)]
+    entries = [Fetched("ab", 7, n, {"2025-01-06": n}) for n in range(60)]
+
+    def add(ledger: Ledger, mine: list[Fetched]) -> None:
+        for entry in mine:
+            ledger.add({f"http://me:secret@x/{entry.rows}": entry})
+
+    threads = [
+        threading.Thread(target=add, args=(ledger, entries[i::4]))
+        for i, ledger in enumerate(ledgers)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    last = Ledger(storage)
+    assert [last.get(f"http://x/{n}") for n in range(60)] == entries
+    assert "secret" not in (tmp_path / "log" / LEDGER).read_text(encoding="utf-8")
+
+
+def test_a_ledger_of_dates_alone_still_counts(tmp_path: Path) -> None:
+    from data.log import LogStore
+
+    storage = LogStore(tmp_path / "log", create=True).storage
+    old = {"sha256": "ab", "bytes": 7, "rows": 3, "dates": ["2025-01-06"], "mark": ""}
+    text = json.dumps({"schema": 1, "files": {"http://x/y": old}})
+    (tmp_path / "log" / LEDGER).write_text(text, encoding="utf-8")
+    found = Ledger(storage).get("http://x/y")
+    assert found is not None
+    assert found.lost({"2025-01-06": 1}) == [] and found.lost({}) == ["2025-01-06"]
+
+
+_HEX = "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{_HEX}  a.zip\n",
+        f"{_HEX.upper()} *a.zip\r\n",
+        f"{_HEX}",
+        f"\ufeff{_HEX}\ta.zip",
+        f"SHA256 (a.zip) = {_HEX}\n",
+        f"{'0' * 64}  other.zip\n{_HEX}  ./daily/a.zip\n",
+    ],
+)
+def test_a_checksum_is_read_in_every_common_form(text: str) -> None:
+    assert sum_in(text.encode(), "a.zip") == _HEX
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "<html>", _HEX[1:], _HEX + "0", f"{_HEX}  b\n{_HEX}  c\n", f"MD5 (a.zip) = {_HEX}"],
+)
+def test_what_is_no_checksum_is_none(text: str) -> None:
+    assert sum_in(text.encode(), "a.zip") == ""
+
+
+def test_a_length_that_is_no_number_is_an_unknown_one() -> None:
+    class Odd(Http):
+        def head(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
+            return Answer(200, {"content-length": "\u00b2", "etag": "x"}, b"")
+
+    assert Downloader(Odd(), Pace(), retries=0, timeout_s=1).about("http://x/y") == Fact("", 0, "x")
+
+
+def test_a_pause_that_is_no_number_is_none() -> None:
+    error = refuse("http://x/y", 503, "\u00b2")
+    assert isinstance(error, TryAgain) and error.after_s == 0

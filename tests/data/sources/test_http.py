@@ -185,3 +185,11 @@ def test_no_password_is_shown() -> None:
     with pytest.raises(NetworkError) as caught:
         Http(connect_s=0.5).get("http://user:secret@127.0.0.1:1/")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("target", ["ftp://x/y", "http://[bad/", "http://x:99999/", "mailto:me"])
+def test_a_redirect_to_no_web_address_is_the_servers_fault(target: str) -> None:
+    moved = says(answer(b"", f"Location: {target}", status="302 Found"))
+    with server(moved) as url, pytest.raises(AskingAgainIsUseless, match="no web") as caught:
+        Http().get(url)
+    assert target in caught.value.why and caught.value.exit_code == 5
