@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from data.errors import DataError
@@ -168,31 +168,47 @@ def _decimal(separator: str, body: list[list[str]]) -> str:
 
 
 def _column(title: str, cells: list[str], decimal: str) -> Column:
+    """What a column holds, seen from nearly all of its cells: a few damaged rows prove nothing."""
     texts = [c for c in cells if c]
     if not texts:
         return Column(title, "empty")
     for order in ORDERS:
-        if all(read_one(t, order) for t in texts[:: max(1, len(texts) // 100)]):
-            if order == "ymd" and all(t.isdigit() and len(t) == 8 for t in texts):
-                return Column(title, "date", order, texts)
-            clocked = any(":" in t or len(t) > 10 for t in texts)
-            return Column(title, "moment" if clocked else "date", order, texts)
-    if all(_CLOCK.fullmatch(t) for t in texts):
-        return Column(title, "clock", "", texts)
-    if all(_NUMBER.fullmatch(t.replace(decimal, ".", 1)) for t in texts):
-        unit = (
-            epoch_unit(texts[0]) if len({len(t.partition(decimal)[0]) for t in texts}) == 1 else ""
-        )
-        if unit in ("s", "ms", "us", "ns") and _plausible(texts, unit, decimal):
-            return Column(title, "epoch", unit, texts)
-        return Column(title, "number", "", texts)
+        times = _mostly(texts, lambda t, order=order: read_one(t, order))  # type: ignore[misc]
+        if times:
+            if order == "ymd" and all(t.isdigit() and len(t) == 8 for t in times):
+                return Column(title, "date", order, times)
+            clocked = any(":" in t or len(t) > 10 for t in times)
+            return Column(title, "moment" if clocked else "date", order, times)
+    clocks = _mostly(texts, _CLOCK.fullmatch)
+    if clocks:
+        return Column(title, "clock", "", clocks)
+    numbers = _mostly(texts, lambda t: number(t, decimal) is not None)
+    if numbers:
+        unit = epoch_unit(numbers[0].replace(decimal, "."))
+        if unit != "text" and _mostly(numbers, lambda t: _plausible(t, unit, decimal)):
+            return Column(title, "epoch", unit, numbers)
+        return Column(title, "number", "", numbers)
     return Column(title, "word", "", texts)
 
 
-def _plausible(texts: list[str], unit: str, decimal: str) -> bool:
-    """Whether numbers are times of 2000 to 2050."""
+def _mostly(texts: list[str], test: Callable[[str], object]) -> list[str]:
+    """The texts that pass, if nearly all of them do; else none."""
+    fitting = [t for t in texts if test(t)]
+    return fitting if len(fitting) >= 0.9 * len(texts) else []
+
+
+def number(text: str, decimal: str) -> float | None:
+    """A cell as a number, roughly; None where it is none."""
+    if decimal != "." and "." in text:
+        return None
+    plain = text.replace(decimal, ".", 1)
+    return float(plain) if _NUMBER.fullmatch(plain) and "," not in plain else None
+
+
+def _plausible(text: str, unit: str, decimal: str) -> bool:
+    """Whether a number is a time of 2000 to 2050."""
     per_s = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
-    return all(946e6 < float(t.replace(decimal, ".", 1)) / per_s < 2.53e9 for t in texts)
+    return 946e6 < (number(text, decimal) or 0) / per_s < 2.53e9
 
 
 def _find_time(found: Sketch, where: str) -> None:
@@ -221,6 +237,9 @@ def _find_time(found: Sketch, where: str) -> None:
             do="write a mapping by hand (the README shows one); numbers since a midnight need the "
             'key since = "2024-01-02" below [time]',
         )
+    first = found.columns[found.time[0]]
+    if first.detail == "dmy" and all(read_one(t, "mdy") for t in first.texts):
+        found.notes.append("the day may stand before the month or after it: see 'order'")
 
 
 def _find_roles(found: Sketch, where: str) -> None:
@@ -304,7 +323,7 @@ def _levels(columns: list[Column], taken: set[int]) -> dict[str, list[int]]:
 def _bare(found: Sketch, free: list[int]) -> None:
     """A table without a header: by the look of its numbers."""
     numbers = [i for i in free if found.columns[i].form == "number"]
-    values = {i: [float(t.replace(",", ".")) for t in found.columns[i].texts] for i in numbers}
+    values = {i: [number(t, found.decimal) or 0.0 for t in found.columns[i].texts] for i in numbers}
     sides = [i for i in free if found.columns[i].form == "word" and _side_words(found.columns[i])]
     found.notes.append("there is no header: the columns were told by their numbers alone")
     if len(numbers) >= 4 and not sides:

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from data.sources.mapping_draft import Column, Sketch
+from data.sources.mapping_draft import Column, Sketch, number
 from data.sources.mapping_numbers import SCALE_MAX
 from data.sources.mapping_parser import symbol_name
 from data.sources.mapping_toml import SEPARATORS, parse, resolve
@@ -191,11 +191,13 @@ def _places(found: Sketch, unit: str) -> int | None:
             continue
         for i in columns:
             for text in found.columns[i].texts:
-                number = text.replace(found.decimal, ".", 1)
-                decimals = len(number.lower().partition("e")[0].partition(".")[2])
-                noisy = noisy or decimals > SCALE_MAX or "e-" in number.lower()
-                short = f"{float(number):.10f}".rstrip("0").partition(".")[2]
-                most = max(most, len(short))
+                value = number(text, found.decimal)
+                if value is None:
+                    continue
+                plain = text.replace(found.decimal, ".", 1).lower()
+                decimals = len(plain.partition("e")[0].partition(".")[2])
+                noisy = noisy or decimals > SCALE_MAX or "e-" in plain
+                most = max(most, len(f"{value:.10f}".rstrip("0").partition(".")[2]))
     return most if noisy else None
 
 

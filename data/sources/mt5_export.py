@@ -105,7 +105,8 @@ def recognise(lines: list[bytes]) -> Mapping | None:
         titles = _titles(filled[0], separator)
         if len(titles) >= 4 and any(titles):
             return _by_header(titles, filled, separator)
-    return _bare(filled)
+    found = (_bare(line) for line in filled[:20])
+    return next((mapping for mapping in found if mapping is not None), None)
 
 
 def _titles(line: str, separator: str) -> list[str]:
@@ -186,10 +187,10 @@ def _decimal_sign(rows: list[str], separator: str, column: int) -> str:
     return "."
 
 
-def _bare(filled: list[str]) -> Mapping | None:
+def _bare(line: str) -> Mapping | None:
     """MT4 style: date, time, four prices, then volumes; no header."""
     for separator in _SEPARATORS:
-        cells = [c.strip().strip('"') for c in filled[0].split(separator)]
+        cells = [c.strip().strip('"') for c in line.split(separator)]
         if len(cells) >= 7 and _DATE.fullmatch(cells[0]) and _CLOCK.fullmatch(cells[1]):
             first = 2
         elif len(cells) >= 6 and _MOMENT.fullmatch(cells[0]):
@@ -205,7 +206,7 @@ def _bare(filled: list[str]) -> Mapping | None:
         names = ("open", "high", "low", "close", "trades")
         roles = {name: (first + i,) for i, name in enumerate(names)}
         form = TimeForm(tuple(range(first)), wall=True)
-        sign = _decimal_sign(filled, separator, first)
+        sign = _decimal_sign([line], separator, first)
         return Mapping(
             "MetaTrader bars without a header", Kind.BAR, len(cells), first + 5, roles, form,
             separator, sign,

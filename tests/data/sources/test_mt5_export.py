@@ -225,9 +225,9 @@ def test_the_two_odd_hours_are_counted(tmp_path: Path) -> None:
 
 
 def test_rejected_lines_stand_beside_the_log(tmp_path: Path) -> None:
-    text = BARS["MT4, no header"] + "2024.01.02,00:03,1.25,x,1.1,1.2,7\nfoo\n"
+    text = "damaged\n" + BARS["MT4, no header"] + "2024.01.02,00:03,1.25,x,1.1,1.2,7\nfoo\n"
     made = Imported(tmp_path / "log")
     report = made.take("one", write(tmp_path, "EURUSD1.csv", text), broker_offset="UTC")
-    assert dict(report.counted("rejected")) == {"number": 1, "columns": 1}
+    assert dict(report.counted("rejected")) == {"number": 1, "columns": 2}
     (name,) = report.rejects
-    assert b'"line": 5' in (tmp_path / "log" / name).read_bytes()
+    assert b'"line": 6' in (tmp_path / "log" / name).read_bytes()
