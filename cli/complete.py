@@ -1,4 +1,4 @@
-"""Words that the shell completes: venues, symbols, kinds, runs, strategies.
+"""Words that the shell completes: venues, symbols, kinds, runs, strategies, sections.
 
 Owns the click types whose values can be listed, and where the lists come from. What must hold: a
 press of the tab key lists folders and opens no file of the log, imports nothing heavy, and never
@@ -10,6 +10,7 @@ It refuses to know whether a completed word is right; the command checks that.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,12 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-VENUES = ("binance-um", "binance-spot", "bybit", "synthetic")
+VENUES = ("binance-um", "binance-spot", "bybit", "bybit-spot", "synthetic")
 """Venues whose files can be read, completed before the log holds anything of them."""
+
+
+_SOURCE_BYTES_MAX = 1 << 20
+_ASSIGNED = rb"(?m)^([A-Za-z_]\w*)[ \t]*(?::[^=\n]*)?=[ \t]*(?:\w+\.)*Strategy\("
 
 
 class WordType(click.types.StringParamType):
@@ -40,8 +45,32 @@ class WordType(click.types.StringParamType):
         return [CompletionItem(w) for w in found if w.lower().startswith(incomplete.lower())]
 
 
-class StrategyType(WordType):
+class WordOrFileType(WordType):
+    """Text whose values ``words`` can list, or else a file, which the shell completes."""
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The words that begin with ``incomplete``; files where there is none."""
+        from click.shell_completion import CompletionItem
+
+        found = super().shell_complete(ctx, param, incomplete)
+        return found or [CompletionItem(incomplete, type="file")]
+
+
+class StrategyType(WordOrFileType):
     """Name of a strategy, or ``path.py:NAME``."""
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Strategies of the package, and those in the files beside what is being written."""
+        from click.shell_completion import CompletionItem
+
+        found = WordType.shell_complete(self, ctx, param, incomplete)
+        own = (word for word in _own_strategies(incomplete) if word.startswith(incomplete))
+        found += [CompletionItem(word) for word in own]
+        return found or [CompletionItem(incomplete, type="file")]
 
     def anchor(self, word: str, folder: Path) -> str:
         """A path in a file of settings is relative to the folder of that file."""
@@ -77,6 +106,29 @@ def _strategies(_ctx: click.Context) -> Iterable[str]:
     """Names of the modules of the package; importing it would load the engine."""
     folder = Path(__file__).parents[1] / "strategies"
     return (path.stem for path in folder.glob("[!_]*.py"))
+
+
+def _own_strategies(incomplete: str) -> Iterable[str]:
+    """``path.py:NAME`` of what files in the folder of ``incomplete`` assign; none is run."""
+    folder = incomplete.rpartition("/")[0]
+    try:
+        for path in sorted(Path(folder or ".").glob("*.py")):
+            if path.name.startswith("test_") or path.stat().st_size > _SOURCE_BYTES_MAX:
+                continue
+            for found in re.finditer(_ASSIGNED, path.read_bytes()):
+                yield f"{folder and folder + '/'}{path.name}:{found[1].decode()}"
+    except OSError:
+        return  # a folder or file that cannot be read offers nothing
+
+
+def _sections(ctx: click.Context) -> Iterable[str]:
+    """Sections of a file of settings, and the keys at its top."""
+    from cli.keys import SECTIONS, all_keys
+    from cli.settings import root_of
+
+    yield from SECTIONS
+    for key in all_keys(root_of(ctx)):
+        yield ".".join(key.section) or key.name
 
 
 def _replays(_ctx: click.Context) -> Iterable[str]:
@@ -117,6 +169,12 @@ SYMBOL = WordType("SYMBOL", _symbols)
 
 RUN = WordType("RUN", _runs)
 """The id of a run, or ``last``."""
+
+RUN_OR_FILE = WordOrFileType("RUN", _runs)
+"""The id of a run, ``last``, or the file of a bundle."""
+
+SECTION = WordType("SECTION", _sections)
+"""A section of a file of settings."""
 
 REPLAY = WordType("REPLAY", _replays)
 """A replay that comes with ofs."""

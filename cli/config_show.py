@@ -10,6 +10,7 @@ import click
 
 from cli import common
 from cli.common import App
+from cli.complete import SECTION
 from cli.sections import Row
 from cli.values import NUMBERS, check, show
 from data.errors import UsageError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     ),
     exits=(),
 )
-@click.argument("sections", nargs=-1, metavar="[SECTION]...")
+@click.argument("sections", nargs=-1, type=SECTION, metavar="[SECTION]...")
 @click.option("--origin", is_flag=True, help="Say where each value came from.")
 def command(app: App, sections: tuple[str, ...], origin: bool) -> None:
     """Print every setting and its value.

@@ -11,6 +11,7 @@ import click
 
 from cli import common
 from cli.common import App
+from cli.complete import RUN
 from data.errors import EXIT_DATA, EXIT_FINDING, EXIT_OK
 from data.times import format_utc
 
@@ -39,8 +40,8 @@ _HEADLINES = (
     ),
     exits=(EXIT_FINDING, EXIT_DATA),
 )
-@click.argument("a", metavar="RUN")
-@click.argument("b", metavar="RUN")
+@click.argument("a", type=RUN, metavar="RUN")
+@click.argument("b", type=RUN, metavar="RUN")
 def command(app: App, a: str, b: str) -> int:
     """Tell where two runs part, and put their results side by side.
 

@@ -17,6 +17,7 @@ import click
 
 from cli import common
 from cli.common import App
+from cli.complete import SYMBOL
 from cli.fetching import endpoint_options, terms_of
 from data.errors import EXIT_DATA, EXIT_FINDING, EXIT_INTERRUPT, EXIT_NETWORK, EXIT_OK, UsageError
 from data.units import format_size
@@ -41,7 +42,7 @@ _DAY_NS = 86_400_000_000_000
     ),
     exits=(EXIT_FINDING, EXIT_DATA, EXIT_NETWORK, EXIT_INTERRUPT),
 )
-@click.argument("symbols", nargs=-1, required=True, metavar="SYMBOL...")
+@click.argument("symbols", nargs=-1, required=True, type=SYMBOL, metavar="SYMBOL...")
 @click.option(
     "--venue",
     required=True,

@@ -11,6 +11,7 @@ import click
 
 from cli import common
 from cli.common import App
+from cli.complete import STRATEGY
 from data.errors import EXIT_CONFIG
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _PARAMETERS = ("key", "default", "kind", "fits", "meaning")
     examples=("ofs strategy show delta_flip", "ofs strategy show delta_flip --json"),
     exits=(EXIT_CONFIG,),
 )
-@click.argument("name")
+@click.argument("name", type=STRATEGY, metavar="NAME")
 def command(app: App, name: str) -> int:
     """Show a strategy: its idea, handlers, parameters, gates, detectors and source.
 

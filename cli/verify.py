@@ -13,6 +13,7 @@ import click
 
 from cli import common
 from cli.common import App
+from cli.complete import RUN_OR_FILE
 from data.errors import EXIT_DATA, EXIT_FINDING, EXIT_OK, DataError, UsageError
 from data.runs import find_run, is_latest
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     examples=("ofs verify last", "ofs verify last --json"),
     exits=(EXIT_FINDING, EXIT_DATA),
 )
-@click.argument("run", metavar="RUN|BUNDLE")
+@click.argument("run", type=RUN_OR_FILE, metavar="RUN|BUNDLE")
 @click.option("--trust", is_flag=True, help="Run the strategy code that a bundle brings.")
 def command(app: App, run: str, trust: bool) -> int:
     """Fold the log of a run again and compare every decision.

@@ -28,6 +28,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for run in ("20240101T000000-delta_flip", "20240202T000000-mine", ".half"):
         (home / "runs" / run).mkdir(parents=True)
         (home / "runs" / run / "manifest.json").write_text("{}", encoding="utf-8")
+    (home / "lab").mkdir()
+    (home / "my_rule.py").write_text("my_rule = Strategy(\n", encoding="utf-8")
+    (home / "test_my_rule.py").write_text("x = Strategy()\n", encoding="utf-8")
+    two = "one: S = rt.Strategy('1')\ntwo=Strategy()\nthree = StrategyX()\n    four = Strategy()\n"
+    (home / "lab" / "two.py").write_text(two, encoding="utf-8")
     (home / "ofs.toml").write_text('log = "log"\nruns = "runs"\n', encoding="utf-8")
     return home
 
@@ -57,6 +62,19 @@ OFFERS = [
     ("ofs backtest --strategy d", ["delta_flip"]),
     ("ofs backtest b", ["btc_flow"]),
     ("ofs completion z", ["zsh"]),
+    ("ofs diff last 202402", ["20240202T000000-mine"]),
+    ("ofs diff 202401", ["20240101T000000-delta_flip"]),
+    ("ofs verify run.z", ["file,run.z"]),
+    ("ofs strategy show de", ["delta_flip"]),
+    ("ofs strategy show my", ["my_rule.py:my_rule"]),
+    ("ofs backtest --strategy lab/", ["lab/two.py:one", "lab/two.py:two"]),
+    ("ofs backtest --strategy nowhere/x", ["file,nowhere/x"]),
+    ("ofs fetch BTCUSDT --venue byb", ["bybit", "bybit-spot"]),
+    ("ofs fetch L", ["LTCUSDT"]),
+    ("ofs fetch LTCUSDT b", ["BTCUSDT"]),
+    ("ofs config show fe", ["fetch"]),
+    ("ofs config show log.p", ["log.prune"]),
+    ("ofs config show se", ["set"]),
     ("ofs config s", ["show", "schema"]),
 ]
 
