@@ -62,7 +62,7 @@ def command(
     if list_settings:
         return _list_settings(app, chosen)
     pairs = fitting(app, chosen, settings)
-    where = app.log if named else str(_replay_path(replay))
+    where = _whole(app.log) if named else str(_replay_path(replay))
     from data.log import LogStore
     from engine.runtime.backtest import backtest, summary
 
@@ -97,6 +97,11 @@ def command(
     else:
         _print(app, facts)
     return 0
+
+
+def _whole(log: str) -> str:
+    """Where ``log`` is, whatever folder the run is asked about from later on."""
+    return log if "://" in log else str(Path(log).resolve())
 
 
 def _replay_path(name: str | None) -> Path:

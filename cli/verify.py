@@ -68,12 +68,13 @@ def _verify_bundle(app: App, path: Path, trust: bool) -> int:
 def _verify(app: App, recorded: Run, log: str | None, strategy: str | None) -> int:
     """Fold and tell; ``log`` and ``strategy`` are those of the manifest where None."""
     from data.log import LogStore
+    from engine.runtime.strategy_file import recorded_strategy
     from engine.runtime.verify import check_manifest, verify
     from strategies import get
 
     check_manifest(recorded)
     store = LogStore(log or recorded.manifest["log"]["path"])
-    chosen = get(strategy or recorded.manifest["strategy"])
+    chosen = get(strategy or recorded_strategy(recorded.manifest))
     with app.progress("verify") as progress:
 
         def on_progress(done: int, total: int, market_ns: int) -> None:

@@ -37,7 +37,7 @@ from data.log.entry import Entry, place_of
 from data.log.files import damaged
 from data.runs import MANIFEST, Run
 from engine.runtime.records import Digest, read_rows
-from engine.runtime.strategy_file import hash_of, local_modules
+from engine.runtime.strategy_file import hash_of, local_modules, recorded_strategy
 
 FORMAT = "ofs-bundle"
 VERSION = 1
@@ -154,7 +154,7 @@ def strategy_source(run: Run, builtin: Path | None) -> Source:
 
     DataError where a user's file is gone or was changed since the run.
     """
-    text, wanted = str(run.manifest["strategy"]), run.manifest["strategy_hash"]
+    text, wanted = recorded_strategy(run.manifest), run.manifest["strategy_hash"]
     if builtin is not None:
         if hashlib.sha256(builtin.read_bytes()).hexdigest() == wanted:
             return Source(text, False, {f"strategy/{builtin.name}": builtin})
@@ -186,6 +186,7 @@ def portable_manifest(run: Run, source: Source) -> bytes:
     """The manifest as it goes into a bundle: without paths of this machine."""
     log = {**run.manifest["log"], "path": "log"}
     content = {**run.manifest, "run": run.id, "strategy": source.name, "log": log}
+    content.pop("strategy_file", None)
     return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
 
 

@@ -174,10 +174,12 @@ def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: 
     """The manifest of a run without its id and creation time."""
     events = outcome.fold.events
     total = sum(events.values())
+    own_code = ".py" in request.strategy_text
     return {
         "schema": RECORD_VERSION,
         "command": "backtest",
         "strategy": request.strategy_text,
+        **({"strategy_file": str(request.strategy.source)} if own_code else {}),
         "venue": outcome.venue,
         "symbol": outcome.symbol,
         "price_scale": outcome.scales.price,

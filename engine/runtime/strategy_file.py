@@ -106,6 +106,18 @@ def load_file(path: Path, attribute: str) -> Strategy:
     return found
 
 
+def recorded_strategy(manifest: dict[str, Any]) -> str:
+    """What to load for the run of ``manifest``: a built-in name, or ``path.py:NAME``.
+
+    A path may have been typed relative to the folder in which the run was made; where the file that
+    was loaded still lies in its place, the path is that one, whatever the folder is now.
+    """
+    text, file = str(manifest["strategy"]), manifest.get("strategy_file")
+    if ".py" not in text or not isinstance(file, str) or not Path(file).is_file():
+        return text
+    return f"{file}:{text.rpartition(':')[2] if '.py:' in text else 'STRATEGY'}"
+
+
 def local_modules(path: Path) -> dict[str, Path]:
     """Modules beside ``path`` that it imports, directly or through each other, by dotted name.
 

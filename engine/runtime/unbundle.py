@@ -195,7 +195,7 @@ def _index(path: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
 def _members(path: Path, index: dict[str, Any]) -> list[tuple[str, int, str]]:
     try:
         found = [(str(m["path"]), int(m["size"]), str(m["sha256"])) for m in index["members"]]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise _damaged(path, f"{INDEX} lists no members ({error})") from error
     if len({name for name, _, _ in found}) != len(found):
         raise _damaged(path, f"{INDEX} lists a member twice")

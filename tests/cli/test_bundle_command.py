@@ -114,6 +114,17 @@ def test_a_strategy_of_ones_own_runs_only_where_it_is_trusted(sender: Path, rece
     assert "this code runs" in trusted.err and trusted.out.startswith("ok: ")
 
 
+def test_a_run_is_proved_from_any_folder(sender: Path, receiver: Path) -> None:
+    """The log and the strategy's file may have been named relative to where the run was made."""
+    words = ("backtest", "--log", "log", "--runs", "runs", "--strategy", "mine.py:S")
+    assert ofs(*words, home=sender, **SLOW_START).code == 0
+    for command in (("verify",), ("bundle", "--out", "run.zip"), ("report", "--out", "run.html")):
+        runs = str(sender / "runs")
+        done = ofs(*command, "last", "--runs", runs, home=receiver, **SLOW_START)
+        assert done.code == 0, done.err
+        assert "cannot be read" not in done.err
+
+
 def test_mistakes(sender: Path, run: Any) -> None:
     assert run("bundle", "last", "--runs", sender).code == 4
     assert run("bundle").code == 2

@@ -290,6 +290,10 @@ def test_names_that_stand_twice(made: Path, tmp_path: Path) -> None:
         ({"index": {"strategy": {"name": "os.path", "own_code": False}}}, "no run and strategy"),
         ({"index": {"strategy": {"name": "strategy/a.py:S", "own_code": True}}}, "is missing"),
         ({"index": {"members": 5}}, "lists no members"),
+        (
+            {"index": {"members": [{"path": "a", "size": float("inf"), "sha256": ""}]}},
+            "lists no members",
+        ),
         ({"index": {"members": []}}, "other members than are there"),
     ],
 )
