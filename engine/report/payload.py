@@ -31,6 +31,7 @@ from engine.report.payload_records import (
     decisions_of,
     equity_of,
     pack_table,
+    prices_of,
     rows_of,
 )
 from engine.runtime.compose import ORDER
@@ -106,7 +107,7 @@ def build(
     fills = rows_of(run, "fill", notes)
     span = (from_ns, to_ns)
     watch = (progress, on_cold)
-    market = _market(run, open_log, fills["ts_ns"], decisions, span, watch, notes)
+    market = _market(run, open_log, fills["ts_ns"], span, watch, notes)
     scales = Scales(int(m["price_scale"]), int(m["qty_scale"]))
     shown = Scales(max(scales.price, market.scales.price), max(scales.qty, market.scales.qty))
     t0_ns = from_ns // DAY_NS * DAY_NS
@@ -131,7 +132,7 @@ def build(
         "money_scale": MONEY_SCALE,
         "ratio_scale": RATIO_SCALE,
         "source": market.source,
-        "session_us": [_session(m, "length") // 1000, _session(m, "offset") // 1000],
+        "session_us": _session_us(m, t0_ns),
         "levels": levels,
         "gaps": _gaps(market.gaps, t0_ns, notes),
         "enums": {name: {int(e): e.name for e in ENUMS[name]} for name in ENUM_NAMES},
@@ -148,6 +149,14 @@ def _time(value: Any) -> int:
     return value if isinstance(value, int) else parse_utc(str(value))
 
 
+def _session_us(m: dict[str, Any], t0_ns: int) -> list[int]:
+    """Length of a session, and when one starts, counted from ``t0_ns``; sessions follow each other
+    from the epoch on, as in the kernel, so one need not start at a midnight.
+    """
+    length_ns = _session(m, "length")
+    return [length_ns // 1000, (_session(m, "offset") - t0_ns) % length_ns // 1000]
+
+
 def _session(m: dict[str, Any], name: str) -> int:
     """Length or offset (ns) of a session in a run's settings."""
     p = next(p for p in GROUPS["session"] if p.name == name)
@@ -159,7 +168,6 @@ def _market(
     run: Run,
     open_log: Callable[[], LogStore],
     interesting_ns: np.ndarray,
-    decisions: np.ndarray,
     span: tuple[int, int],
     watch: tuple[Progress | None, Callable[[], None] | None],
     notes: list[str],
@@ -182,18 +190,19 @@ def _market(
             "the decisions recorded; there is no volume, delta, footprint or book.",
         )
         scales = Scales(int(m["price_scale"]), int(m["qty_scale"]))
-        return _from_decisions(scales, decisions, span_for(span[1] - span[0]))
+        return _from_decisions(scales, run, span_for(span[1] - span[0]))
     _compare(run, store, (from_ns, to_ns), notes)
     _explain(market, notes)
     return market
 
 
-def _from_decisions(scales: Scales, decisions: np.ndarray, span_ns: int) -> Market:
-    known = decisions[decisions["price"] > 0]
+def _from_decisions(scales: Scales, run: Run, span_ns: int) -> Market:
+    """Candles of the prices of every decision, also of those that are not shown."""
+    ts_ns, price = prices_of(run)
     level = Level(span_ns, 1, 1)
-    if len(known):
-        level.take(middles(known["ts_ns"], known["price"]))
-    source = "decisions" if len(known) else ""
+    if len(price):
+        level.take(middles(ts_ns - 1, price))  # what a boundary sees belongs to the time before it
+    source = "decisions" if len(price) else ""
     books = np.zeros((3, 0), np.int64)
     return Market(scales, source, [(level, level.finish())], books, [])
 

@@ -18,6 +18,7 @@ from data.errors import DataError
 from data.events import FP9, RECORDS, Scales, numpy_dtype
 from data.runs import Run
 from engine.report.encode import Packer
+from engine.report.tables import columns_of
 from engine.runtime.records import read_rows
 
 DECISIONS_MAX = 20_000
@@ -104,6 +105,15 @@ def decisions_of(run: Run, notes: list[str]) -> np.ndarray:
         f"Of {count:,} decisions, {shown} are shown ({len(rows):,}); all are in the run's table."
     )
     return rows
+
+
+def prices_of(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """(ts_ns, price) of every decision that knew a price; empty where the run has no such table."""
+    if not run.file(RECORDS["decision"].view).is_file():
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    table = columns_of(run, "decision", ("ts_ns", "price"))
+    known = table["price"] > 0
+    return table["ts_ns"][known], table["price"][known]
 
 
 def equity_of(run: Run, span_ns: int, notes: list[str]) -> np.ndarray:

@@ -154,6 +154,34 @@ def test_a_log_that_is_gone_leaves_the_records(tmp_path: Path) -> None:
     assert len(columns["level0.slot"]) == 2
 
 
+def test_candles_of_decisions_are_of_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of those that are not shown, for they are too many; a price belongs to the time before
+    the boundary that saw it."""
+    tables = tables_of([T + 60 * S])
+    tables["decision"] = [
+        {"ts_ns": T + n * 5 * S, "id": n, "price": 600_000 + n % 40, "direction": int(n == 90)}
+        for n in range(1, 721)
+    ]
+    run = run_of(tmp_path / "runs", tmp_path / "nowhere", HOUR, tables)
+    monkeypatch.setattr(payload_records, "DECISIONS_MAX", 100)
+    _, columns = packed(run)
+    assert len(columns["decision.id"]) == 1
+    assert columns["level0.slot"] == list(range(240))
+    assert (columns["level0.open"][1], columns["level0.close"][1]) == (600_004, 2)
+
+
+def test_sessions_start_where_the_fold_starts_them(tmp_path: Path) -> None:
+    """A session of seven hours starts at midnight of 1970, not of the day of the run."""
+    params = {"session.length": "7h", "session.offset": "1h"}
+    run = run_of(tmp_path / "runs", tmp_path / "nowhere", HOUR, None, params=params)
+    length_us, start_us = packed(run)[0].meta["session_us"]
+    assert length_us == 7 * HOUR // 1000
+    assert (T + start_us * 1000 - HOUR) % (7 * HOUR) == 0
+    assert 0 <= start_us < length_us
+
+
 def test_a_damaged_log_leaves_the_records(tmp_path: Path) -> None:
     store = log_of(tmp_path / "log", {Kind.TRADE: trades(T, HOUR, S)})
     run = run_of(tmp_path / "runs", tmp_path / "log", HOUR, tables_of([T + 60 * S]))
