@@ -132,7 +132,7 @@ def build(
         "money_scale": MONEY_SCALE,
         "ratio_scale": RATIO_SCALE,
         "source": market.source,
-        "session_us": _session_us(m, t0_ns),
+        "session_us": [_session(m, "length") // 1000, _session(m, "offset") // 1000],
         "levels": levels,
         "gaps": _gaps(market.gaps, t0_ns, notes),
         "enums": {name: {int(e): e.name for e in ENUMS[name]} for name in ENUM_NAMES},
@@ -147,14 +147,6 @@ def build(
 
 def _time(value: Any) -> int:
     return value if isinstance(value, int) else parse_utc(str(value))
-
-
-def _session_us(m: dict[str, Any], t0_ns: int) -> list[int]:
-    """Length of a session, and when one starts, counted from ``t0_ns``; sessions follow each other
-    from the epoch on, as in the kernel, so one need not start at a midnight.
-    """
-    length_ns = _session(m, "length")
-    return [length_ns // 1000, (_session(m, "offset") - t0_ns) % length_ns // 1000]
 
 
 def _session(m: dict[str, Any], name: str) -> int:

@@ -172,16 +172,6 @@ def test_candles_of_decisions_are_of_all_of_them(
     assert (columns["level0.open"][1], columns["level0.close"][1]) == (600_004, 2)
 
 
-def test_sessions_start_where_the_fold_starts_them(tmp_path: Path) -> None:
-    """A session of seven hours starts at midnight of 1970, not of the day of the run."""
-    params = {"session.length": "7h", "session.offset": "1h"}
-    run = run_of(tmp_path / "runs", tmp_path / "nowhere", HOUR, None, params=params)
-    length_us, start_us = packed(run)[0].meta["session_us"]
-    assert length_us == 7 * HOUR // 1000
-    assert (T + start_us * 1000 - HOUR) % (7 * HOUR) == 0
-    assert 0 <= start_us < length_us
-
-
 def test_a_damaged_log_leaves_the_records(tmp_path: Path) -> None:
     store = log_of(tmp_path / "log", {Kind.TRADE: trades(T, HOUR, S)})
     run = run_of(tmp_path / "runs", tmp_path / "log", HOUR, tables_of([T + 60 * S]))
