@@ -4,7 +4,8 @@ Owns the folder of numba's on-disk cache. numba notices a change in the file of 
 not in a function that it calls from another file; a stale cache would be a wrong backtest. So the
 folder's name is a hash of every source that may be compiled, of the versions of numba, llvmlite,
 numpy and Python, and of the CPU's name. What must hold: :func:`activate` runs before the first
-``import`` of a module with ``njit(cache=True)``.
+``import`` of a module with ``njit(cache=True)``; a file of the cache that is damaged (the machine
+lost power) or cannot be written (the disk is full) costs a compile and nothing else.
 
 It refuses to know what is compiled.
 """
@@ -16,8 +17,10 @@ import os
 import platform
 import sys
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -112,4 +115,36 @@ def activate() -> Path:
     folder = str(cache_dir())
     if folder != getattr(config, "CACHE_DIR", None):
         config.CACHE_DIR = folder  # type: ignore[attr-defined]
+    _forgive_damage()
     return cache_dir()
+
+
+@cache
+def _forgive_damage() -> None:
+    """Let numba take a file of its cache that it cannot read for one that is not there.
+
+    numba itself passes on whatever unpickling half a file raises: no backtest would start until
+    somebody deleted the folder.
+    """
+    from numba.core import caching
+
+    class Forgiving(caching.IndexDataCacheFile):  # type: ignore[misc]
+        """numba's index and data files, where damage is absence."""
+
+        def _load_index(self) -> Any:
+            try:
+                return super()._load_index()
+            except Exception:  # noqa: BLE001  reason: unpickling damage raises anything; it compiles
+                return {}
+
+        def load(self, key: Any) -> Any:
+            try:
+                return super().load(key)
+            except Exception:  # noqa: BLE001  reason: damage, as in the index
+                return None
+
+        def save(self, key: Any, data: Any) -> None:
+            with suppress(OSError):  # no room, or no right: it is compiled anew next time
+                super().save(key, data)
+
+    caching.IndexDataCacheFile = Forgiving  # type: ignore[misc]

@@ -116,6 +116,19 @@ def test_a_cache_that_cannot_be_written_costs_only_time(tree: Path) -> None:
     assert "blocked" not in folder
 
 
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+@pytest.mark.parametrize("damage", [b"", b"garbage\n", None], ids=["empty", "garbage", "half"])
+def test_a_damaged_cache_costs_one_compile(tree: Path, suffix: str, damage: bytes | None) -> None:
+    assert run(tree)[:2] == (11, 0) and run(tree)[:2] == (11, 1)
+    files = [p for p in (tree / "cache").rglob("*") if p.suffix == suffix]
+    assert len(files) == 2
+    for path in files:
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
+    assert run(tree)[:2] == (11, 0)
+    assert run(tree)[:2] == (11, 1), "it was written anew"
+
+
 def test_the_projects_own_sources_are_found() -> None:
     names = {p.relative_to(ROOT).as_posix() for p in jitcache.source_files()}
     assert {"data/events.py", "data/enums.py", "data/log/order.py"} <= names
