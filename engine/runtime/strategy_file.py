@@ -222,7 +222,7 @@ def _explained(path: Path) -> Iterator[None]:
     except ConfigError:
         raise
     # reason: whatever a strategy raises while it loads is the user's to see and no bug of ofs
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(
             "the strategy file cannot be loaded",
             where=str(path),

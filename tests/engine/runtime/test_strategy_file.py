@@ -128,6 +128,7 @@ def test_a_lone_file_is_named_by_its_own_hash(tmp_path: Path) -> None:
         ("import no_such_module_at_all\n", "no_such_module_at_all"),
         ("raise KeyError('boom')\n", "boom"),
         ("1 / 0\n", "ZeroDivisionError"),
+        ("raise SystemExit(7)\n", "SystemExit: 7"),
         ("x = 1\n", "no Strategy at all"),
         ("from . import helper\n", "ImportError"),
     ],
