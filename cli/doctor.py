@@ -163,7 +163,7 @@ def _local(app: App) -> list[Check]:
         ),
     ]
     checks.extend(_disks(app))
-    checks.append(Check("log", lambda: log.integrity(opened), _LOG_S, _DISK))
+    checks.append(Check("log", lambda: log.integrity(opened, app.log), _LOG_S, _DISK))
     checks.append(Check("writer", lambda: log.writer(opened), stuck=_DISK))
     return checks
 

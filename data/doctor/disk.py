@@ -69,6 +69,14 @@ def disk(
     place = nearest(path)
     place = place if place.is_dir() else place.parent
     free = shutil.disk_usage(place).free
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        why = error.strerror or str(error)
+        fact = f"{format_size(free)} free; a sync cannot be measured in {place}: {why}"
+        mend = f"nothing, where you only read there; else make {place} a folder that you may write"
+        return Line(check, Status.WARN, fact, mend, {"path": str(place), "free_bytes": free})
     took_ms = sorted(appends_ms(place, sync or fdatasync))
     p50, p99 = percentile(took_ms, 50), percentile(took_ms, 99)
     numbers = {

@@ -23,18 +23,22 @@ Opened = Callable[[], "LogStore | None"]
 """Opens the log; None where there is none and nobody named one."""
 
 
-def integrity(open_log: Opened) -> Line:
-    """The catalogue against the files, footers, sizes, and the sha256 of a sample."""
+def integrity(open_log: Opened, where: str = "") -> Line:
+    """The catalogue against the files, footers, sizes, and the sha256 of a sample.
+
+    ``where`` is the place of the log as the settings name it.
+    """
     name = "log"
     store = open_log()
     if store is None:
-        return Line(name, Status.WARN, "there is none yet", _NONE_YET, {"files": 0})
+        fact = "there is none yet" + (f" at {where}" if where else "")
+        return Line(name, Status.WARN, fact, _NONE_YET, {"files": 0})
     from data.log.quick import quick_check
 
     found = quick_check(store)
-    where = store.storage.name("")
+    place = store.storage.name("")
     numbers = {
-        "path": where,
+        "path": place,
         "files": found.files,
         "rows": found.rows,
         "bytes": found.bytes,
@@ -46,7 +50,7 @@ def integrity(open_log: Opened) -> Line:
     }
     if found.committing:
         mend = "wait until the import is done, and ask again"
-        return Line(name, Status.WARN, f"a commit is under way in {where}", mend, numbers)
+        return Line(name, Status.WARN, f"a commit is under way in {place}", mend, numbers)
     if found.faults:
         return Line(name, Status.FAIL, _faults(found), _mend(found), numbers)
     if found.gone:
@@ -55,7 +59,7 @@ def integrity(open_log: Opened) -> Line:
         mend = "import or fetch their source again; if you deleted them yourself, all is well"
         return Line(name, Status.WARN, fact, mend, numbers)
     if not found.files:
-        return Line(name, Status.WARN, f"{where} holds no events yet", _NONE_YET, numbers)
+        return Line(name, Status.WARN, f"{place} holds no events yet", _NONE_YET, numbers)
     looked = (
         f"{found.footers:,} footers and {found.hashed:,} sha256 ({format_size(found.hashed_bytes)})"
     )
@@ -88,7 +92,11 @@ def writer(open_log: Opened) -> Line:
         return Line(name, Status.OK, "nobody writes: there is no log yet")
     if store.storage.local is None:
         return Line(name, Status.OK, "an object store has no lock: let one process write at a time")
-    holder = store.storage.writer()
+    try:
+        holder = store.storage.writer()
+    except OSError as error:
+        fact = f"not known: the lock cannot be tried ({error.strerror or error})"
+        return Line(name, Status.OK, f"{fact}; nobody can write from here")
     if holder is None:
         return Line(name, Status.OK, "nobody is writing to the log", numbers={"pid": None})
     fact = f"process {holder['pid']} on {holder['host']} is writing to the log"

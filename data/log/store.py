@@ -65,6 +65,13 @@ class LogStore:
         """Files whose sha256 was checked by this process, as they were then."""
         if storage.root_exists():
             return
+        if self.storage.local is not None and self.storage.local.exists():
+            raise DataError(
+                f"{self.storage.where} is a file and no log",
+                where=str(self.storage.where),
+                why="a log is a folder",
+                do="name a folder with --log",
+            )
         if not create:
             raise DataError(
                 f"there is no log at {storage.where}",

@@ -33,9 +33,8 @@ def test_a_machine_without_a_log_is_fine(tmp_path: Path) -> None:
     assert warm["status"] == "ok" and warm["numbers"]["seconds"] > 0
     assert warm["numbers"]["strategy"] == "delta_flip"
     log = by_name(result)["log"]
-    assert (log["status"], log["fact"]) == ("warn", "there is none yet") and "ofs import" in log[
-        "mend"
-    ]
+    assert log["status"] == "warn" and log["fact"].startswith("there is none yet at ")
+    assert "ofs import" in log["mend"]
     assert not (tmp_path / "data" / "ofs").exists(), "asking makes nothing"
     assert "the network was not asked" in result.err
 

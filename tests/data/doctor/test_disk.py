@@ -119,3 +119,15 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("", encoding="utf-8")
     status, fact, mend = elsewhere_cache(tmp_path)
     assert status == "warn" and "every process compiles anew" in fact and "OFS_CACHE" in mend
+
+
+def test_a_disk_that_is_only_read_is_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(disk.tempfile, "TemporaryFile", refuse)
+    line = disk.disk("disk", tmp_path, NO_LIMITS)
+    assert line.status == Status.WARN and "Read-only" in line.fact and line.mend
+    assert line.numbers["free_bytes"] > 0

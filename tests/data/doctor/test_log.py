@@ -174,3 +174,19 @@ def test_a_look_at_the_lock_stops_no_import(root: Path) -> None:
         raise AssertionError("an import must wait for an instant") from error
     finally:
         thread.join()
+
+
+def test_a_lock_that_cannot_be_tried_is_no_failure(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("data.log.storage.Storage.writer", refuse)
+    line = log.writer(lambda: LogStore(root))
+    assert line.status == Status.OK and "Read-only" in line.fact
+
+
+def test_a_log_that_is_not_there_is_named() -> None:
+    line = log.integrity(lambda: None, "nowhere/log")
+    assert line.status == Status.WARN and "nowhere/log" in line.fact
