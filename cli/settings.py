@@ -117,7 +117,8 @@ def read(root: LazyGroup, config: str = "") -> Settings:
             why="--config names it" if config else "OFS_CONFIG names it",
             do=f"name a file, or leave it out to read ./{NAME} where there is one",
         )
-    files = tuple(read_settings(path) for path in places(named) if path.is_file())
+    # A folder, or a link to nothing, is there too: read_settings says what is wrong with it.
+    files = tuple(read_settings(path) for path in places(named) if os.path.lexists(path))
     return Settings(root, files, os.environ)
 
 

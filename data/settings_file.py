@@ -90,6 +90,9 @@ def _broken(path: str, text: str, message: str) -> ConfigError:
     number = int(line) if line else text.rstrip().count("\n") + 1
     why = message[: found.start()] if found else message
     do = "mend the line; https://toml.io shows how TOML is written"
+    if re.match(r"Cannot (declare|mutate)", why):  # tomllib names the key as Python would
+        why = "this section, or a key of it, is given twice"
+        do = "write each section once, with all its keys below it"
     if "overwrite" in why:
         why, do = "it gives a second value to a key that has one", "give each key once"
         if section := _SECTION.match((text.splitlines() or [""])[number - 1]):

@@ -419,3 +419,10 @@ def test_exit_codes_of_real_processes(tmp_path: Path) -> None:
     user.mkdir(parents=True)
     (user / "ofs.toml").write_text("[runs]\nlimit = 1\nlimt = 2\n", encoding="utf-8")
     assert ofs("runs", home=tmp_path).code == (3 if os.name == "posix" else 0)
+
+
+def test_what_is_called_ofs_toml_and_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "ofs.toml").mkdir()
+    done = ofs("runs", home=tmp_path)
+    assert done.code == 3 and "cannot read a file of settings" in done.err
+    assert "where: ofs.toml" in done.err
