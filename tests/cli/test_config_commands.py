@@ -19,7 +19,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def example() -> str:
     """The ofs.toml of the README."""
-    found = re.search(r"```toml\n(.*?)```", README, re.DOTALL)
+    found = re.search(r"\n## Settings\n.*?```toml\n(.*?)```", README, re.DOTALL)
     assert found
     return found[1]
 
