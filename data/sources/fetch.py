@@ -405,7 +405,8 @@ class _Fetch:
         fact = Fact(item.sha256, item.size, item.mark)
         target = self._importer.target(item)
         self._tools.meter.resume(on_disk(target))
-        found = self._tools.downloader.fetch(item.url, fact, target)
+        with named(target):
+            found = self._tools.downloader.fetch(item.url, fact, target)
         if found is None:
             item.state, item.why = "missing", "it was there a moment ago and is gone now"
             return
@@ -441,6 +442,16 @@ class _Fetch:
         else:
             raise error
         return False
+
+
+@contextmanager
+def named(target: Path) -> Iterator[None]:
+    """A refusal of the disk (no space left, no right) says which file it is about."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(target)
+        raise
 
 
 def check_space(store: LogStore, tools: Tools, size: int) -> None:
