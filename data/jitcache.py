@@ -140,7 +140,7 @@ def _forgive_damage() -> None:
         def load(self, key: Any) -> Any:
             try:
                 return super().load(key)
-            except Exception:  # noqa: BLE001  reason: damage, as in the index
+            except Exception:  # noqa: BLE001  reason: damage as in the index
                 return None
 
         def save(self, key: Any, data: Any) -> None:
