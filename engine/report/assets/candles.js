@@ -39,7 +39,7 @@ function drawFootprint(ctx, c, set, k0, k1, px, scale, mode, units) {
   for (let k = k0; k < k1; k += 1) {
     const rows = rowsOf(set.level, set.first[k], set.first[k + 1], by);
     all.push(rows);
-    if (rows) most = Math.max(most, ...rows.total);
+    if (rows) most = rows.total.reduce((a, b) => Math.max(a, b), most);
   }
   for (let k = k0; k < k1; k += 1) {
     const x0 = scale.x(set.t[k]);

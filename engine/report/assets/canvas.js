@@ -13,14 +13,14 @@ function palette() {
   return Object.fromEntries(COLOURS.map((n) => [n, style.getPropertyValue(`--${n}`).trim()]));
 }
 
-/** Fit a canvas to its element at the screen's density; the context in CSS pixels. */
+/** Fit a canvas to its element at the screen's density, empty; the context in CSS pixels. */
 function prepare(canvas, width, height) {
   const density = window.devicePixelRatio || 1;
   const [w, h] = [Math.round(width * density), Math.round(height * density)];
   if (canvas.width !== w || canvas.height !== h) {
     canvas.width = w;
     canvas.height = h;
-  }
+  } else canvas.getContext("2d").clearRect(0, 0, width, height);
   const ctx = canvas.getContext("2d");
   ctx.setTransform(density, 0, 0, density, 0, 0);
   ctx.font = FONT;

@@ -4,9 +4,20 @@ const AXIS_W = 84;
 const TIME_H = 20;
 const OVERVIEW_H = 30;
 
+const CHARACTER_PX = 6.7; // of FONT
+
+/** Width of the price axis in a chart `w` wide: whole prices fit, those of this market too. */
+function axisWidth(data, w) {
+  const top = data.levels[0].high.reduce((a, b) => Math.max(a, b), 0);
+  const longest = fixed(top / data.units.price, data.meta.price_scale).length;
+  return Math.max(w < 520 ? 62 : AXIS_W, Math.ceil(longest * CHARACTER_PX) + 11);
+}
+
 /** Boxes of the panes for a chart of w x h pixels. */
 function layout(data, view, w, h) {
-  const axis = w < 520 ? 62 : AXIS_W;
+  data.axis ??= new Map();
+  if (!data.axis.has(w < 520)) data.axis.set(w < 520, axisWidth(data, w));
+  const axis = data.axis.get(w < 520);
   const plot = { x: 0, w: w - axis };
   const shown = PANES.filter((name) => !view.hidden.has(name) && data.has[name]);
   const below = Math.min(shown.length * 96, Math.round(h * (h < 560 ? 0.4 : 0.46)));
@@ -162,7 +173,9 @@ function drawAxes(ctx, c, data, view, frame) {
     const label = { poc: "POC", high: "VAH", low: "VAL" }[name];
     const finer = places && Math.min(data.meta.price_scale, places + 1);
     const value = fixed(frame.profile[name] / unit, finer);
-    tag(ctx, box.axis < AXIS_W ? value : `${label} ${value}`, box.w - 1, y, c.panel, colour, "right");
+    const named = `${label} ${value}`;
+    const fits = named.length * CHARACTER_PX + 8 <= box.axis;
+    tag(ctx, fits ? named : value, box.w - 1, y, c.panel, colour, "right");
   }
   for (const p of values) {
     const y = scale.y(p * unit);
@@ -219,7 +232,6 @@ function candleAt(frame, t) {
 function drawOverlay(canvas, data, view, frame, c, point) {
   const { clientWidth: w, clientHeight: h } = canvas;
   const ctx = prepare(canvas, w, h);
-  ctx.clearRect(0, 0, w, h);
   const { box, scale } = frame;
   const inside = point && point.x <= box.plot.w && point.y < box.bottom;
   const t = inside ? scale.t(point.x) : NaN;
@@ -279,7 +291,7 @@ function drawLegend(ctx, c, data, view, frame, k) {
       delta < 0 ? c.bear : c.bull]);
   }
   if (set.trades[k]) parts.push([`${fixed(set.trades[k], 0)} trades`, c.dim]);
-  if (frame.mode) parts.push([`row ${(frame.rowsBy * level.rowUnits) / unit}`, c.dim]);
+  if (frame.mode) parts.push([`row ${plain((frame.rowsBy * level.rowUnits) / unit, places)}`, c.dim]);
   if (set.gap[k]) parts.push(["gap", c.warn]);
   if (box.w < 520) {
     run(ctx, 8, 13, box.plot.w, parts.slice(0, 2).concat(parts.slice(6)));

@@ -27,10 +27,21 @@ function short(x) {
   return fixed(x, Math.min(8, 1 - Math.floor(Math.log10(a)))).replace(/0+$/, "");
 }
 
+/** `x` with as many of `decimals` places as it needs, never as a power of ten. */
+const plain = (x, decimals) => {
+  const string = fixed(x, decimals);
+  return string.includes(".") ? string.replace(/\.?0+$/, "") : string;
+};
+
+/** Decimals that show an amount: two, or more where two would leave less than two digits of it. */
+const placesFor = (x) => (Number.isFinite(x) && x !== 0 && Math.abs(x) < 0.1
+  ? Math.min(8, 1 - Math.floor(Math.log10(Math.abs(x)))) : 2);
+
 /** UTC time of `ms` since the epoch: date, seconds and milliseconds as asked. */
-function clock(ms, { date = true, seconds = true, millis = false } = {}) {
+function clock(ms, { date = true, year = true, seconds = true, millis = false } = {}) {
   const d = new Date(ms);
-  const day = `${d.getUTCFullYear()}-${pad(d.getUTCMonth() + 1)}-${pad(d.getUTCDate())} `;
+  const day = `${year ? `${d.getUTCFullYear()}-` : ""}${pad(d.getUTCMonth() + 1)}-` +
+    `${pad(d.getUTCDate())} `;
   const time = `${pad(d.getUTCHours())}:${pad(d.getUTCMinutes())}`;
   return (date ? day : "") + time + (seconds ? `:${pad(d.getUTCSeconds())}` : "") +
     (millis ? `.${pad(d.getUTCMilliseconds(), 3)}` : "");

@@ -129,6 +129,7 @@ function doubleClick(app, p) {
 
 function key(app, event) {
   const { view } = app;
+  if (byId("help").open && event.key !== "?") return;
   if (event.target.closest?.("input, select, textarea") || event.ctrlKey || event.metaKey ||
       event.altKey) return;
   // in the panel these scroll, as everywhere

@@ -31,6 +31,8 @@ function readData(meta, columns) {
 function addLookups(data) {
   const { tables, levels } = data;
   data.trades = readTrades(tables, data.enums);
+  const most = data.trades.reduce((a, t) => Math.max(a, Math.abs(t.net), t.fees), 0);
+  data.places = most < data.units.money ? Math.max(2, placesFor(most / data.units.money / 10)) : 2;
   data.tradeById = new Map(data.trades.map((t) => [t.id, t]));
   data.orderById = new Map(Array.from(tables.order.id || [], (id, i) => [id, i]));
   const d = tables.decision;
@@ -74,6 +76,8 @@ class App {
     window.addEventListener("hashchange", () => this.restore());
     new ResizeObserver(() => this.request()).observe(this.surface);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.recolour());
+    window.addEventListener("beforeprint", () => this.print(true));
+    window.addEventListener("afterprint", () => this.print(false));
   }
 
   /** Draw everything now; returns the milliseconds it took. */
@@ -199,6 +203,18 @@ class App {
     const dark = getComputedStyle(document.documentElement).colorScheme.includes("dark");
     document.documentElement.dataset.theme = dark ? "light" : "dark";
     this.recolour();
+  }
+
+  /** Paper is light, and a canvas keeps the colours that it was drawn in. */
+  print(begins) {
+    const root = document.documentElement.dataset;
+    if (begins) [this.shown, root.theme] = [root.theme, "light"];
+    else if (this.shown) root.theme = this.shown;
+    else delete root.theme;
+    this.colours = palette();
+    // Chromium prints what is drawn from here on, and what was cleared as white boxes: start anew
+    for (const canvas of [this.base, this.over]) canvas.width = 0;
+    this.draw();
   }
 
   recolour() {

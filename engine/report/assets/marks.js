@@ -2,6 +2,7 @@
 
 const STRIP_PX = 9; // height of the strip of decisions
 const LONG_LINK_PX = 3;
+const CROWD_PX = 4; // of the plot a fill, below which fills are dots
 
 /** Positions as trades: times in ms, prices in price units, money in money units. */
 function readTrades(tables, enums) {
@@ -101,12 +102,28 @@ function drawOrders(ctx, c, data, scale) {
   }
 }
 
+/** Dots at fills of which there are so many that triangles would hide the candles. */
+function drawDots(ctx, c, f, from, to, scale) {
+  ctx.globalAlpha = 0.7;
+  for (let i = from; i < to; i += 1) {
+    const y = scale.y(f.price[i]);
+    ctx.fillStyle = f.side[i] > 0 ? c.bull : c.bear;
+    ctx.fillRect(scale.x(f.ts_ns[i]) - 1, y - 1 + f.side[i] * 4, 2, 2);
+  }
+  ctx.globalAlpha = 1;
+}
+
 /** Triangles at fills: up for bought, down for sold; full for entries, hollow for exits. */
 function drawFills(ctx, c, data, scale) {
   const f = data.tables.fill;
   const from = lowerBound(f.ts_ns, scale.t0);
   const to = lowerBound(f.ts_ns, scale.t1);
-  const size = (to - from) * 11 > scale.right - scale.left ? 4 : 6; // smaller where they crowd
+  const room = (scale.right - scale.left) / (to - from); // smaller where they crowd
+  if (room < CROWD_PX) {
+    drawDots(ctx, c, f, from, to, scale);
+    return;
+  }
+  const size = room < 11 ? 4 : 6;
   for (let i = from; i < to; i += 1) {
     const y = scale.y(f.price[i]);
     if (y < scale.top || y > scale.bottom) continue;

@@ -6,16 +6,16 @@ const TRADE_COLUMNS = [
   { key: "side", head: "Side", value: (t) => t.side, show: (t) => (t.side > 0 ? "long" : "short"),
     cls: (t) => signClass(t.side) },
   { key: "open", head: "Entry", value: (t) => t.open,
-    show: (t, data) => clock(data.t0 + t.open, { date: data.days > 1 }) },
+    show: (t, data) => clock(data.t0 + t.open, { date: data.days > 1, year: data.days > 300 }) },
   { key: "held", head: "Held", value: (t) => t.close - t.open,
     show: (t) => (Number.isFinite(t.close) ? span(t.close - t.open) : "open") },
   { key: "entry", head: "In", value: (t) => t.entry, show: (t, data) => price(data, t.entry) },
   { key: "exit", head: "Out", value: (t) => t.exit, show: (t, data) => price(data, t.exit) },
   { key: "why", head: "Exit", value: (t) => t.why, show: (t) => words(t.why) },
   { key: "fees", head: "Fees", value: (t) => t.fees,
-    show: (t, data) => fixed(t.fees / data.units.money, 2) },
+    show: (t, data) => fixed(t.fees / data.units.money, data.places) },
   { key: "net", head: "Net", value: (t) => t.net,
-    show: (t, data) => signed(t.net / data.units.money, 2), cls: (t) => signClass(t.net) },
+    show: (t, data) => signed(t.net / data.units.money, data.places), cls: (t) => signClass(t.net) },
 ];
 
 /** The figures that matter most, from the manifest. */
@@ -33,10 +33,19 @@ function headline(data) {
     el("div", { cls: "tile" },
       el("span", { cls: "name", text: name }),
       el("strong", {
-        text: colour === null ? fixed(value, 0) : colour ? signed(value, 2) : fixed(value, 2),
+        text: colour === null ? fixed(value, 0) : (colour ? signed : fixed)(value, placesFor(value)),
         cls: colour ? signClass(value) : "",
       }),
       el("span", { cls: "note", text: note })));
+}
+
+/** Let Enter and the space bar do what a click does. */
+function onKey(node, act) {
+  node.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    act();
+  });
 }
 
 /** The table of round trips: sorts by a click on a head, jumps by a click on a row. */
@@ -56,7 +65,7 @@ class TradeTable {
       const head = el("th", { text: column.head, attrs: { scope: "col", tabindex: "0" } });
       const act = () => this.sortBy(column.key);
       head.addEventListener("click", act);
-      head.addEventListener("keydown", (event) => event.key === "Enter" && act());
+      onKey(head, act);
       this.heads.append(head);
     }
     const scroll = el("div", { cls: "scroll" },
@@ -97,7 +106,7 @@ class TradeTable {
       }
       const jump = () => this.app.jump(trade);
       row.addEventListener("click", jump);
-      row.addEventListener("keydown", (event) => event.key === "Enter" && jump());
+      onKey(row, jump);
       return row;
     }));
     this.more.hidden = trades.length <= this.limit;
@@ -135,7 +144,7 @@ function statistic(value, unit) {
   if (unit === "count") return fixed(value, 0);
   if (unit === "s") return span(value * 1000);
   if (unit === "1/day") return `${fixed(value, 2)} a day`;
-  return `${fixed(value, 2)} ${unit}`;
+  return `${fixed(value, placesFor(value))} ${unit}`;
 }
 
 /** One heading of statistics: value, 95 % interval, and what to bear in mind. */
@@ -229,14 +238,30 @@ function buildPanel(app) {
     ...data.meta.statistics.map(({ title, rows }) => statisticsTable(title, rows)));
   } else summary.append(el("p", { cls: "hint", text: "There are no statistics of this run." }));
   byId("tab-run").append(manifestView(data));
-  const tabs = [...document.querySelectorAll("[role=tab]")];
-  for (const tab of tabs) {
-    tab.addEventListener("click", () => {
-      for (const other of tabs) {
-        other.setAttribute("aria-selected", String(other === tab));
-        byId(other.getAttribute("aria-controls")).hidden = other !== tab;
-      }
-    });
-  }
+  wireTabs([...document.querySelectorAll("[role=tab]")]);
   return table;
+}
+
+/** One panel of several is shown; on the keyboard the arrows choose it and Tab leads on. */
+function wireTabs(tabs) {
+  const show = (tab) => {
+    for (const other of tabs) {
+      other.setAttribute("aria-selected", String(other === tab));
+      other.tabIndex = other === tab ? 0 : -1;
+      byId(other.getAttribute("aria-controls")).hidden = other !== tab;
+    }
+  };
+  tabs.forEach((tab, n) => {
+    tab.addEventListener("click", () => show(tab));
+    tab.addEventListener("keydown", (event) => {
+      const by = { ArrowRight: 1, ArrowLeft: tabs.length - 1 }[event.key];
+      if (!by) return;
+      event.preventDefault();
+      event.stopPropagation();
+      const next = tabs[(n + by) % tabs.length];
+      show(next);
+      next.focus();
+    });
+  });
+  show(tabs[0]);
 }

@@ -3,9 +3,9 @@
 const QUALITY = { 1: "a gap in the window", 2: "CVD approximate", 4: "book stale", 8: "warming up" };
 
 const price = (data, p) => fixed(p / data.units.price, data.meta.price_scale);
-const quantity = (data, q) => `${Number((q / data.units.qty).toFixed(data.meta.qty_scale))}`;
-const money = (data, m, places = 2) =>
-  `${signed(m / data.units.money, places)} ${data.currency}`;
+const quantity = (data, q) => plain(q / data.units.qty, data.meta.qty_scale);
+const money = (data, m, places = 2) => `${signed(m / data.units.money,
+  Math.max(places, placesFor(m / data.units.money)))} ${data.currency}`;
 const moment = (data, t) =>
   Number.isFinite(t) ? clock(data.t0 + t, { millis: true }) : "–";
 
