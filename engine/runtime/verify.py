@@ -1,12 +1,14 @@
 """Folds a run's log again and compares every record with what the run wrote.
 
 Owns the proof: content hash of the log range, hashes of the sources, both digests, a row by row
-comparison of every record table (equity too) whose first difference is named, and the counts and
-the result that the manifest states. It refuses to know how the finding is printed.
+comparison of every record table (equity too) whose first difference is named, and the facts, the
+counts, the result and the statistics that are stated of the run. It refuses to know how the finding
+is printed.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,9 +22,11 @@ from data.log import LogStore
 from data.log.compact import explained
 from data.runs import MANIFEST, Run
 from data.times import format_utc
+from engine.report.statistics import headline, summarise
+from engine.report.tables import Statistic, read_statistics
 from engine.runtime.compare import Comparison, Mismatch, RecordedRows, stored_text
 from engine.runtime.records import Digest, Totals
-from engine.runtime.replay import Progress, Request, counts, ofs_version, results, run
+from engine.runtime.replay import Progress, Request, manifest, ofs_version, run
 from engine.runtime.strategy import Strategy
 
 
@@ -187,13 +191,68 @@ def verify(
     verdict.state_digest = outcome.fold.state_digest()
     verdict.digest_ok = verdict.digest == m["digest"]
     verdict.state_ok = verdict.state_digest == m["state_digest"]
-    verdict.figures = _figures(m, "result", results(sink.totals))
-    verdict.figures += _figures(m, "counts", counts(outcome.fold, sink.digest.rows))
+    fresh = manifest(outcome, request, "", verdict.digest, sink.totals, sink.digest.rows)
+    verdict.figures = _facts(m, fresh)
+    verdict.figures += _figures(m, "result", fresh["result"])
+    verdict.figures += _figures(m, "counts", fresh["counts"])
+    if verdict.digest_ok and not verdict.differences:
+        verdict.figures += _statistics(Run(recorded.id, recorded.folder, fresh), m)
     verdict.log_ok = outcome.content_hash == m["log"]["content_hash"]
     if not verdict.log_ok:
         _explain_log(verdict, store, m, outcome.entries)
     _explain(verdict, m, strategy)
     return verdict
+
+
+_FACTS = ("price_scale", "qty_scale", "currency", "from", "to", "gates", "detectors", "violations")
+"""What a manifest says about the fold beside what it asks for; runs of older versions lack some."""
+
+_OF_OTHERS = frozenset({"trials", "sharpe_luck", "dsr"})
+"""Statistics that lean on the other runs of a folder, which a verification does not have."""
+
+_CLOSE = 1e-9
+"""Share by which sums of floats may differ from machine to machine."""
+
+
+def _facts(m: dict[str, Any], fresh: dict[str, Any]) -> list[Figure]:
+    """Facts that the manifest states otherwise than the fold."""
+    stated = [name for name in _FACTS if name in m]
+    return [Figure(name, m[name], fresh[name]) for name in stated if m[name] != fresh[name]]
+
+
+def _statistics(recorded: Run, m: dict[str, Any]) -> list[Figure]:
+    """Statistics on file or in the manifest ``m`` that the records do not give."""
+    computed = summarise(recorded, runs=recorded.folder, trials=1)
+    kept = {s.name: s for s in read_statistics(recorded) or ()}
+    found = []
+    for s in computed:
+        there = kept.get(s.name)
+        if there is None or s.name in _OF_OTHERS:
+            continue
+        for part in ("value", "low", "high"):
+            old, new = getattr(there, part), getattr(s, part)
+            if not _close(old, new):
+                name = s.name if part == "value" else f"{s.name}.{part}"
+                found.append(Figure(f"statistics.{name}", old, new))
+    return found + _headline(m, computed)
+
+
+def _headline(m: dict[str, Any], computed: list[Statistic]) -> list[Figure]:
+    """The few statistics that the manifest repeats, where they are others."""
+    said, right = m.get("statistics"), headline(computed)
+    said = said if isinstance(said, dict) else {}
+    return [
+        Figure(f"statistics.{name} (manifest)", said[name], value)
+        for name, value in right.items()
+        if name in said and name not in _OF_OTHERS and not _close(said[name], value)
+    ]
+
+
+def _close(a: Any, b: Any) -> bool:
+    """Whether two figures are the same but for the rounding of floats; None is only None."""
+    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
+        return math.isclose(a, b, rel_tol=_CLOSE, abs_tol=_CLOSE)
+    return bool(a == b)
 
 
 def _figures(m: dict[str, Any], group: str, computed: dict[str, Any]) -> list[Figure]:

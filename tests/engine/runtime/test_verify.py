@@ -199,6 +199,38 @@ def test_a_result_left_out_and_a_changed_count(copy: Path) -> None:
     assert [f.name for f in judge(copy).figures] == ["counts.trades"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("from", "2020-01-01T00:00:00.000Z"), ("to", 5), ("price_scale", 4), ("qty_scale", "x"),
+        ("currency", "EUR"), ("gates", ["luck"]), ("detectors", None),
+    ],
+)  # fmt: skip
+def test_a_fact_that_is_another_one(copy: Path, name: str, value: Any) -> None:
+    """What a report or a query shows of a run comes from here: it is part of what is proved."""
+    set_manifest(copy, **{name: value})
+    verdict = judge(copy)
+    assert not verdict.ok
+    assert [(f.name, f.recorded) for f in verdict.figures] == [(name, value)]
+
+
+def test_statistics_that_the_records_do_not_give(copy: Path) -> None:
+    def change(rows: dict[str, list[Any]]) -> None:
+        rows["value"][rows["name"].index("cost_fees")] = 0.0
+        rows["high"][rows["name"].index("win_rate")] = 0.9999
+        rows["value"][rows["name"].index("trials")] = 5.0  # leans on other runs: not proved
+
+    said = find_run(copy / "runs", "last").manifest["statistics"]
+    set_manifest(copy, statistics={**said, "expectancy": 1_000.0, "dsr": 1.0})
+    assert [f.name for f in judge(copy).figures] == ["statistics.expectancy (manifest)"]
+    rewrite(copy, "statistics", change)
+    verdict = judge(copy)
+    assert not verdict.ok
+    assert {f.name for f in verdict.figures} == {
+        "statistics.cost_fees", "statistics.win_rate.high", "statistics.expectancy (manifest)",
+    }  # fmt: skip
+
+
 def test_compaction_changes_no_digest_and_is_told(tmp_path: Path) -> None:
     make_log(tmp_path / "log", seconds=200)
     split_files(tmp_path / "log")
