@@ -26,7 +26,7 @@ from data.sources.importer import import_paths
 
 if TYPE_CHECKING:
     from data.log import LogStore
-    from data.sources.import_report import FileReport
+    from data.sources.import_report import FileReport, ImportReport
 
 LOCK_WAIT_S = 120.0
 """How long (seconds) an import waits for another process that writes to the log."""
@@ -79,22 +79,7 @@ class Importer:
     def _import(self, items: Sequence[Item], tick: Callable[[], None]) -> None:
         by_path = {str(self.target(item).resolve()): item for item in items}
         file = items[0].file
-        deadline_s = time.monotonic() + LOCK_WAIT_S
-        while True:
-            try:
-                report = import_paths(
-                    self._store,
-                    list(by_path),
-                    venue=file.venue,
-                    symbol=file.symbol,
-                    progress=lambda _step: tick(),
-                )
-                break
-            except LockedError:
-                if time.monotonic() > deadline_s:
-                    raise
-                tick()
-                time.sleep(0.2)
+        report = import_patiently(self._store, list(by_path), file, tick)
         for one in report.files:
             _account(by_path[one.path], one)
         self._remember(items)
@@ -133,6 +118,30 @@ class Importer:
             return
         beside = path.with_name(path.name + CHECKSUM)
         beside.write_text(f"{item.sha256}  {path.name}\n", encoding="utf-8", newline="\n")
+
+
+def import_patiently(
+    store: LogStore, paths: Sequence[str | Path], file: ArchiveFile, tick: Callable[[], None]
+) -> ImportReport:
+    """Import files of the series of ``file``; another process that writes is waited for.
+
+    LockedError after :data:`LOCK_WAIT_S`; what is wrong with the files as ``import_paths`` says it.
+    """
+    deadline_s = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            return import_paths(
+                store,
+                paths,
+                venue=file.venue,
+                symbol=file.symbol,
+                progress=lambda _step: tick(),
+            )
+        except LockedError:
+            if time.monotonic() > deadline_s:
+                raise
+            tick()
+            time.sleep(0.2)
 
 
 def nothing_of_it(rows: int) -> str:

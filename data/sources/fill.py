@@ -12,13 +12,14 @@ It refuses to know how a file is fetched and read (:mod:`data.sources.fetch_down
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.errors import NetworkError, OfsError
+from data.errors import DataError, LockedError, NetworkError, OfsError, UsageError
 from data.events import EVENTS, Kind
 from data.log.checks import GAP_CHECKS, Wanted, check_log
 from data.log.rules import Finding
@@ -30,13 +31,13 @@ from data.sources.archive_files import (
     daily,
     days_between,
 )
-from data.sources.fetch import Progress, Terms, Tools, check_space, working
+from data.sources.fetch import DEAD_AFTER, Progress, Terms, Tools, check_space, named, working
 from data.sources.fetch_download import Fact
+from data.sources.fetch_import import import_patiently
 from data.sources.fetch_pace import Stopped
 from data.sources.fetch_plan import absence, new_item
 from data.sources.fill_gaps import mark_filled
 from data.sources.fill_rows import Span, copy_inside, edges_found
-from data.sources.importer import import_paths
 
 if TYPE_CHECKING:
     from data.log import LogStore
@@ -214,10 +215,19 @@ class _Fill:
         sound = list(holes)
         if type_ != "klines":
             edges: set[int] = set()
-            for path in files.values():
-                edges |= edges_found(path, type_, [_span(h) for h in holes])
+            for file in list(files):
+                try:
+                    edges |= edges_found(files[file], type_, [_span(h) for h in holes])
+                except DataError as error:
+                    reasons[file.first] = f"{error.what}: {error.why}"
+                    self._leave(file, files.pop(file))
             sound = [h for h in holes if {h.finding.from_id, h.finding.to_id} <= edges]
-        self._import(files, [_span(h) for h in sound])
+        try:
+            self._import(files, [_span(h) for h in sound])
+        except (DataError, UsageError) as error:
+            if isinstance(error, LockedError):
+                raise
+            reasons |= dict.fromkeys((f.first for f in files), f"{error.what}: {error.why}")
         for hole in holes:
             lacking = [reasons[day] for day in hole.days if day in reasons]
             if hole not in sound and not lacking:
@@ -226,9 +236,13 @@ class _Fill:
             hole.why = "" if hole in sound and not lacking else hole.why or lacking[0]
         for file, path in files.items():
             self._report.files.append(file.name)
-            if self._tools.terms.keep is None:
-                path.unlink(missing_ok=True)
+            self._leave(file, path)
         return [h for h in holes if h not in sound]
+
+    def _leave(self, file: ArchiveFile, path: Path) -> None:
+        """Be done with a file."""
+        if self._tools.terms.keep is None:
+            path.unlink(missing_ok=True)
 
     def _bring(
         self, files: Sequence[ArchiveFile]
@@ -237,6 +251,7 @@ class _Fill:
         brought: dict[ArchiveFile, Path] = {}
         reasons: dict[date, str] = {}
         first_error: NetworkError | None = None
+        failed_in_a_row = 0
         self._tools.meter.text = "fetching"
         for file in files:
             self._tools.crew.start(file, partial(self._one, file))
@@ -251,9 +266,14 @@ class _Fill:
                 reasons[file.first] = f"{done.error.what}: {done.error.why}"
             elif isinstance(done.error, OfsError):
                 reasons[file.first] = f"{done.error.what}: {done.error.why}"
-            elif not isinstance(done.error, Stopped):
+            elif isinstance(done.error, Stopped):
+                reasons[file.first] = "not tried: the archive stopped answering"
+            else:
                 raise done.error
-            self._reached |= not isinstance(done.error, NetworkError)
+            self._reached |= not isinstance(done.error, NetworkError | Stopped)
+            failed_in_a_row = failed_in_a_row + 1 if isinstance(done.error, NetworkError) else 0
+            if failed_in_a_row >= DEAD_AFTER:
+                self._tools.downloader.stop()
         if first_error is not None and not self._reached:
             raise first_error
         return dict(sorted(brought.items())), reasons
@@ -268,7 +288,8 @@ class _Fill:
         check_space(self._store, self._tools, about.size)
         self._tools.meter.expect(about.size)
         target = self._tools.folder / file.path
-        found = self._tools.downloader.fetch(url, Fact(sha256, about.size), target)
+        with named(target):
+            found = self._tools.downloader.fetch(url, Fact(sha256, about.size), target)
         return target if found is not None else None
 
     def _import(self, files: dict[ArchiveFile, Path], spans: Sequence[Span]) -> None:
@@ -281,22 +302,19 @@ class _Fill:
         parts: list[Path] = []
         try:
             for file, path in files.items():
-                part = folder / file.name.replace(".zip", ".csv")
-                if copy_inside(path, part, spans, bars=file.type == "klines"):
-                    parts.append(part)
+                parts.append(folder / file.name.replace(".zip", ".csv"))
+                if not copy_inside(path, parts[-1], spans, bars=file.type == "klines"):
+                    parts.pop()
             if parts:
-                self._tools.meter.text = "importing"
-                report = import_paths(
-                    self._store,
-                    parts,
-                    venue=first.venue,
-                    symbol=first.symbol,
-                    progress=lambda _step: self._tools.meter.tick(),
-                )
+                meter = self._tools.meter
+                meter.text = "importing"
+                report = import_patiently(self._store, parts, first, meter.tick)
                 self._report.added += report.total("added")
         finally:
             for part in parts:
                 part.unlink(missing_ok=True)
+            with suppress(OSError):  # another part is in it
+                folder.rmdir()
 
 
 def _span(hole: Hole) -> Span:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -16,9 +17,10 @@ from data.errors import NetworkError
 from data.events import Kind
 from data.log import LogStore
 from data.log.checks import Wanted
+from data.log.store import WRITE_WAIT_S
 from data.sources.archive_files import daily
 from data.sources.fill import FillReport, fill
-from data.venue.archive import ArchiveServer, serve
+from data.venue.archive import ArchiveServer, packed, serve
 from data.venue.archive_rows import MadeUp
 from data.venue.faults import Fault
 from tests.data.log.support import MIDNIGHT, put, trade
@@ -245,3 +247,76 @@ def test_another_venue_is_told(tmp_path: Path) -> None:
     put(store, Kind.TRADE, rows, venue="synthetic")
     report = fill(store, Wanted(), terms("http://127.0.0.1:1"), now=NOW)
     assert "no archive of synthetic" in report.holes[0].why
+
+
+DAYS = [date(2025, 1, 6 + i) for i in range(12)]
+
+
+def holed(folder: Path) -> Imported:
+    """A log with a hole in each of :data:`DAYS`."""
+    rows: list[str] = []
+    for day in DAYS:
+        lines = (MARKET.text(daily(VENUE, "aggTrades", SYMBOL, day)) or "").splitlines()[1:]
+        rows += lines[:40] + lines[50:]
+    return log_of(folder, rows)
+
+
+def test_an_archive_that_dies_is_not_asked_for_every_day(tmp_path: Path) -> None:
+    log = holed(tmp_path)
+    with serve(content=MARKET, faults=[Fault("reset", "*.zip", 0, 0)]) as server:
+        with pytest.raises(NetworkError, match="did not answer"):
+            filled(log, server)
+        assert server.count(".zip", 200) < 40, "each would be asked for 5 times"
+    faults = [Fault("reset", f"*{day}.zip", 0, 0) for day in DAYS[1:]]
+    with serve(content=MARKET, faults=faults) as server:
+        report = fill(log.store, Wanted(), terms(server, jobs=1), now=NOW)
+    assert report.added == 10 and any("not tried" in h.why for h in report.holes)
+
+
+def test_a_file_that_cannot_be_read_costs_its_own_holes(tmp_path: Path) -> None:
+    log = holed(tmp_path)
+    www = tmp_path / "www"
+    for day in DAYS:
+        file = daily(VENUE, "aggTrades", SYMBOL, day)
+        place = (www / file.path).with_suffix(".csv")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        text = MARKET.text(file) or ""
+        if day == DAYS[3]:  # sound by its checksum, and no zip that can be read to its end
+            whole = packed(file.name, text)
+            (www / file.path).write_bytes(whole[: len(whole) // 2])
+        else:
+            short = text + text.splitlines()[-1].split(",")[0] + ",1\n"
+            place.write_text(short if day == DAYS[5] else text, encoding="utf-8")
+    with serve(www) as server:
+        report = filled(log, server)
+    left = [h for h in report.holes if h.left and h.days]
+    assert report.added == 10 * (len(DAYS) - 1)
+    assert [h.days for h in left] == [[DAYS[3]]] and "damaged" in left[0].why
+    assert not (log.store.storage.local / ".fetch").exists()  # type: ignore[operator]
+
+
+def test_another_writer_is_waited_for(tmp_path: Path, server: ArchiveServer) -> None:
+    log = log_of(tmp_path, ROWS[:40] + ROWS[50:])
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with log.store.storage.lock():
+            held.set()
+            done.wait(WRITE_WAIT_S + 0.5)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait()
+    try:
+        assert filled(log, server).added == 10
+    finally:
+        done.set()
+        other.join()
+
+
+def test_folders_that_keep_files_hold_nothing_else(tmp_path: Path, server: ArchiveServer) -> None:
+    log = log_of(tmp_path, ROWS[:40] + ROWS[50:])
+    kept = tmp_path / "kept"
+    assert fill(log.store, Wanted(), terms(server, keep=kept), now=NOW).added == 10
+    assert [p.relative_to(kept).as_posix() for p in kept.rglob("*") if p.is_file()] == [DAY.path]
+    assert all(any(p.iterdir()) for p in kept.rglob("*") if p.is_dir())
