@@ -162,3 +162,38 @@ def test_the_panel_on_the_keyboard(browser: Browser, report_file: Path) -> None:
     assert browser.js("return [ofs.app.view.trade, document.querySelector('#help').open]") == [
         0, True,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_every_colour_of_text_can_be_read(browser: Browser, report_file: Path, dark: bool) -> None:
+    """Small text needs a contrast of 4.5 against what lies behind it (WCAG 2, AA)."""
+    browser.open(report_file, dark=dark)
+    least = browser.js(
+        "const light = (h) => [1, 3, 5].map((n) => parseInt(h.slice(n, n + 2), 16) / 255)"
+        "  .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)"
+        "  .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);"
+        "const c = ofs.app.colours, found = [];"
+        "for (const ink of ['text', 'dim', 'bull', 'bear', 'poc', 'accent', 'warn'])"
+        "  for (const ground of ['bg', 'panel']) {"
+        "    const [a, b] = [light(c[ink]), light(c[ground])].sort((x, y) => y - x);"
+        "    found.push((a + 0.05) / (b + 0.05)); }"
+        "return Math.min(...found)"
+    )
+    assert least >= 4.5
+
+
+def test_the_policy_stops_code_that_got_in(chromium: Browser, report_file: Path) -> None:
+    """Were markup ever to get in, it could neither run, nor evaluate text, nor ask the network."""
+    chromium.open(report_file)
+    chromium.js(
+        "setTimeout(() => {"
+        "  try { window.found = eval('1') } catch (e) { window.found = e.name } });"
+        "document.body.insertAdjacentHTML('beforeend',"
+        '  \'<img src=x onerror="window.hacked = 1"><iframe src="https://example.com">\');'
+        "const s = document.createElement('script'); s.textContent = 'window.hacked = 2';"
+        "document.body.append(s); fetch('https://example.com/').catch(() => { window.asked = 1 })"
+    )
+    assert chromium.wait("return window.asked && window.found") == "EvalError"
+    assert chromium.js("return window.hacked") is None
+    assert chromium.requests() == []
+    assert chromium.complaints()
