@@ -20,7 +20,8 @@ REASONS: dict[str, str] = {
     "number": "a number cannot be read",
     "precision": "more decimals than can be stored",
     "overflow": "price times quantity, or a number itself, is too large to be stored exactly",
-    "time": "a time outside 2009 to 2100 (in tables of brokers and of one's own, 1971 to 2100)",
+    "time": "a time before 2009 (in tables of brokers and of one's own, 1971), or still to come by "
+    "the clock of this machine",
     "time_text": "a date or a time that cannot be read",
     "skipped_hour": "a local time that does not exist: the clocks skipped that hour in spring",
     "price": "a price is not positive",

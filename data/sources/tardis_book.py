@@ -21,7 +21,7 @@ from data.sources.book import BookCounts, Level
 from data.sources.chunks import Chunk
 from data.sources.recording_rows import WORK_SCALE, depth_chunks, gap_chunk
 from data.sources.rejects import Rejects
-from data.sources.row_checks import TIME_MAX_NS, TIME_MIN_NS, first_reasons, venue_time_ns
+from data.sources.row_checks import TIME_MIN_NS, first_reasons, latest_ns, venue_time_ns
 from data.sources.stream_book import StreamBook, Update
 
 
@@ -81,7 +81,7 @@ class TardisBooks(ArchiveParser):
             ("qty", qty < 0),
         ]
         for time in (ts_ns, recv_ns):
-            problems.append(("time", (time < TIME_MIN_NS) | (time >= TIME_MAX_NS)))
+            problems.append(("time", (time < TIME_MIN_NS) | (time >= latest_ns())))
         good, bad = first_reasons(iter(problems), len(lines))
         if bad:
             texts = block.split(b"\n")
