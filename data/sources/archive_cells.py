@@ -28,6 +28,7 @@ from data.sources.decimals import (
     NumberError,
     PrecisionError,
     from_decimal128,
+    is_rounded,
     pack,
     to_fixed,
 )
@@ -47,6 +48,10 @@ _REASONS = {"side": "side", "tick": "tick", "book_side": "side"}
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9_-]{1,29}")
 _SYMBOLS_MAX = 100_000
 """A file names no more symbols than this; others are rejected, so that memory is bounded."""
+
+_EXPONENT = re.compile(rb"^[0-9]+(?:\.[0-9]*)?[eE]", re.MULTILINE)
+_ROUND_S = 10
+"""Seconds that a spreadsheet rounded (``1.7145E+09``) are a multiple of this."""
 
 _HEXADECIMAL = re.compile(rb"(?:^|[^0-9A-Za-z])0[xX]")
 
@@ -107,9 +112,16 @@ def parse_clean(block: bytes, count: int, layout: Layout, names: Names) -> Value
     if table.num_rows != count:
         return None
     try:
-        return {role: _role_values(role, table[role], layout, names) for role in types}
+        values = {role: _role_values(role, table[role], layout, names) for role in types}
     except (OverflowError, KeyError):
         return None
+    return None if "seconds" in values and _may_be_rounded(block, values["seconds"]) else values
+
+
+def _may_be_rounded(block: bytes, seconds: np.ndarray | tuple[np.ndarray, int]) -> bool:
+    """True when some time, the first cell of its row, may be one that a spreadsheet rounded."""
+    whole, scale = seconds if isinstance(seconds, tuple) else (seconds, 0)
+    return bool((whole % (_ROUND_S * 10**scale) == 0).any() and _EXPONENT.search(block))
 
 
 def _hexadecimal(block: bytes, layout: Layout) -> bool:
@@ -208,6 +220,8 @@ def _parse_cell(
 ) -> np.ndarray | tuple[np.ndarray, int]:
     if optional and not cell and role != "text_id":
         cell = "0"
+    if role == "seconds" and is_rounded(cell):
+        raise RejectedError("time_text")
     if is_decimal(role):
         try:
             return pack([to_fixed(cell, _scale(role))], _scale(role))

@@ -24,6 +24,7 @@ from data.sources.archive_columns import Values, columns_of, ints, plain
 from data.sources.archive_layouts import Layout, with_levels
 from data.sources.chunks import Chunk, Column, shrink, take
 from data.sources.forward import Forward
+from data.sources.mapping_fields import unquoted
 from data.sources.rejects import RejectedError, Rejects
 from data.sources.row_checks import Problem, first_reasons, problems, unsorted_levels
 
@@ -66,6 +67,8 @@ class ArchiveParser:
             block = block.removeprefix(_BOM)
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
+        if b'"' in block:
+            block = unquoted(block, ",")
         if self._skip_header:
             block = block[block.find(b"\n") + 1 :] if b"\n" in block else b""
             self._skip_header = False
@@ -182,7 +185,8 @@ class ArchiveParser:
         before = np.concatenate([[self._slots.get(chunk.symbol, -1)], slots[:-1]])
         keep = slots > np.maximum.accumulate(before)
         self._slots[chunk.symbol] = max(int(slots.max()), int(before[0]))
-        self.skipped["book within a slot"] += int((~keep).sum())
+        if not keep.all():
+            self.skipped["book within a slot"] += int((~keep).sum())
         if not keep.any():
             return []
         return [replace(shrink(take(chunk, keep)), symbol=chunk.symbol)]

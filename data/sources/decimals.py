@@ -29,6 +29,7 @@ SCALE_MAX = 12
 INT64_MAX = (1 << 63) - 1
 
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_EXPONENT = re.compile(r"[+-]?[0-9]*\.?(?P<frac>[0-9]*)[eE]\+?(?P<power>[0-9]{1,3})")
 _CONTEXT = Context(prec=2000, rounding=ROUND_HALF_EVEN)
 _DIGITS_MAX = 400
 """Longest text that is looked at: what is longer is no price."""
@@ -42,6 +43,15 @@ class NumberError(ValueError):
 
 class PrecisionError(ValueError):
     """A decimal number has more decimals than can be stored."""
+
+
+def is_rounded(text: str) -> bool:
+    """True when a spreadsheet wrote a whole number with fewer digits than it has: ``3.5E+09``.
+
+    A price may be written so; a time or an id has lost its end.
+    """
+    found = _EXPONENT.fullmatch(text)
+    return found is not None and int(found["power"]) > len(found["frac"])
 
 
 def to_fixed(text: str, scale: int) -> int:

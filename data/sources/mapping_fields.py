@@ -62,7 +62,7 @@ def split(
     lines that have another number of cells as (number, text), and the count of lines.
     """
     if b'"' in block:
-        block = _unquoted(block, separator)
+        block = unquoted(block, separator)
     data = np.frombuffer(block, dtype=np.uint8)
     stops = np.flatnonzero(data == _LF)
     if len(data) and data[-1] != _LF:
@@ -119,7 +119,7 @@ def _trim(
     return starts, ends
 
 
-def _unquoted(block: bytes, separator: str) -> bytes:
+def unquoted(block: bytes, separator: str) -> bytes:
     """The block without quotes; a separator inside quotes becomes a sign that nothing contains."""
     data = np.frombuffer(block, dtype=np.uint8)
     quotes = data == _QUOTE

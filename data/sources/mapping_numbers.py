@@ -21,6 +21,7 @@ from data.sources.decimals import (
     SCALE_MAX,
     NumberError,
     PrecisionError,
+    is_rounded,
     round_fixed,
     to_fixed,
 )
@@ -59,11 +60,14 @@ def decimals(
     shift: int = 0,
     places: int | None = None,
     most: int = SCALE_MAX,
+    *,
+    exact: bool = False,
 ) -> Decimals:
     """The numbers of a column, none with more than ``most`` decimals.
 
     ``point`` is the decimal sign. ``shift`` is a power of ten that the file's numbers carry: with 4
-    the text ``12345`` is 1.2345. ``places`` rounds half to even to that many decimals.
+    the text ``12345`` is 1.2345. ``places`` rounds half to even to that many decimals. ``exact``: a
+    whole number that a spreadsheet rounded (``3.5E+09``) is none.
     """
     starts, ends = fields.starts[:, column], fields.ends[:, column]
     raw, frac, plain = _plain(fields.data, starts, ends, ord(point))
@@ -72,7 +76,11 @@ def decimals(
     if places is not None:
         odd |= (state == OK) & (frac + shift > places)
     for row in np.flatnonzero(odd):
-        state[row], raw[row], frac[row] = _one(fields.text(int(row), column), point, shift, places)
+        text = fields.text(int(row), column)
+        if exact and is_rounded(text.replace(point, ".")):
+            state[row], raw[row], frac[row] = NUMBER, 0, 0
+        else:
+            state[row], raw[row], frac[row] = _one(text, point, shift, places)
     frac = np.where(odd | (state != OK), frac, frac + shift)
     raw = np.where(state == OK, raw, 0)
     if (frac > most).any():

@@ -35,13 +35,15 @@ _NAME_MAX = 30
 
 
 class _Rows:
-    """The rows of one block while they are read; ``why`` keeps the first fault of each."""
+    """The rows of one block while they are read; ``why`` keeps the first fault of each, ``ts_ns``
+    its time."""
 
     def __init__(self, fields: Fields) -> None:
         self.fields = fields
         self.bad = np.zeros(len(fields), dtype=bool)
         self.skipped = np.zeros(len(fields), dtype=bool)
         self.why: dict[int, str] = {}
+        self.ts_ns = np.zeros(len(fields), dtype=np.int64)
 
     def reject(self, rows: np.ndarray, reason: str) -> None:
         for row in np.flatnonzero(rows & ~self.bad & ~self.skipped):
@@ -73,7 +75,7 @@ class MappingParser:
         self.rows = 0
         self.skipped: Counter[str] = Counter()
         self.clock = Clock(mapping.time.zone)
-        self._carried: dict[str, tuple[int, int]] = {}
+        self._carried: dict[str, tuple[int, int, int]] = {}  # value, scale, time
 
     def parse(self, block: bytes) -> list[tuple[str, Chunk]]:
         """(symbol, rows) of a block of whole lines, in file order; the symbol is empty where the
@@ -85,7 +87,7 @@ class MappingParser:
         fields, odd, count = split(block, self.lines + 1, m.separator, m.columns, m.least)
         self.lines += count
         rows = _Rows(fields)
-        ts_ns = self._times(rows)
+        ts_ns = rows.ts_ns = self._times(rows)
         columns, scales = _BUILD[m.kind](self, rows)
         columns = self._whole(columns, ts_ns, len(fields))
         for reason, mask in problems(m.kind, _scalars(columns), SINCE_NS):
@@ -168,7 +170,7 @@ class MappingParser:
         for column in m.roles.get(role, ()):
             shift = 0 if whole else m.shift.get(unit, 0)
             places = None if whole else m.places.get(unit)
-            one = decimals(rows.fields, column, m.decimal, shift, places)
+            one = decimals(rows.fields, column, m.decimal, shift, places, exact=role == "id")
             rows.check(one, may_be_empty=optional)
             found.append(one)
         if not found:
@@ -222,24 +224,28 @@ class MappingParser:
         return own, Scales(price_scale, qty_scale)
 
     def _carry(self, rows: _Rows, sides: dict[str, Decimals]) -> None:
-        """Fill empty cells with the last value of their side; a row at fault passes nothing on."""
+        """Fill empty cells with the last value of their side; a row at fault passes nothing on, and
+        no row passes anything on to an earlier time (an export may run backwards)."""
         for one in sides.values():
             rows.reject((one.state == OK) & (one.values <= 0), "price")
         silent = np.logical_and.reduce([one.state == EMPTY for one in sides.values()])
         self._skip(rows, silent, "neither bid nor ask changed")
         for name, one in sides.items():
             known = (one.state == OK) & rows.good
-            value, scale = self._carried.get(name, (0, 0))
+            value, scale, since_ns = self._carried.get(name, (0, 0, 0))
             if scale > one.scale and _fits(one.values, scale - one.scale):
                 one.values, one.scale = grow(one.values, scale - one.scale), scale
             seed = value * 10 ** max(one.scale - scale, 0)
             seed = seed if scale <= one.scale and abs(seed) <= INT64_MAX else 0
             last = np.maximum.accumulate(np.where(known, np.arange(len(known)), -1))
-            filled = np.where(last >= 0, one.values[np.maximum(last, 0)], seed)
+            there = np.maximum(last, 0)
+            filled = np.where(last >= 0, one.values[there], seed)
+            filled[np.where(last >= 0, rows.ts_ns[there], since_ns) > rows.ts_ns] = 0
             one.values = np.where(one.state == EMPTY, filled, one.values)
             one.state = np.where((one.state == EMPTY) & (filled > 0), OK, one.state).astype(np.int8)
             if len(known) and last[-1] >= 0:
-                self._carried[name] = int(one.values[last[-1]]), one.scale
+                stop = int(last[-1])
+                self._carried[name] = int(one.values[stop]), one.scale, int(rows.ts_ns[stop])
         open_ = np.logical_or.reduce([one.state == EMPTY for one in sides.values()])
         self._skip(rows, open_, "the other side is not known yet")
 
@@ -301,7 +307,7 @@ def read_times(fields: Fields, mapping: Mapping) -> Times:
         return written(fields, form.columns, form.order)
     # one time with many decimals must not raise the scale until the others do not fit
     most = len(str(UNITS[form.unit])) - 1
-    numbers = decimals(fields, form.columns[0], mapping.decimal, most=most)
+    numbers = decimals(fields, form.columns[0], mapping.decimal, most=most, exact=True)
     return epoch(numbers, form.unit, form.base_ns)
 
 
