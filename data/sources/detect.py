@@ -35,6 +35,7 @@ VENUES = ("binance-um", "binance-spot", "bybit", "bybit-spot")
 
 _RECORDED = re.compile(rb"(?:[0-9]{13}|[0-9]{16}|[0-9]{19}|[0-9]{1,10}\.[0-9]+:) \{")
 _CONTROL = re.compile(rb"wss?://")
+_PACKED = (b"PK\x03\x04", b"\x1f\x8b")
 
 # Names that carry a symbol: the public archive, and recorders that write one file a day.
 _NAMES = (
@@ -42,6 +43,7 @@ _NAMES = (
     re.compile(r"(?:(?:usdm|um|spot)_)?(?P<s>[a-z0-9]{5,20}|[A-Z0-9]{5,20})_\d{8}(?:[-.]|$)"),
     re.compile(r"(?P<s>[A-Z0-9]{5,20})_\d{4}-\d{2}-\d{2}[_.]"),
     re.compile(r"(?P<s>[A-Z0-9]{5,20})-\d{4}-\d{2}\."),
+    re.compile(r"(?P<s>[A-Z0-9]{1,16}[A-Z])\d{4}-\d{2}-\d{2}\."),
 )
 _NO_SYMBOLS = frozenset({"trades", "aggtrades", "klines", "bookticker", "depth", "quotes"})
 _WORDS: dict[str, frozenset[str]] = {
@@ -109,9 +111,22 @@ def detect(member: Member, venue: str | None, symbol: str | None, interval_ns: i
     table = find(member, lines, venue, symbol, interval_ns)
     if table is not None:
         return of_table(member, table)
-    raise DataError(
+    raise _unknown(member, filled)
+
+
+def _unknown(member: Member, filled: list[bytes]) -> DataError:
+    """What to say of a member of no known format that begins with the lines ``filled``."""
+    where = member.name if member.entry else str(member.path)
+    if filled and filled[0].startswith(_PACKED):
+        return DataError(
+            "the file is packed twice",
+            where=where,
+            why="what was unpacked is a zip or gzip file again",
+            do="unpack it once and import what comes out",
+        )
+    return DataError(
         "the format is not known",
-        where=member.name if member.entry else str(member.path),
+        where=where,
         why=f"it begins with {filled[0][:60]!r}" if filled else "it is empty",
         do="'ofs import --help' lists the formats; for any other table, 'ofs import --explain "
         "FILE' drafts a mapping to import it with",
@@ -196,8 +211,14 @@ def _bybit(
     return Found(member, f"Bybit {what}", chosen, name, origins, first_ns=first_ns, stamped=stamped)
 
 
-def _recorded_symbol(member: Member, flag: str | None, seen: Counter[str]) -> tuple[str, str]:
-    """The symbol of a recording, empty for several; its messages name it, snapshots do not."""
+def _recorded_symbol(
+    member: Member,
+    flag: str | None,
+    seen: Counter[str],
+    why: str = "REST snapshots and raw partial books name no symbol",
+) -> tuple[str, str]:
+    """The symbol of a file that names it itself, empty for several; ``why`` says what it is when
+    nothing in the file does."""
     if flag:
         if seen and flag not in seen:
             raise UsageError(
@@ -211,7 +232,7 @@ def _recorded_symbol(member: Member, flag: str | None, seen: Counter[str]) -> tu
         return next(iter(seen)), "by its content"
     if seen:
         return "", "by its content"
-    return _named_symbol(member, "REST snapshots and raw partial books name no symbol")
+    return _named_symbol(member, why)
 
 
 def _archive(
@@ -251,7 +272,8 @@ def _self_named(
     ``lines`` are not blank.
     """
     rows = [line.decode("utf-8", "replace").split(",") for line in lines]
-    rows = [[c.strip() for c in row] for row in rows if len(row) == len(layout.roles)][1:]
+    rows = [row for row in rows if len(row) == len(layout.roles)][1:]
+    rows = [[c.strip().strip('"') for c in row] for row in rows]
     if "exchange" in layout.roles:
         exchange = rows[0][layout.roles.index("exchange")] if rows else ""
         layout = tardis_layouts.settled(layout, exchange, member.path / member.entry)
@@ -265,7 +287,7 @@ def _self_named(
     if "symbol" in layout.roles:
         column = layout.roles.index("symbol")
         seen = Counter(row[column].upper() for row in rows)
-        name, origin = _recorded_symbol(member, symbol, seen)
+        name, origin = _recorded_symbol(member, symbol, seen, "no row can be read that names one")
     elif symbol:
         name, origin = symbol, "--symbol"
     else:

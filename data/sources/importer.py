@@ -122,16 +122,18 @@ def _find(paths: Sequence[str | Path], flags: _Flags, report: ImportReport) -> l
     """Every file to be read, in the order of reading."""
     found: list[Found] = []
     for path, named in files_of(paths):
+        own: list[Found] = []
+        first: DataError | None = None
         for member in _members(path, named, report):
             try:
-                one = flags.recognise(member)
+                own.append(flags.recognise(member))
             except DataError as error:
-                if named:
-                    raise
-                # A folder may hold other things; they are listed, not hidden.
+                # A folder or a zip may hold other things; they are listed, not hidden.
                 report.unknown.append((_shown(member), f"{error.what}: {error.why}"))
-                continue
-            found.append(one)
+                first = first or error
+        if named and first is not None and not own:
+            raise first
+        found += own
     if not found:
         raise DataError(
             "there is nothing to import",
@@ -221,6 +223,8 @@ class _Import:
             self._inlet.flush()
             rejects.flush()
             report.rejected = rejects.counts
+            if not (report.rows or report.rejected or report.skipped or report.left_out):
+                report.notes.append("there is no row in it")
             self._done_bytes += one.member.size
         self._finish_books()
 

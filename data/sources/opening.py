@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
 from data.errors import CorruptFileError, DataError, UsageError
 
@@ -28,6 +28,7 @@ LINE_MAX = 16 << 20
 _READ = 1 << 18
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
+_EMPTY_ZIP = b"PK\x05\x06"
 _IGNORED_SUFFIXES = (".checksum", ".md", ".tmp", ".partial")
 
 
@@ -81,7 +82,15 @@ class Reader:
             yield rest
 
     def _pieces(self) -> Iterator[bytes]:
-        """Decompressed bytes in pieces of any size; UTF-16 becomes UTF-8."""
+        """Decompressed bytes in pieces of any size; UTF-16 becomes UTF-8, and where lines end with
+        a carriage return alone (as on old Macs), they end with a line feed."""
+        pieces = self._as_utf8()
+        first = next(pieces, b"")
+        old_mac = b"\r" in first[:-1] and b"\n" not in first
+        for piece in itertools.chain([first], pieces):
+            yield piece.replace(b"\r", b"\n") if old_mac else piece
+
+    def _as_utf8(self) -> Iterator[bytes]:
         pieces = self._bytes()
         first = next(pieces, b"")
         coding = _utf16(first)
@@ -166,6 +175,8 @@ def _utf16(first: bytes) -> str | None:
     sample = first[:64]
     if len(sample) >= 8 and not any(sample[1::2]) and all(sample[0::2]):
         return "utf-16-le"
+    if len(sample) >= 8 and not any(sample[0::2]) and all(sample[1::2]):
+        return "utf-16-be"
     return None
 
 
@@ -204,22 +215,29 @@ def files_of(paths: Sequence[str | Path]) -> list[tuple[Path, bool]]:
     return list(found.items())
 
 
-def _wanted(relative: Path) -> bool:
-    if any(part.startswith(".") for part in relative.parts):
+def _wanted(relative: PurePath) -> bool:
+    if any(part.startswith(".") and part != ".." for part in relative.parts):
         return False
     return not relative.name.lower().endswith(_IGNORED_SUFFIXES)
 
 
+def _kept(entry: str) -> bool:
+    return "__MACOSX" not in PurePosixPath(entry).parts and _wanted(PurePosixPath(entry))
+
+
 def members_of(path: Path) -> list[Member]:
-    """The readable texts in a file: its entries when it is a zip, itself otherwise."""
+    """The readable texts in a file: its entries when it is a zip, itself otherwise.
+
+    What the packing system adds (``__MACOSX``, hidden files) is passed over.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         magic = file.read(4)
-    if magic != _ZIP:
+    if magic not in (_ZIP, _EMPTY_ZIP):
         return [Member(path, "", size)]
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = [i for i in archive.infolist() if not i.is_dir()]
+            entries = [i for i in archive.infolist() if not i.is_dir() and _kept(i.filename)]
     except zipfile.BadZipFile as error:
         raise CorruptFileError(
             "a source file is damaged",
