@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from data.log import Entry
     from data.log.transaction import Transaction
 
-BUFFER_BYTES = 48 << 20
-"""Rows held before they are merged, in all."""
+BUFFER_BYTES = 16 << 20
+"""Rows held before they are merged, in all. A merge needs some ten times as much: the rows that the
+log holds of the same time, both together, their keys and their order."""
 
 OVERLAP_NS = 1_000_000_000
 """Two runs of trades of one numbering overlap in time by no more than jitter."""
