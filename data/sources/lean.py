@@ -19,7 +19,7 @@ from pathlib import PurePath
 from data.errors import DataError
 from data.events import Kind
 from data.sources.mapping import Mapping, TimeForm
-from data.sources.mapping_times import read_one
+from data.sources.mapping_times import DAY_NS, read_one
 from data.sources.mapping_zones import UTC_ZONE, Zone, parse_zone
 
 TYPES = frozenset({"forex", "cfd", "crypto", "cryptofuture"})
@@ -116,7 +116,7 @@ def recognise(file: LeanFile, lines: list[bytes], where: str) -> Mapping | None:
     midnight = read_one(file.date, "ymd")
     if midnight is None:
         raise DataError("the name of this LEAN file has no date", where=where, why=file.date)
-    form = TimeForm((0,), "ms", base_ns=midnight[0], zone=zone(file.market))
+    form = TimeForm((0,), "ms", base_ns=midnight[0], span_ns=DAY_NS, zone=zone(file.market))
     what = f"LEAN {file.resolution} {file.data}s"
     interval_ns = _RESOLUTIONS.get(file.resolution, 0)
     return Mapping(what, kind, cells, cells, roles, form, interval_ns=interval_ns)

@@ -53,7 +53,8 @@ class TimeForm:
     """How the time of a row is written.
 
     ``columns`` are one or two places. ``unit`` is ``text``, or the unit (s, ms, us, ns) of a number
-    since 1970; ``base_ns`` is added to it (the midnight of a file of one day). ``order`` is the
+    since 1970; ``base_ns`` is added to it (the midnight of a file of one day), and with ``span_ns``
+    the number lies from 0 to below that (the length of the day). ``order`` is the
     order of day, month and year in a text. ``zone`` is the clock of times that carry no zone
     themselves; with ``wall`` the clock rules even where a text claims a zone (programs that write a
     broker's wall clock call it UTC).
@@ -65,6 +66,7 @@ class TimeForm:
     base_ns: int = 0
     zone: Zone = UTC_ZONE
     wall: bool = False
+    span_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,9 @@ class Hints:
 
 
 def explain(path: str | Path, hints: Hints, store: LogStore | None = None) -> Explanation:
-    """Say what ``path`` (of a zip its first entry) is. ``store`` is the log, if there is one.
+    """Say what ``path`` (of a zip its first entry that is known, else the first) is.
+
+    ``store`` is the log, if there is one.
 
     DataError for a file that is no table and of no known format.
     """
@@ -103,7 +105,8 @@ def explain(path: str | Path, hints: Hints, store: LogStore | None = None) -> Ex
     members = members_of(place)
     if not members:
         raise DataError("the zip is empty", where=str(path))
-    member, lines = members[0], first_lines(members[0])
+    member = _most_telling(members, hints)
+    lines = first_lines(member)
     if hints.mapping is not None:
         table = by_file(member, load(hints.mapping), lines, hints.venue, hints.symbol)
         return _known(of_table(member, table), lines, hints, store)
@@ -113,6 +116,25 @@ def explain(path: str | Path, hints: Hints, store: LogStore | None = None) -> Ex
     told = _known(found, lines, hints, store)
     told.asks += asks
     return told
+
+
+def _most_telling(members: list[Member], hints: Hints) -> Member:
+    """The first entry of a known format; others, such as a text beside the table, come last."""
+    if len(members) > 1 and hints.mapping is None:
+        for member in members:
+            if _is_known(member, hints):
+                return member
+    return members[0]
+
+
+def _is_known(member: Member, hints: Hints) -> bool:
+    try:
+        detect(member, hints.venue, hints.symbol, hints.interval_ns)
+    except UsageError:
+        return True  # known, and something is to be said
+    except DataError:
+        return False
+    return True
 
 
 def _detected(member: Member, lines: list[bytes], hints: Hints) -> tuple[Found | None, list[str]]:

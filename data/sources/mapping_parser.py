@@ -22,7 +22,7 @@ from data.sources.decimals import INT64_MAX, grow
 from data.sources.mapping import INTEGERS, LEVELS_MAX, MAKER_SIDES, PRICES, WORDS, Mapping
 from data.sources.mapping_fields import Fields, split
 from data.sources.mapping_numbers import EMPTY, OK, OVERFLOW, REASON, Decimals, decimals, words
-from data.sources.mapping_times import UNITS, Times, epoch, written
+from data.sources.mapping_times import NO_TIME, UNITS, Times, epoch, written
 from data.sources.mapping_zones import Clock
 from data.sources.rejects import Rejects
 from data.sources.row_checks import problems
@@ -308,7 +308,12 @@ def read_times(fields: Fields, mapping: Mapping) -> Times:
     # one time with many decimals must not raise the scale until the others do not fit
     most = len(str(UNITS[form.unit])) - 1
     numbers = decimals(fields, form.columns[0], mapping.decimal, most=most, exact=True)
-    return epoch(numbers, form.unit, form.base_ns)
+    times = epoch(numbers, form.unit, form.base_ns)
+    if form.span_ns:
+        since_ns = times.ns - form.base_ns
+        outside = (since_ns < 0) | (since_ns >= form.span_ns)
+        times.state[outside & (times.state == OK)] = NO_TIME
+    return times
 
 
 def symbol_name(text: str) -> str:

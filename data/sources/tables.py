@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from data.errors import UsageError
+from data.errors import DataError, UsageError
 from data.events import Kind
 from data.sources import lean, mt5_export
 from data.sources.mapping import Mapping
@@ -129,7 +129,15 @@ def by_file(
     member: Member, file: MappingFile, lines: list[bytes], venue: str | None, symbol: str | None
 ) -> Table:
     """The table that a mapping file describes. ConfigError where they do not fit each other,
-    UsageError where neither it nor a flag tells the venue, or the symbol."""
+    UsageError where neither it nor a flag tells the venue, or the symbol, DataError for an empty
+    file."""
+    if not any(line.strip() for line in lines):
+        raise DataError(
+            "there is nothing in the file",
+            where=str(member.path),
+            why="it is empty",
+            do="leave it out",
+        )
     mapping = resolve(file, lines)
     chosen, name = venue or file.venue, symbol or file.symbol
     missing = "venue" if not chosen else "symbol"

@@ -14,6 +14,7 @@ from data.errors import DataError, UsageError
 from data.events import Kind
 from data.sources import row_checks
 from data.sources.detect import detect
+from data.sources.mapping_explain import Hints, explain
 from data.sources.opening import members_of
 from tests.data.sources.imported import Imported
 
@@ -219,3 +220,30 @@ def test_an_id_or_an_epoch_that_a_spreadsheet_rounded_is_rejected(tmp_path: Path
     report = log.take("a", put(tmp_path, "mine.csv", text(lines)), mapping=mapping)
     assert report.files[0].rejected == {"number": 1, "time_text": 1}
     assert log.rows(Kind.TRADE, "mine", "LTCUSDT")["id"].tolist() == [3500000001, 3500000004]
+
+
+def test_a_lean_row_lies_in_the_day_of_its_file(tmp_path: Path) -> None:
+    """A number outside would land on another day, which has a file of its own."""
+    rows = b"-5,1.1,1.2\n0,1.1,1.2\n86399999.5,1.1,1.2\n86400000,1.1,1.2\n"
+    entry = "20140505_eurusd_tick_quote.csv"
+    path = tmp_path / "forex/oanda/tick/eurusd/20140505_quote.zip"
+    log = Imported(tmp_path / "log")
+    report = log.take("a", put(path.parent, path.name, packed({entry: b"5,1.1,1.2\n" + rows})))
+    assert report.files[0].rejected == {"time_text": 2}
+    midnight_ns = 1_399_248_000 * 10**9
+    times = log.rows(Kind.QUOTE, "oanda", "EURUSD")["ts_ns"] - midnight_ns
+    assert times.tolist() == [0, 5_000_000, 86_399_999_500_000]
+
+
+def test_an_empty_file_under_a_mapping_is_called_empty(tmp_path: Path) -> None:
+    mapping = put(tmp_path, "own.toml", b'kind = "quote"\nvenue = "mine"\nsymbol = "LTCUSDT"\n')
+    mapping.write_text(mapping.read_text() + '[time]\ncolumn = "t"\n[columns]\nbid = 2\nask = 3\n')
+    with pytest.raises(DataError, match="nothing in the file"):
+        Imported(tmp_path / "log").take("a", put(tmp_path, "a.csv", b"\r\n"), mapping=mapping)
+
+
+def test_the_table_of_a_zip_is_explained_not_the_text_beside_it(tmp_path: Path) -> None:
+    content = packed({"README.txt": b"ticks of a broker\n", NAME: text(TICKS)})
+    told = explain(put(tmp_path, "EURUSD.zip", content), Hints())
+    assert told.toml == ""
+    assert "MetaTrader" in told.format
