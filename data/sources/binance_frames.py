@@ -220,7 +220,8 @@ def market_of(payload: bytes) -> tuple[str, str]:
         if channel in ("", "kline"):
             return symbol, ""
         head = msgspec.json.decode(body, type=Head)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        # not JSON, not UTF-8, or JSON of another shape: it shows nothing
         return "", ""
     return symbol or head.s, _venue(channel, head)
 

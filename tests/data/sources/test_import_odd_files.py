@@ -13,6 +13,7 @@ import pytest
 from data.errors import DataError, UsageError
 from data.events import Kind
 from data.sources import row_checks
+from data.sources.binance_frames import market_of
 from data.sources.detect import detect
 from data.sources.mapping_explain import Hints, explain
 from data.sources.opening import members_of
@@ -247,3 +248,11 @@ def test_the_table_of_a_zip_is_explained_not_the_text_beside_it(tmp_path: Path) 
     told = explain(put(tmp_path, "EURUSD.zip", content), Hints())
     assert told.toml == ""
     assert "MetaTrader" in told.format
+
+
+@pytest.mark.parametrize(
+    "payload", [b'\xff{"e":"trade"}', b'{"e":"tra\xffde","s":"X"}', b"[" * 9999]
+)
+def test_a_message_that_is_no_text_shows_no_market(payload: bytes) -> None:
+    assert market_of(payload) == ("", "")
+    assert market_of(b'{"stream":"btcusdt@trade","data":' + payload + b"}")[1] == ""
