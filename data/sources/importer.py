@@ -21,8 +21,6 @@ from typing import TYPE_CHECKING
 
 from data.errors import ConfigError, DataError, UsageError
 from data.events import DEPTH_LEVELS_MAX, Kind
-from data.sources.archive_csv import ArchiveParser
-from data.sources.archive_layouts import Layout
 from data.sources.book import BookCounts
 from data.sources.bybit import BybitParser
 from data.sources.bybit_frames import quantity_notes
@@ -38,7 +36,7 @@ from data.sources.opening import Member, Reader, files_of, members_of
 from data.sources.recording import RecordingParser
 from data.sources.rejects import Rejects
 from data.sources.tables import by_file, notes
-from data.sources.tardis_book import TardisBooks
+from data.sources.tardis_book import TardisBooks, parser_of
 
 if TYPE_CHECKING:
     from data.log import LogStore
@@ -235,7 +233,10 @@ class _Import:
     def _read_archive(self, found: Found, report: FileReport, rejects: Rejects, sure: bool) -> None:
         """``sure``: only rows of the symbol that the user gave."""
         assert found.layout is not None
-        parser = self._archive_parser(found.layout, found.has_header, rejects)
+        levels, cadence_ns = self._session.levels, self._session.cadence_ns
+        parser = parser_of(
+            found.layout, found.has_header, rejects, levels=levels, cadence_ns=cadence_ns
+        )
         reader = Reader(found.member)
         symbols: set[str] = set()
         for block in chain(reader.blocks(), [None]):
@@ -259,11 +260,6 @@ class _Import:
             report.notes.append("it begins with its newest trade; it was turned round")
         if isinstance(parser, TardisBooks):
             self._count_books(found.venue, parser.books, "snapshot", report, rejects)
-
-    def _archive_parser(self, layout: Layout, has_header: bool, rejects: Rejects) -> ArchiveParser:
-        make = TardisBooks if "is_snapshot" in layout.roles else ArchiveParser
-        options = {"levels": self._session.levels, "cadence_ns": self._session.cadence_ns}
-        return make(layout, has_header, rejects, **options)
 
     def _read_table(self, found: Found, report: FileReport, rejects: Rejects) -> None:
         assert found.table is not None

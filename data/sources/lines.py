@@ -35,7 +35,7 @@ from data.sources.recording_rows import (
     rows_to_chunks,
 )
 from data.sources.rejects import RejectedError, Rejects
-from data.sources.row_checks import TIME_MAX_NS, TIME_MIN_NS
+from data.sources.row_checks import TIME_MIN_NS, latest_ns
 from data.sources.stream_book import StreamBook
 
 SPOT = "binance-spot"
@@ -256,7 +256,7 @@ def book_name(key: BookKey) -> str:
 def local_time_ns(text: bytes) -> int:
     """int64 ns UTC of a line's local time: digits (ms, us or ns by their number) or ``seconds.x:``.
 
-    RejectedError when it is neither, or lies outside 2009 to 2100.
+    RejectedError when it is neither, or lies before 2009 or after now.
     """
     if text.isdigit():
         unit = {19: 1, 16: 1_000, 13: 1_000_000}.get(len(text))
@@ -269,6 +269,6 @@ def local_time_ns(text: bytes) -> int:
         if not (whole.isdigit() and digits.isdigit() and len(whole) <= 10 and text.endswith(b":")):
             raise RejectedError("line")
         value = int(whole) * 1_000_000_000 + int(digits[:9].ljust(9, b"0"))
-    if not TIME_MIN_NS <= value < TIME_MAX_NS:
+    if not TIME_MIN_NS <= value < latest_ns():
         raise RejectedError("time")
     return value

@@ -20,7 +20,6 @@ from data.errors import DataError, UsageError
 from data.events import EVENTS
 from data.log.columns import from_input
 from data.show import readable
-from data.sources.archive_csv import ArchiveParser
 from data.sources.bybit import BybitParser
 from data.sources.chunks import Chunk
 from data.sources.detect import Found, detect, first_lines, of_table
@@ -35,6 +34,7 @@ from data.sources.opening import Member, members_of
 from data.sources.recording import RecordingParser
 from data.sources.rejects import REASONS, Rejects
 from data.sources.tables import by_file
+from data.sources.tardis_book import parser_of
 from data.units import format_duration
 
 if TYPE_CHECKING:
@@ -250,7 +250,8 @@ def _chunks(found: Found, block: bytes, rejects: Rejects) -> list[Chunk]:
     if found.table is not None:
         return [chunk for _, chunk in MappingParser(found.table.mapping, rejects).parse(block)]
     if found.layout is not None:
-        return ArchiveParser(found.layout, found.has_header, rejects).parse(block)
+        rows = parser_of(found.layout, found.has_header, rejects, levels=ROWS, cadence_ns=0)
+        return rows.parse(block) + rows.finish()
     session = Session(levels=ROWS, cadence_ns=0)
     parser: LineParser
     if found.venue.startswith("bybit"):

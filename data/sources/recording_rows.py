@@ -30,7 +30,7 @@ from data.sources.book import DepthRow, GapRow
 from data.sources.chunks import Chunk, Column, shrink, take
 from data.sources.decimals import Fixed, pack, round_fixed
 from data.sources.rejects import RejectedError
-from data.sources.row_checks import MS_LIMIT, TIME_MAX_NS, TIME_MIN_NS, first_reasons, problems
+from data.sources.row_checks import MS_LIMIT, TIME_MIN_NS, first_reasons, latest_ns, problems
 
 WORK_SCALE = 8
 """Decimals of every price and quantity while it is on its way."""
@@ -58,9 +58,9 @@ COLUMNS: dict[Kind, tuple[str, ...]] = {
 
 
 def time_ns(time: int) -> int:
-    """ns UTC of a venue time in ms or us; RejectedError outside 2009 to 2100."""
+    """ns UTC of a venue time in ms or us; RejectedError before 2009 or after now."""
     ns = time * 1_000_000 if time < MS_LIMIT else time * 1_000
-    if not TIME_MIN_NS <= ns < TIME_MAX_NS:
+    if not TIME_MIN_NS <= ns < latest_ns():
         raise RejectedError("time")
     return ns
 

@@ -137,6 +137,14 @@ class TardisBooks(ArchiveParser):
         self.rejects.add(line, reason, b"")
 
 
+def parser_of(
+    layout: Layout, has_header: bool, rejects: Rejects, *, levels: int, cadence_ns: int
+) -> ArchiveParser:
+    """The parser of one archive file: of rows, or of single levels that make books."""
+    make = TardisBooks if "is_snapshot" in layout.roles else ArchiveParser
+    return make(layout, has_header, rejects, levels=levels, cadence_ns=cadence_ns)
+
+
 def _archived(chunk: Chunk, symbol: str) -> Chunk:
     """The chunk without the numbers that stood in for ids and for the order of arrival."""
     zeros = np.zeros(len(chunk), dtype=np.int64)

@@ -15,8 +15,11 @@ from data.events import Kind
 from data.sources import row_checks
 from data.sources.binance_frames import market_of
 from data.sources.detect import detect
+from data.sources.lines import local_time_ns
 from data.sources.mapping_explain import Hints, explain
 from data.sources.opening import members_of
+from data.sources.recording_rows import time_ns
+from data.sources.rejects import RejectedError
 from tests.data.sources.imported import Imported
 
 TICKS = (
@@ -256,3 +259,26 @@ def test_the_table_of_a_zip_is_explained_not_the_text_beside_it(tmp_path: Path) 
 def test_a_message_that_is_no_text_shows_no_market(payload: bytes) -> None:
     assert market_of(payload) == ("", "")
     assert market_of(b'{"stream":"btcusdt@trade","data":' + payload + b"}")[1] == ""
+
+
+def test_single_levels_and_trades_of_one_instant_are_explained(tmp_path: Path) -> None:
+    stamp = "binance-futures,BTCUSDT,1714521600123000,1714521600130000"
+    lines = (
+        "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount",
+        f"{stamp},true,bid,100,1",
+        f"{stamp},true,ask,101,1",
+        "binance-futures,BTCUSDT,1714521601123000,1714521601130000,false,bid,99,3",
+    )
+    name = "binance-futures_incremental_book_L2_2024-05-01_BTCUSDT.csv"
+    assert len(explain(put(tmp_path, name, text(lines)), Hints()).rows) == 2
+    assert len(explain(put(tmp_path, BYBIT_NAME, text(BYBIT[:2])), Hints()).rows) == 1
+
+
+def test_a_local_time_still_to_come_makes_no_book(tmp_path: Path) -> None:
+    """Depth rows too: the line is rejected before the book sees it."""
+    with pytest.raises(RejectedError) as caught:
+        local_time_ns(b"4071000000000")
+    assert caught.value.reason == "time"
+    with pytest.raises(RejectedError):
+        time_ns(4_071_000_000_000)
+    assert time_ns(1_714_521_600_123) == 1_714_521_600_123_000_000
