@@ -45,6 +45,8 @@ def test_blocks_hold_every_byte(
             archive.writestr("x.csv", text)
     else:
         path.write_bytes(gzip.compress(text) if form == "gz" else text)
+    if b"\r" in text[:-1] and b"\n" not in text:
+        text = text.replace(b"\r", b"\n")  # line ends of old Macs
     assert read(path, size) == (text, "")
 
 
