@@ -5,7 +5,8 @@ not in a function that it calls from another file; a stale cache would be a wron
 folder's name is a hash of every source that may be compiled, of the versions of numba, llvmlite,
 numpy and Python, and of the CPU's name. What must hold: :func:`activate` runs before the first
 ``import`` of a module with ``njit(cache=True)``; a file of the cache that is damaged (the machine
-lost power) or cannot be written (the disk is full) costs a compile and nothing else.
+lost power) or cannot be written (the disk is full) costs a compile and nothing else; processes that
+compile at the same time never get each other's code.
 
 It refuses to know what is compiled.
 """
@@ -115,21 +116,24 @@ def activate() -> Path:
     folder = str(cache_dir())
     if folder != getattr(config, "CACHE_DIR", None):
         config.CACHE_DIR = folder  # type: ignore[attr-defined]
-    _forgive_damage()
+    _mend_cache_files()
     return cache_dir()
 
 
 @cache
-def _forgive_damage() -> None:
-    """Let numba take a file of its cache that it cannot read for one that is not there.
+def _mend_cache_files() -> None:
+    """Let numba take a file of its cache that it cannot trust for one that is not there.
 
-    numba itself passes on whatever unpickling half a file raises: no backtest would start until
-    somebody deleted the folder.
+    numba passes on whatever unpickling half a file raises: no backtest would start until somebody
+    deleted the folder. And it numbers data files by the index that it read, so that two processes
+    which compile two signatures of a function at once write the same file; the loser then calls
+    machine code that takes other arguments, and crashes. Here a data file is named by what it is
+    for and says so inside.
     """
     from numba.core import caching
 
-    class Forgiving(caching.IndexDataCacheFile):  # type: ignore[misc]
-        """numba's index and data files, where damage is absence."""
+    class Trusted(caching.IndexDataCacheFile):  # type: ignore[misc]
+        """numba's index and data files, where damage is absence and no name is used twice."""
 
         def _load_index(self) -> Any:
             try:
@@ -139,12 +143,25 @@ def _forgive_damage() -> None:
 
         def load(self, key: Any) -> Any:
             try:
-                return super().load(key)
+                name = self._load_index().get(key)
+                owner, data = self._load_data(name) if name else ("", None)
             except Exception:  # noqa: BLE001  reason: damage as in the index
                 return None
+            return data if owner == _identity(key) else None
 
         def save(self, key: Any, data: Any) -> None:
             with suppress(OSError):  # no room, or no right: it is compiled anew next time
-                super().save(key, data)
+                owner = _identity(key)
+                name = self._data_name(int(owner[:12], 16))
+                overloads = self._load_index()
+                if overloads.get(key) != name:
+                    overloads[key] = name
+                    self._save_index(overloads)
+                self._save_data(name, (owner, data))
 
-    caching.IndexDataCacheFile = Forgiving  # type: ignore[misc]
+    caching.IndexDataCacheFile = Trusted  # type: ignore[misc]
+
+
+def _identity(key: Any) -> str:
+    """Hex digest of numba's key of a compiled function: signature, target, code and closure."""
+    return hashlib.sha256(repr(key).encode()).hexdigest()

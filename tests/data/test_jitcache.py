@@ -135,3 +135,31 @@ def test_the_projects_own_sources_are_found() -> None:
     assert any(name.startswith("engine/kernel/") for name in names)
     assert any(name.startswith("strategies/") for name in names)
     assert not any(name.startswith(("cli/", "tests/")) for name in names)
+
+
+def test_two_processes_that_compile_at_once_never_get_each_others_code(tmp_path: Path) -> None:
+    """Both read the index before either wrote it: by numba's numbers both would take data file 1,
+    and whoever came later would call machine code of another signature."""
+    from numba.core import caching
+
+    jitcache.activate()
+    make = caching.IndexDataCacheFile
+    mine, theirs, reader = (make(str(tmp_path), "f", "stamp") for _ in range(3))
+    mine._load_index = theirs._load_index = dict
+    keys = ("(int64,)", "(float64,)")
+    for first, second in ((0, 1), (1, 0)):
+        for path in tmp_path.iterdir():
+            path.unlink()
+        writers = ((mine, keys[0]), (theirs, keys[1]))
+        for n in (first, second):
+            writers[n][0].save(writers[n][1], f"code of {writers[n][1]}")
+        found = [reader.load(key) for key in keys]
+        assert found[second] == f"code of {keys[second]}"
+        assert found[first] in (None, f"code of {keys[first]}")
+    # a file that was put under the name of another is no code of that other
+    reader.save(keys[0], "code of (int64,)")
+    reader.save(keys[1], "code of (float64,)")
+    names = reader._load_index()
+    (tmp_path / names[keys[1]]).write_bytes((tmp_path / names[keys[0]]).read_bytes())
+    assert reader.load(keys[1]) is None
+    assert reader.load(keys[0]) == "code of (int64,)"
