@@ -240,8 +240,9 @@ def test_a_lean_row_lies_in_the_day_of_its_file(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_under_a_mapping_is_called_empty(tmp_path: Path) -> None:
-    mapping = put(tmp_path, "own.toml", b'kind = "quote"\nvenue = "mine"\nsymbol = "LTCUSDT"\n')
-    mapping.write_text(mapping.read_text() + '[time]\ncolumn = "t"\n[columns]\nbid = 2\nask = 3\n')
+    own = 'kind = "quote"\nvenue = "mine"\nsymbol = "LTCUSDT"\n'
+    own += '[time]\ncolumn = "t"\n[columns]\nbid = 2\nask = 3\n'
+    mapping = put(tmp_path, "own.toml", own.encode())
     with pytest.raises(DataError, match="nothing in the file"):
         Imported(tmp_path / "log").take("a", put(tmp_path, "a.csv", b"\r\n"), mapping=mapping)
 
