@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import replays
+from data.errors import CorruptFileError
 from data.log import LogStore
 from data.runs import Run, find_run
 from engine.report.returns import DAY_NS, Equity, drawdown_of, returns_of
@@ -88,10 +89,14 @@ def test_a_second_run_with_other_parameters_is_a_second_trial(runs: Path, run: R
     assert {s.name: s.value for s in again}["trials"] == 2
 
 
-def test_the_run_verifies_and_its_figures_are_no_part_of_that(run: Run) -> None:
-    where = str(replays.path())
+def test_the_run_verifies_and_damaged_figures_are_named(run: Run) -> None:
+    log = LogStore(str(replays.path()))
+    assert verify(log, run, STRATEGY).ok
+    whole = run.file("statistics").read_bytes()
     run.file("statistics").write_bytes(b"gone bad")
-    assert verify(LogStore(where), run, STRATEGY).ok
+    with pytest.raises(CorruptFileError, match="cannot be read"):
+        verify(log, run, STRATEGY)
+    run.file("statistics").write_bytes(whole)
 
 
 def test_it_is_cheap(runs: Path, run: Run) -> None:
