@@ -30,6 +30,7 @@ _NEEDED = (
     (codegen.JITCPUCodegen, "_add_module"),
     (codegen.JITCPUCodegen, "set_env"),
     (caching.Cache, "save_overload"),
+    (caching.Cache, "load_overload"),
     (dispatchers._FunctionCompiler, "_customize_flags"),
     (DispatcherType, "get_call_type"),
 )
@@ -103,6 +104,9 @@ def lean() -> Iterator[None]:
             stack.enter_context(_skip(owner, name, listener, 1))
         # numba saves a function when its own compile is over, so one level less
         stack.enter_context(_skip(caching.Cache, "save_overload", listener, 0))
+        # an inner function that came from the cache would stay without its machine code, unnoticed
+        # by the listener, and crash whoever calls it from Python later
+        stack.enter_context(_skip(caching.Cache, "load_overload", listener, 0))
         stack.enter_context(_plain_flags(listener))
         stack.enter_context(_plain_literals())
         stack.enter_context(event.install_listener("numba:compile", listener))

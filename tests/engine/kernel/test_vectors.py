@@ -19,11 +19,6 @@ from tests.engine.kernel.oracles import Reference, cont
 from tests.engine.kernel.test_handlers import EXAMPLES, follow
 from tests.engine.tapes import Plot, tapes, write
 
-# Called from Python here, and compiled as inner functions by folds elsewhere in this process: they
-# are compiled for themselves first, whatever ran before.
-product_fits(1, 1)
-divide_half_away(1, 1)
-
 FP9 = 1_000_000_000
 
 

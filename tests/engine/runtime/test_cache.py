@@ -104,3 +104,29 @@ def test_the_key_covers_every_kernel_file(tree: Path) -> None:
             after = source_hash(tree)
             assert after != before, name
             before = after
+
+
+_DIRECT = "from engine.kernel.numbers import product_fits as fits\nassert fits(1, 1)\n"
+_FOLD = (
+    "from strategies.delta_flip import STRATEGY\n"
+    "from tests.engine.driving import fold_events, whole\nfrom tests.engine.tapes import market\n"
+    "fold_events(whole(STRATEGY), market(2, 20))\n"
+)
+
+
+def test_a_function_in_the_cache_is_whole_after_a_fold_was_compiled_around_it(
+    tmp_path: Path,
+) -> None:
+    """A fold that took it from the cache, half linked, left Python a call into nowhere."""
+    for code in (_DIRECT, _DIRECT.splitlines()[0] + "\n" + _FOLD + "assert fits(3, 4)\n"):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OFS_CACHE": str(tmp_path)},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=280,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
