@@ -9,6 +9,7 @@ It refuses to know what any section holds.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,7 +33,7 @@ class Row(NamedTuple):
     where: str
 
 
-class Section:
+class Section(ABC):
     """One section; a subclass says what stands in it.
 
     ``doc`` is one sentence for the schema and for people.
@@ -41,21 +42,21 @@ class Section:
     name: str
     doc: str
 
+    @abstractmethod
     def faults(self, file: SettingsFile) -> Iterator[ConfigError]:
         """What is wrong with the section of ``file``; run at every start, so it must be cheap."""
-        raise NotImplementedError("reason: each section knows its own mistakes")
 
     def deep_faults(self, settings: Settings) -> Iterator[ConfigError]:
         """What only a dear look can find; run by ``ofs config check``."""
         yield from ()
 
+    @abstractmethod
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of the section."""
-        raise NotImplementedError("reason: each section knows its own form")
 
+    @abstractmethod
     def rows(self, settings: Settings) -> Iterator[Row]:
         """The settings of the section, as ``ofs config show`` lists them."""
-        raise NotImplementedError("reason: each section knows its own values")
 
 
 def load(name: str) -> Section:
