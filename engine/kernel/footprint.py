@@ -294,17 +294,25 @@ def _describe(g, p, candle):
 
 @njit(cache=True, nogil=True)
 def footprint_close(s, p, candles, minute_ends, five_ends):
-    """Before the open 15 s candle closes: describe it, roll it up, begin anew.
+    """Before the open 15 s candle closes: describe it and roll it up.
 
     ``candles`` is the array of open candles; ``minute_ends``/``five_ends`` tell which close too.
+    The rows of a candle that ends stay until :func:`footprint_begin`, so that they can be read.
     """
     _describe(s.quarter, p, candles[0])
     s.merges += grid_add(s.minute, s.quarter)
-    grid_clear(s.quarter)
     if minute_ends:
         _describe(s.minute, p, candles[1])
         s.merges += grid_add(s.five, s.minute)
-        grid_clear(s.minute)
         if five_ends:
             _describe(s.five, p, candles[2])
+
+
+@njit(cache=True, nogil=True)
+def footprint_begin(s, minute_ends, five_ends):
+    """Forget the rows of the candles that ended; their successors begin."""
+    grid_clear(s.quarter)
+    if minute_ends:
+        grid_clear(s.minute)
+        if five_ends:
             grid_clear(s.five)

@@ -23,7 +23,9 @@ from engine.kernel import book, candles, flip, flow, footprint, sides, vwap, win
 class Handler:
     """One handler: ``hooks`` maps a hook name to source lines, ``imports`` names what they use.
 
-    Hooks: trades, depth, quote, bar, gap_trade, gap_depth, boundary, session.
+    Hooks: trades, depth, quote, bar, gap_trade, gap_depth, boundary, session; rows (a candle ends,
+    its footprint still stands; ``minute_ends`` and ``five_ends`` tell which do beside that of 15 s)
+    and candle (it is closed; ``frames`` is how many timeframes closed, 1 to 3).
     """
 
     name: str
@@ -109,7 +111,7 @@ _HANDLERS = (
         "footprint",
         footprint.FOOTPRINT_STATE,
         "engine.kernel.footprint",
-        ("footprint_trades", "footprint_close"),
+        ("footprint_trades", "footprint_close", "footprint_begin"),
         {
             "trades": (
                 "footprint_trades(s.footprint, p.footprint, trade_price, trade_qty, side, i, k)",

@@ -132,17 +132,20 @@ def _new_session(s, p, ts_ns):
 def _candles(c: Composition) -> str:
     if not _has(c, "candles"):
         return ""
-    close = ""
+    rows = ""
     if _has(c, "footprint"):
-        close = (
-            "    end = s.candles.end_ns\n"
-            "    footprint_close(s.footprint, p.footprint, s.candles.open, "
-            "end % 60000000000 == 0, end % 300000000000 == 0)\n"
-        )
+        rows = f"""
+    end = s.candles.end_ns
+    minute_ends = end % 60000000000 == 0
+    five_ends = end % 300000000000 == 0
+    footprint_close(s.footprint, p.footprint, s.candles.open, minute_ends, five_ends)
+{_hook(c, "rows", 4)}
+    footprint_begin(s.footprint, minute_ends, five_ends)"""
     return f"""
 @njit(cache=True, nogil=True)
-def _close_candles(s, p):
-{close}    candles_close(s.candles)
+def _close_candles(s, p):{rows}
+    frames = candles_close(s.candles)
+{_hook(c, "candle", 4)}
 """
 
 
