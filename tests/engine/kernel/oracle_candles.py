@@ -55,10 +55,12 @@ class Candles(Oracle):
         end = self.end
         if self.open[0].trades:
             self.last = self.open[0].trades[-1][1]
-        for f, length in enumerate(FRAMES):
-            if self.open[f].start + length == end:
-                self.closed[f].append(self.open[f])
-                self.open[f] = Candle(end, self.last)
+        ending = [f for f, length in enumerate(FRAMES) if self.open[f].start + length == end]
+        for f in ending:
+            self.closed[f].append(self.open[f])
+            self.open[f] = Candle(end, self.last)
+        for o in self.market.oracles.values():
+            o.candle(len(ending))
 
     def time(self, ts: int) -> None:
         while self.open and ts >= self.end:
