@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from data.events import Kind
-from engine.kernel import book, candles, flip, flow, footprint, sides, vwap, windows
+from engine.kernel import atr, book, candles, flip, flow, footprint, sides, vwap, windows
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,18 @@ _HANDLERS = (
         },
         book.BOOK_PARAMS,
         kinds=(Kind.DEPTH, Kind.GAP),
+    ),
+    Handler(
+        "atr",
+        atr.ATR_STATE,
+        "engine.kernel.atr",
+        ("atr_candle", "atr_gap"),
+        {
+            "candle": ("atr_candle(s.atr, p.atr, s.candles, frames)",),
+            "gap_trade": ("atr_gap(s.atr)",),
+        },
+        atr.ATR_PARAMS,
+        needs=("candles",),
     ),
     Handler("flip", flip.FLIP_STATE, "engine.kernel.flip", (), params=flip.FLIP_PARAMS, kinds=()),
 )

@@ -63,6 +63,7 @@ GROUPS: dict[str, tuple[Param, ...]] = {
     ),
     "vwap": (Param("anchor", "time", "0", "the anchored VWAP begins here (0: first trade)"),),
     "book": (Param("stale", "duration", "5s", "a book older than this is not read"),),
+    "atr": (Param("length", "count", "14", "candles averaged", low=1, high=250),),
     "flip": (
         Param(
             "mode", "choice", "seed", "exit rule: seed (80 %), cusum, off", ("seed", "cusum", "off")

@@ -98,7 +98,16 @@ def flip(s, p, o, now, grid):
     s.core.decision.flip_fp9 = s.flip.cusum_fp9
 
 
-PROBES = {f.__name__: f for f in (sides, flow, windows, candles, footprint, vwap, book, flip)}
+@njit(cache=True, nogil=True)
+def atr(s, p, o, now, grid):
+    d = s.core.decision
+    for f in range(3):
+        d.delta += (f + 1) * s.atr.range_sum[f]
+        d.entry_delta += (f + 1) * fp9(s.atr.value[f] * 1e-3)
+        d.flip_fp9 += (f + 1) * s.atr.ready[f]
+
+
+PROBES = {f.__name__: f for f in (sides, flow, windows, candles, footprint, vwap, book, atr, flip)}
 STATE = np.dtype([("unused", "i8")])
 
 

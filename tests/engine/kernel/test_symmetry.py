@@ -99,6 +99,10 @@ def mirror_book(a: Any, b: Any) -> None:
         assert math.isclose(float(a["micro"]), CENTRE - float(b["micro"]), rel_tol=1e-12)
 
 
+def mirror_atr(a: Any, b: Any) -> None:
+    same(a, b, ("ready", "range_sum", "value"))
+
+
 def mirror_flip(a: Any, b: Any) -> None:
     same(a, b, ("direction", "entry_delta", "cusum_fp9"))
 
@@ -106,7 +110,7 @@ def mirror_flip(a: Any, b: Any) -> None:
 MIRROR = {
     "sides": mirror_sides, "flow": mirror_flow, "windows": mirror_windows,
     "candles": mirror_candles, "footprint": mirror_footprint, "vwap": mirror_vwap,
-    "book": mirror_book, "flip": mirror_flip,
+    "book": mirror_book, "atr": mirror_atr, "flip": mirror_flip,
 }  # fmt: skip
 
 
@@ -121,11 +125,11 @@ def test_mirrored_sides_mirror_every_direction(name: str, plot: Plot) -> None:
 VOLUMES: dict[str, tuple[str, ...]] = {
     "sides": (), "flip": (), "flow": ("cvd", "buy", "sell", "unknown"),
     "windows": ("buy", "sell", "largest"), "book": ("ofi", "mlofi", "bid_qty", "ask_qty"),
-    "candles": (), "footprint": (), "vwap": (),
+    "candles": (), "footprint": (), "vwap": (), "atr": (),
 }  # fmt: skip
 PRICES: dict[str, tuple[str, ...]] = {
     "sides": ("last_price", "bid", "ask"), "book": ("bid_price", "ask_price", "mid2"),
-    "candles": ("last_close",),
+    "candles": ("last_close",), "atr": ("range_sum",),
 }  # fmt: skip
 
 
