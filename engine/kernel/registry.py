@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from data.events import Kind
-from engine.kernel import atr, book, candles, flip, flow, footprint, sides, vwap, windows
+from engine.kernel import atr, book, candles, flip, flow, footprint, pivots, sides, vwap, windows
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,18 @@ _HANDLERS = (
             "gap_trade": ("atr_gap(s.atr)",),
         },
         atr.ATR_PARAMS,
+        needs=("candles",),
+    ),
+    Handler(
+        "pivots",
+        pivots.PIVOTS_STATE,
+        "engine.kernel.pivots",
+        ("pivots_minute", "pivots_gap"),
+        {
+            "candle": ("if frames >= 2:", "    pivots_minute(s.pivots, p.pivots, s.candles)"),
+            "gap_trade": ("pivots_gap(s.pivots)",),
+        },
+        pivots.PIVOTS_PARAMS,
         needs=("candles",),
     ),
     Handler("flip", flip.FLIP_STATE, "engine.kernel.flip", (), params=flip.FLIP_PARAMS, kinds=()),

@@ -64,6 +64,10 @@ GROUPS: dict[str, tuple[Param, ...]] = {
     "vwap": (Param("anchor", "time", "0", "the anchored VWAP begins here (0: first trade)"),),
     "book": (Param("stale", "duration", "5s", "a book older than this is not read"),),
     "atr": (Param("length", "count", "14", "candles averaged", low=1, high=250),),
+    "pivots": (
+        Param("bars", "count", "3", "minutes on each side of a pivot", low=1, high=60),
+        Param("separation", "count", "5", "least minutes between two of a kind", low=1),
+    ),
     "flip": (
         Param(
             "mode", "choice", "seed", "exit rule: seed (80 %), cusum, off", ("seed", "cusum", "off")

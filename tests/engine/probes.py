@@ -14,6 +14,7 @@ from engine.kernel.candles import closed_candle
 from engine.kernel.numbers import fp9
 from engine.kernel.vwap import vwap_value, vwap_z
 from engine.runtime.strategy import Strategy
+from tests.engine import probes_divergence as divergence
 
 
 @njit(cache=True, nogil=True)
@@ -108,6 +109,7 @@ def atr(s, p, o, now, grid):
 
 
 PROBES = {f.__name__: f for f in (sides, flow, windows, candles, footprint, vwap, book, atr, flip)}
+PROBES["pivots"] = divergence.pivots
 STATE = np.dtype([("unused", "i8")])
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from data.events import Kind
 from tests.engine.kernel.oracle import Event, Oracle, S, Trade
 from tests.engine.kernel.oracle_candles import Candles, Footprint
+from tests.engine.kernel.oracle_divergence import Pivots
 from tests.engine.kernel.oracle_levels import Atr
 
 SPANS = (1, 5, 15, 30, 60, 300)
@@ -283,6 +284,7 @@ class Flip(Oracle):
 ORACLES: dict[str, type[Oracle]] = {
     "sides": Sides, "flow": Flow, "windows": Windows, "candles": Candles,
     "footprint": Footprint, "vwap": Vwap, "book": Book, "atr": Atr, "flip": Flip,
+    "pivots": Pivots,
 }  # fmt: skip
 """One oracle for every handler of the registry; the suite fails for a handler without one."""
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 
 from engine.kernel.registry import HANDLERS
 from tests.engine.driving import fold_events, probe
+from tests.engine.kernel.mirror_divergence import mirror_pivots, scaled_pivots
 from tests.engine.kernel.test_handlers import EXAMPLES
 from tests.engine.tapes import Event, Plot, mirrored, scaled, tapes, write
 
@@ -111,6 +112,7 @@ MIRROR = {
     "sides": mirror_sides, "flow": mirror_flow, "windows": mirror_windows,
     "candles": mirror_candles, "footprint": mirror_footprint, "vwap": mirror_vwap,
     "book": mirror_book, "atr": mirror_atr, "flip": mirror_flip,
+    "pivots": lambda a, b: mirror_pivots(a, b, CENTRE),
 }  # fmt: skip
 
 
@@ -123,7 +125,7 @@ def test_mirrored_sides_mirror_every_direction(name: str, plot: Plot) -> None:
 
 
 VOLUMES: dict[str, tuple[str, ...]] = {
-    "sides": (), "flip": (), "flow": ("cvd", "buy", "sell", "unknown"),
+    "pivots": (), "sides": (), "flip": (), "flow": ("cvd", "buy", "sell", "unknown"),
     "windows": ("buy", "sell", "largest"), "book": ("ofi", "mlofi", "bid_qty", "ask_qty"),
     "candles": (), "footprint": (), "vwap": (), "atr": (),
 }  # fmt: skip
@@ -140,6 +142,8 @@ def parts(name: str, a: Any, b: Any, k: int, volume: bool) -> None:
             same(a[kind], b[kind], CANDLE_VOLUMES, k if volume else 1)
             same(a[kind], b[kind], CANDLE_PRICES, 1 if volume else k)
             same(a[kind], b[kind], ("open_ns", "trades", "flags"))
+    elif name == "pivots":
+        scaled_pivots(a, b, k, volume)
     elif name == "footprint":
         for grid in ("quarter", "minute", "five"):
             same(a[grid], b[grid], ("base", "shift", "low", "high"))
