@@ -14,6 +14,7 @@ from numba import njit
 
 from data.events import FP9, PRICE_QTY_PRODUCT_MAX
 
+_INT64_MAX = np.iinfo(np.int64).max
 _PRODUCT_MAX = float(PRICE_QTY_PRODUCT_MAX)
 FP9_MAX = 9.0e9
 """Largest magnitude that :func:`fp9` keeps; beyond it the value is clamped."""
@@ -39,6 +40,20 @@ def fp9(x):
     if math.isnan(x):
         return np.int64(0)
     return np.int64(np.rint(min(max(x, -FP9_MAX), FP9_MAX) * FP9))
+
+
+@njit(cache=True, nogil=True)
+def ratio_of(value, ratio_fp9):
+    """Largest int64 not above ``value`` times a ratio at 1e-9 (both >= 0): exact, no float.
+
+    For integers ``a > value * ratio`` is ``a > ratio_of(value, ratio_fp9)``. A product that would
+    not fit is the largest int64.
+    """
+    whole = ratio_fp9 // FP9
+    part = ratio_fp9 % FP9
+    if value > _INT64_MAX // (whole + 1):
+        return np.int64(_INT64_MAX)
+    return value * whole + value // FP9 * part + value % FP9 * part // FP9
 
 
 @njit(cache=True, nogil=True)

@@ -16,7 +16,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from data.events import Kind
-from engine.kernel import atr, book, candles, flip, flow, footprint, pivots, sides, vwap, windows
+from engine.kernel import (
+    atr,
+    book,
+    candles,
+    diagonal,
+    flip,
+    flow,
+    footprint,
+    pivots,
+    sides,
+    vwap,
+    windows,
+)
 
 
 @dataclass(frozen=True)
@@ -119,6 +131,22 @@ _HANDLERS = (
         },
         footprint.FOOTPRINT_PARAMS,
         needs=("sides", "candles"),
+    ),
+    Handler(
+        "diagonal",
+        diagonal.DIAGONAL_STATE,
+        "engine.kernel.diagonal",
+        ("diagonal_rows", "diagonal_boundary", "diagonal_gap"),
+        {
+            "rows": (
+                "diagonal_rows(s.diagonal, p.diagonal, s.footprint, s.candles, "
+                "p.footprint.row_units, minute_ends)",
+            ),
+            "boundary": ("diagonal_boundary(s.diagonal, now)",),
+            "gap_trade": ("diagonal_gap(s.diagonal)",),
+        },
+        diagonal.DIAGONAL_PARAMS,
+        needs=("footprint",),
     ),
     Handler(
         "vwap",

@@ -15,6 +15,7 @@ from engine.kernel.numbers import fp9
 from engine.kernel.vwap import vwap_value, vwap_z
 from engine.runtime.strategy import Strategy
 from tests.engine import probes_divergence as divergence
+from tests.engine import probes_rows
 
 
 @njit(cache=True, nogil=True)
@@ -110,6 +111,7 @@ def atr(s, p, o, now, grid):
 
 PROBES = {f.__name__: f for f in (sides, flow, windows, candles, footprint, vwap, book, atr, flip)}
 PROBES["pivots"] = divergence.pivots
+PROBES |= {f.__name__: f for f in (probes_rows.diagonal,)}
 STATE = np.dtype([("unused", "i8")])
 
 

@@ -17,6 +17,7 @@ from data.events import Kind
 from tests.engine.kernel.oracle import Event, Oracle, S, Trade
 from tests.engine.kernel.oracle_candles import Candles, Footprint
 from tests.engine.kernel.oracle_divergence import Pivots
+from tests.engine.kernel.oracle_footprints import Diagonal
 from tests.engine.kernel.oracle_levels import Atr
 
 SPANS = (1, 5, 15, 30, 60, 300)
@@ -287,6 +288,7 @@ ORACLES: dict[str, type[Oracle]] = {
     "pivots": Pivots,
 }  # fmt: skip
 """One oracle for every handler of the registry; the suite fails for a handler without one."""
+ORACLES |= {"diagonal": Diagonal}
 
 
 class Reference:

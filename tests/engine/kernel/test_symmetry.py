@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from engine.kernel.registry import HANDLERS
+from engine.kernel.signals import SIGNAL_STATE
 from tests.engine.driving import fold_events, probe
 from tests.engine.kernel.mirror_divergence import mirror_pivots, scaled_pivots
 from tests.engine.kernel.test_handlers import EXAMPLES
@@ -108,12 +109,39 @@ def mirror_flip(a: Any, b: Any) -> None:
     same(a, b, ("direction", "entry_delta", "cusum_fp9"))
 
 
+def mirror_signal(a: Any, b: Any) -> None:
+    same(a, b, ("direction", "value_fp9"), -1)
+    same(a, b, ("ready", "strength_fp9", "threshold_fp9", "fired", "fired_ns", "until_ns"))
+
+
+def mirror_zones(a: Any, b: Any) -> None:
+    """As sets: mirrored, the rows of a candle come in the other order."""
+    if int(a["displaced"]) or int(b["displaced"]):
+        return
+    same(a, b, ("n", "added", "touched", "expired", "cleared"))
+    x = [[int(z[f]) for f in ("low", "high", "side", "born_ns")] for z in a["items"][: int(a["n"])]]
+    y = [[int(z[f]) for f in ("low", "high", "side", "born_ns")] for z in b["items"][: int(b["n"])]]
+    assert sorted(x) == sorted([CENTRE - high, CENTRE - low, -side, t] for low, high, side, t in y)
+
+
+def mirror_diagonal(a: Any, b: Any) -> None:
+    if int(a["coarse"]) or int(b["coarse"]):
+        return  # merged rows are not cut at mirrored prices
+    mirror_signal(a["signal"], b["signal"])
+    for x, y in (("buy", "sell"), ("sell", "buy")):
+        same(a[x], b[y], ("rows", "longest", "stacks", "volume"))
+    mirror_zones(a["zones"], b["zones"])
+
+
 MIRROR = {
     "sides": mirror_sides, "flow": mirror_flow, "windows": mirror_windows,
     "candles": mirror_candles, "footprint": mirror_footprint, "vwap": mirror_vwap,
     "book": mirror_book, "atr": mirror_atr, "flip": mirror_flip,
     "pivots": lambda a, b: mirror_pivots(a, b, CENTRE),
 }  # fmt: skip
+
+
+MIRROR |= {"diagonal": mirror_diagonal}
 
 
 @handlers
@@ -133,10 +161,18 @@ PRICES: dict[str, tuple[str, ...]] = {
     "sides": ("last_price", "bid", "ask"), "book": ("bid_price", "ask_price", "mid2"),
     "candles": ("last_close",), "atr": ("range_sum",),
 }  # fmt: skip
+VOLUMES |= {"diagonal": ()}
+
+
+def signal_parts(s: Any) -> list[Any]:
+    """Every signal that a state holds."""
+    return [s[f] for f in s.dtype.names if s.dtype[f] == SIGNAL_STATE]
 
 
 def parts(name: str, a: Any, b: Any, k: int, volume: bool) -> None:
     """What is nested: candles, grids and weighted sums."""
+    for x, y in zip(signal_parts(a), signal_parts(b), strict=True):
+        same(x, y, ("ready", "direction", "strength_fp9", "value_fp9", "fired", "until_ns"))
     if name == "candles":
         for kind in ("ring", "open"):
             same(a[kind], b[kind], CANDLE_VOLUMES, k if volume else 1)
@@ -180,7 +216,8 @@ def test_other_units_of_volume(name: str, plot: Plot) -> None:
 def test_other_units_of_price(name: str, plot: Plot) -> None:
     """Prices times 3 (and rows three times as high): volumes are what they were."""
     events = write(plot)
-    rows = {"footprint__row": "0.3"} if name == "footprint" else {}
+    has_rows = any(h.name == "footprint" for h in probe(name).handlers)
+    rows = {"footprint__row": "0.3"} if has_rows else {}
     (a,) = states(name, events)
     (b,) = states(name, scaled(events, price=3), **rows)
     same(a, b, VOLUMES[name])

@@ -1,0 +1,175 @@
+"""What stands in closed footprints, plainly: dicts of rows, lists of zones, Fractions."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+from typing import Any, ClassVar
+
+from data.events import Kind
+from tests.engine.kernel.oracle import Oracle, S
+from tests.engine.kernel.oracle_candles import Candle, Rows, least_shift, rows_of
+
+MINUTE = 60 * S
+
+
+def fp9(x: Fraction | float) -> int:
+    return round(float(x) * 1e9)
+
+
+class Spoken:
+    """A signal as whoever reads it sees it: until when, in which direction, how strong."""
+
+    def __init__(self) -> None:
+        self.ready = self.direction = self.strength = self.value = self.fired = self.until = 0
+
+    def unready(self) -> None:
+        self.ready = self.direction = self.strength = self.value = self.until = 0
+
+    def fire(self, at: int, life: int, value: Fraction | float, strength: float) -> None:
+        self.ready, self.fired, self.until = 1, self.fired + 1, at + life
+        self.direction = 1 if value > 0 else -1
+        self.strength, self.value = fp9(strength), fp9(value)
+
+    def nothing(self) -> None:
+        """Judged and found nothing: an earlier event goes on speaking."""
+        if not self.direction:
+            self.ready, self.value = 1, 0
+
+    def age(self, now: int) -> None:
+        if self.direction and now >= self.until:
+            self.direction = self.strength = 0
+
+    def check(self, g: Any) -> None:
+        have = [int(g[n]) for n in ("ready", "direction", "fired", "until_ns")]
+        assert have == [self.ready, self.direction, self.fired, self.until]
+        assert abs(int(g["strength_fp9"]) - self.strength) <= 1
+        assert abs(int(g["value_fp9"]) - self.value) <= 1
+
+
+class ClosedRows(Oracle):
+    """A detector of closed minutes and what it leaves at prices until touched or over."""
+
+    name = ""
+    defaults: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, market: Any) -> None:
+        super().__init__(market)
+        self.zones: list[tuple[int, int, int, int]] = []
+        self.counts = dict.fromkeys(("added", "touched", "expired", "displaced", "cleared"), 0)
+        for key, value in {**self.defaults, **getattr(market, self.name, {})}.items():
+            setattr(self, key, value)
+
+    def add(self, low: int, high: int, side: int, until: int) -> None:
+        if len(self.zones) == 32:
+            self.zones.pop(0)
+            self.counts["displaced"] += 1
+        self.zones.append((low, high, side, until))
+        self.counts["added"] += 1
+
+    def lose(self, keep: Any, why: str) -> None:
+        left = [z for z in self.zones if keep(z)]
+        self.counts[why] += len(self.zones) - len(left)
+        self.zones = left
+
+    def candle(self, frames: int) -> None:
+        candles = self.market.oracle("candles")
+        traded = [t[1] for t in candles.closed[0][-1].trades]
+        if traded:
+            self.lose(lambda z: z[1] < min(traded) or z[0] > max(traded), "touched")
+        if frames >= 2 and len(candles.closed[1]) > 1:
+            self.minute(candles.closed[1][-1])
+
+    def minute(self, c: Candle) -> None:
+        raise NotImplementedError
+
+    def rows(self, c: Candle) -> tuple[Rows, int, int, int]:
+        """(rows, lowest, highest, height of a row in price units) of a candle."""
+        units = self.market.row_units
+        shift = least_shift(c.trades, units)
+        rows = rows_of(c.trades, units, shift)
+        return rows, min(rows), max(rows), units << shift
+
+    def boundary(self, now: int) -> None:
+        self.lose(lambda z: now < z[3], "expired")
+
+    def gap(self, stream: int, start: int, end: int) -> None:
+        if stream == Kind.TRADE:
+            self.lose(lambda z: False, "cleared")
+
+    def check_zones(self, z: Any) -> None:
+        have = [
+            tuple(int(z["items"][k][n]) for n in ("low", "high", "side", "until_ns"))
+            for k in range(int(z["n"]))
+        ]
+        assert have == self.zones
+        assert {k: int(z[k]) for k in self.counts} == self.counts
+
+
+class Diagonal(ClosedRows):
+    """Every pair of neighbouring rows, one after the other."""
+
+    name = "diagonal"
+    defaults: ClassVar[dict[str, Any]] = {
+        "ratio": Fraction(3), "mean": Fraction(1), "least": 0, "ignore": False, "stack": 3,
+    }  # fmt: skip
+
+    def __init__(self, market: Any) -> None:
+        super().__init__(market)
+        self.signal = Spoken()
+        self.found: dict[str, list[int]] = {"buy": [0] * 4, "sell": [0] * 4}
+
+    def hits(self, c: Candle, side: int) -> list[tuple[int, int]]:
+        """(row, volume) of every imbalance of ``side``, from the lowest row up."""
+        rows, low, high, _ = self.rows(c)
+        level = Fraction(sum(t[2] for t in c.trades), high - low + 1) * self.mean
+        none = [0, 0, 0]
+        out = []
+        for x in range(low, high):
+            bought, sold = rows.get(x + 1, none)[2], rows.get(x, none)[0]
+            row, mine, theirs = (x + 1, bought, sold) if side > 0 else (x, sold, bought)
+            outweighs = mine > self.ratio * theirs and not (self.ignore and theirs == 0)
+            if outweighs and mine > level and mine > self.least:
+                out.append((row, mine))
+        return out
+
+    def side(self, c: Candle, side: int) -> list[int]:
+        """[rows, longest, stacks, volume]; a run is rows whose number less their place agrees."""
+        hits = self.hits(c, side)
+        groups = itertools.groupby(enumerate(hits), key=lambda e: e[1][0] - e[0])
+        runs = [[hit for _, hit in group] for _, group in groups]
+        stacks = [run for run in runs if len(run) >= self.stack]
+        height = self.rows(c)[3]
+        for run in stacks:
+            until = c.start + MINUTE + 30 * MINUTE
+            self.add(run[0][0] * height, (run[-1][0] + 1) * height - 1, side, until)
+        longest = max((len(run) for run in runs), default=0)
+        return [len(hits), longest, len(stacks), sum(v for run in stacks for _, v in run)]
+
+    def minute(self, c: Candle) -> None:
+        if c.gap:
+            self.signal.unready()
+        elif c.trades:
+            self.found = {"buy": self.side(c, 1), "sell": self.side(c, -1)}
+            volume = sum(t[2] for t in c.trades)
+            surplus = Fraction(self.found["buy"][3] - self.found["sell"][3], volume)
+            if surplus:
+                self.signal.fire(c.start + MINUTE, MINUTE, surplus, float(abs(surplus)))
+            else:
+                self.signal.nothing()
+
+    def boundary(self, now: int) -> None:
+        super().boundary(now)
+        self.signal.age(now)
+
+    def gap(self, stream: int, start: int, end: int) -> None:
+        super().gap(stream, start, end)
+        if stream == Kind.TRADE:
+            self.signal.unready()
+
+    def check(self, s: Any) -> None:
+        self.signal.check(s["signal"])
+        self.check_zones(s["zones"])
+        for side, want in self.found.items():
+            have = [int(s[side][n]) for n in ("rows", "longest", "stacks", "volume")]
+            assert have == want, side

@@ -1,0 +1,31 @@
+"""Numbers of the detectors that read closed footprints, for their probes."""
+
+from __future__ import annotations
+
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def zones_number(z):
+    """A number that every live zone and every count changes."""
+    total = z.n + 100 * z.touched + 10_000 * z.added + 7 * z.expired + 3 * z.cleared
+    for k in range(z.n):
+        total += z.items[k].low * z.items[k].side + z.items[k].strength_fp9
+    return total
+
+
+@njit(cache=True, nogil=True)
+def signal_number(g):
+    """A number that every field of a signal changes."""
+    spoken = g.value_fp9 + 3 * g.strength_fp9 + g.threshold_fp9 + g.until_ns % 1_000_000_007
+    return spoken + g.direction + 3 * g.ready + 10 * g.fired
+
+
+@njit(cache=True, nogil=True)
+def diagonal(s, p, o, now, grid):
+    d = s.core.decision
+    x = s.diagonal
+    d.delta = x.buy.volume - x.sell.volume
+    d.entry_delta = 7 * x.buy.rows + 3 * x.sell.rows + x.buy.longest - x.sell.longest
+    d.delta_z_fp9 = signal_number(x.signal)
+    d.flip_fp9 = zones_number(x.zones)
