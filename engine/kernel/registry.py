@@ -27,6 +27,7 @@ from engine.kernel import (
     pivots,
     sides,
     vwap,
+    vwap_deviation,
     windows,
 )
 
@@ -200,6 +201,20 @@ _HANDLERS = (
         },
         pivots.PIVOTS_PARAMS,
         needs=("candles",),
+    ),
+    Handler(
+        "vwap_deviation",
+        vwap_deviation.VWAP_DEVIATION_STATE,
+        "engine.kernel.vwap_deviation",
+        ("vwap_deviation_boundary",),
+        {
+            "boundary": (
+                "vwap_deviation_boundary(s.vwap_deviation, p.vwap_deviation, s.vwap.session, "
+                "s.candles, core, p.core.session_ns, now)",
+            ),
+        },
+        vwap_deviation.VWAP_DEVIATION_PARAMS,
+        needs=("candles", "vwap"),
     ),
     Handler("flip", flip.FLIP_STATE, "engine.kernel.flip", (), params=flip.FLIP_PARAMS, kinds=()),
 )

@@ -77,6 +77,12 @@ GROUPS: dict[str, tuple[Param, ...]] = {
         Param("bars", "count", "3", "minutes on each side of a pivot", low=1, high=60),
         Param("separation", "count", "5", "least minutes between two of a kind", low=1),
     ),
+    "vwap_deviation": (
+        Param("warmup", "duration", "15m", "least stretch of the session that was seen"),
+        Param("bars", "count", "30", "minutes of the efficiency ratio", low=1, high=250),
+        Param("trend", "ratio", "0.5", "efficiency ratio above which it is a trend", low=0),
+        Param("follow", "flag", "false", "lean with the move in a trend (false: keep silent)"),
+    ),
     "flip": (
         Param(
             "mode", "choice", "seed", "exit rule: seed (80 %), cusum, off", ("seed", "cusum", "off")

@@ -15,7 +15,7 @@ from engine.kernel.numbers import fp9
 from engine.kernel.vwap import vwap_value, vwap_z
 from engine.runtime.strategy import Strategy
 from tests.engine import probes_divergence as divergence
-from tests.engine import probes_rows
+from tests.engine import probes_levels, probes_rows
 
 
 @njit(cache=True, nogil=True)
@@ -112,6 +112,7 @@ def atr(s, p, o, now, grid):
 PROBES = {f.__name__: f for f in (sides, flow, windows, candles, footprint, vwap, book, atr, flip)}
 PROBES["pivots"] = divergence.pivots
 PROBES |= {f.__name__: f for f in (probes_rows.diagonal,)}
+PROBES.update(probes_levels.PROBES)
 STATE = np.dtype([("unused", "i8")])
 
 

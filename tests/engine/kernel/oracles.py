@@ -18,7 +18,7 @@ from tests.engine.kernel.oracle import Event, Oracle, S, Trade
 from tests.engine.kernel.oracle_candles import Candles, Footprint
 from tests.engine.kernel.oracle_divergence import Pivots
 from tests.engine.kernel.oracle_footprints import Diagonal
-from tests.engine.kernel.oracle_levels import Atr
+from tests.engine.kernel.oracle_levels import Atr, VwapDeviation
 
 SPANS = (1, 5, 15, 30, 60, 300)
 INVALID = 2
@@ -286,6 +286,7 @@ ORACLES: dict[str, type[Oracle]] = {
     "sides": Sides, "flow": Flow, "windows": Windows, "candles": Candles,
     "footprint": Footprint, "vwap": Vwap, "book": Book, "atr": Atr, "flip": Flip,
     "pivots": Pivots,
+    "vwap_deviation": VwapDeviation,
 }  # fmt: skip
 """One oracle for every handler of the registry; the suite fails for a handler without one."""
 ORACLES |= {"diagonal": Diagonal}

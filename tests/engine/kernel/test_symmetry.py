@@ -105,6 +105,11 @@ def mirror_atr(a: Any, b: Any) -> None:
     same(a, b, ("ready", "range_sum", "value"))
 
 
+def mirror_vwap_deviation(a: Any, b: Any) -> None:
+    mirror_signal(a, b)
+    same(a, b, ("efficiency_fp9",))
+
+
 def mirror_flip(a: Any, b: Any) -> None:
     same(a, b, ("direction", "entry_delta", "cusum_fp9"))
 
@@ -138,6 +143,7 @@ MIRROR = {
     "candles": mirror_candles, "footprint": mirror_footprint, "vwap": mirror_vwap,
     "book": mirror_book, "atr": mirror_atr, "flip": mirror_flip,
     "pivots": lambda a, b: mirror_pivots(a, b, CENTRE),
+    "vwap_deviation": mirror_vwap_deviation,
 }  # fmt: skip
 
 
@@ -156,6 +162,7 @@ VOLUMES: dict[str, tuple[str, ...]] = {
     "pivots": (), "sides": (), "flip": (), "flow": ("cvd", "buy", "sell", "unknown"),
     "windows": ("buy", "sell", "largest"), "book": ("ofi", "mlofi", "bid_qty", "ask_qty"),
     "candles": (), "footprint": (), "vwap": (), "atr": (),
+    "vwap_deviation": (),
 }  # fmt: skip
 PRICES: dict[str, tuple[str, ...]] = {
     "sides": ("last_price", "bid", "ask"), "book": ("bid_price", "ask_price", "mid2"),
@@ -167,6 +174,14 @@ VOLUMES |= {"diagonal": ()}
 def signal_parts(s: Any) -> list[Any]:
     """Every signal that a state holds."""
     return [s[f] for f in s.dtype.names if s.dtype[f] == SIGNAL_STATE]
+
+
+def scale_free(a: Any, b: Any) -> None:
+    """A signal that knows no units; roundings may differ in the last digits."""
+    x, y = a["signal"], b["signal"]
+    same(x, y, ("ready", "direction", "threshold_fp9", "fired", "fired_ns", "until_ns"))
+    for field in ("value_fp9", "strength_fp9"):
+        assert math.isclose(int(x[field]), int(y[field]), rel_tol=1e-8, abs_tol=4.0), field
 
 
 def parts(name: str, a: Any, b: Any, k: int, volume: bool) -> None:
@@ -184,6 +199,8 @@ def parts(name: str, a: Any, b: Any, k: int, volume: bool) -> None:
         for grid in ("quarter", "minute", "five"):
             same(a[grid], b[grid], ("base", "shift", "low", "high"))
             same(a[grid], b[grid], ("cells",), k if volume else 1)
+    elif name in ("vwap_deviation",):
+        scale_free(a, b)
     elif name == "vwap":
         for x, y in ((a[n], b[n]) for n in ("session", "anchored")):
             w, p = (k, 1) if volume else (1, k)
