@@ -20,10 +20,12 @@ from engine.kernel import (
     atr,
     book,
     candles,
+    cvd_divergence,
     diagonal,
     flip,
     flow,
     footprint,
+    impact,
     pivots,
     sides,
     vwap,
@@ -201,6 +203,35 @@ _HANDLERS = (
         },
         pivots.PIVOTS_PARAMS,
         needs=("candles",),
+    ),
+    Handler(
+        "impact",
+        impact.IMPACT_STATE,
+        "engine.kernel.impact",
+        ("impact_minute", "impact_gap"),
+        {
+            "candle": ("if frames >= 2:", "    impact_minute(s.impact, p.impact, s.candles)"),
+            "gap_trade": ("impact_gap(s.impact)",),
+        },
+        impact.IMPACT_PARAMS,
+        needs=("candles",),
+    ),
+    Handler(
+        "cvd_divergence",
+        cvd_divergence.CVD_DIVERGENCE_STATE,
+        "engine.kernel.cvd_divergence",
+        ("cvd_divergence_minute", "cvd_divergence_gap", "cvd_divergence_boundary"),
+        {
+            "candle": (
+                "if frames >= 2:",
+                "    cvd_divergence_minute(s.cvd_divergence, p.cvd_divergence, s.candles, "
+                "s.pivots, s.impact, p.impact)",
+            ),
+            "boundary": ("cvd_divergence_boundary(s.cvd_divergence, now)",),
+            "gap_trade": ("cvd_divergence_gap(s.cvd_divergence, p.cvd_divergence)",),
+        },
+        cvd_divergence.CVD_DIVERGENCE_PARAMS,
+        needs=("pivots", "impact"),
     ),
     Handler(
         "vwap_deviation",

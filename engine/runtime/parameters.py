@@ -77,6 +77,18 @@ GROUPS: dict[str, tuple[Param, ...]] = {
         Param("bars", "count", "3", "minutes on each side of a pivot", low=1, high=60),
         Param("separation", "count", "5", "least minutes between two of a kind", low=1),
     ),
+    "impact": (
+        Param("length", "count", "346", "sums remembered (346: a half-life of 240)", low=1),
+        Param("warm", "count", "240", "sums needed before any is judged", low=1),
+    ),
+    "cvd_divergence": (
+        Param("mode", "choice", "standard", "standard or seed", ("standard", "seed")),
+        Param("z_alpha", "ratio", "1.645", "least surprise of the flow, in sigmas", low=0),
+        Param("price_z", "ratio", "0.5", "least move of the price, in sigmas"),
+        Param("classic", "flag", "false", "the CVD must also go against the price"),
+        Param("span", "count", "60", "most minutes between two pivots", low=1, high=240),
+        Param("ttl", "duration", "5m", "how long a divergence speaks"),
+    ),
     "vwap_deviation": (
         Param("warmup", "duration", "15m", "least stretch of the session that was seen"),
         Param("bars", "count", "30", "minutes of the efficiency ratio", low=1, high=250),
@@ -282,6 +294,10 @@ def _finish(c: Composition, params: np.ndarray, scales: Scales) -> None:
     core = params["core"]
     _check_grid(int(core["step_ns"][0]), int(core["slow_ns"][0]), int(core["session_ns"][0]))
     core["money_mul"], core["money_div"] = money_factors(scales)
+    for h in c.handlers:
+        if h.params is not None and "price_scale" in (h.params.names or ()):
+            params[h.name]["price_scale"] = 10**scales.price
+            params[h.name]["qty_scale"] = 10**scales.qty
     if any(h.name == "footprint" for h in c.handlers):
         rows: Any = params["footprint"]["row_units"]
         rows[rows < 1] = 1

@@ -12,6 +12,7 @@ from numba import njit
 
 from engine.kernel.candles import closed_candle
 from engine.kernel.numbers import fp9
+from engine.kernel.registry import resolve
 from engine.kernel.vwap import vwap_value, vwap_z
 from engine.runtime.strategy import Strategy
 from tests.engine import probes_divergence as divergence
@@ -110,7 +111,7 @@ def atr(s, p, o, now, grid):
 
 
 PROBES = {f.__name__: f for f in (sides, flow, windows, candles, footprint, vwap, book, atr, flip)}
-PROBES["pivots"] = divergence.pivots
+PROBES |= {f.__name__: f for f in (divergence.pivots, divergence.impact, divergence.cvd_divergence)}
 PROBES |= {f.__name__: f for f in (probes_rows.diagonal,)}
 PROBES.update(probes_levels.PROBES)
 STATE = np.dtype([("unused", "i8")])
@@ -118,4 +119,6 @@ STATE = np.dtype([("unused", "i8")])
 
 def strategy(name: str) -> Strategy:
     """The do-nothing strategy over handler ``name``; KeyError where it has no probe."""
-    return Strategy(f"probe_{name}", f"Probe {name}.", (name,), (), STATE, PROBES[name])
+    short = divergence.SHORT if "impact" in {h.name for h in resolve((name,))} else ()
+    doc = f"Probe {name}."
+    return Strategy(f"probe_{name}", doc, (name,), (), STATE, PROBES[name], overrides=short)

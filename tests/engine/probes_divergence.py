@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from numba import njit
 
+from engine.kernel.numbers import fp9
 from engine.kernel.pivots import HIGH, LOW, pivot
+
+SHORT = (("impact.length", "12"), ("impact.warm", "6"))
+"""Settings of every probe that has impact in it: tapes of minutes reach readiness."""
 
 
 @njit(cache=True, nogil=True)
@@ -17,3 +21,26 @@ def pivots(s, p, o, now, grid):
     d.delta_z_fp9 = high.bar + 3 * low.bar + s.pivots.run
     d.book_fp9 = s.pivots.count[HIGH] + 3 * s.pivots.count[LOW]
     d.flip_fp9 = s.pivots.fresh[HIGH] + 3 * s.pivots.fresh[LOW]
+
+
+@njit(cache=True, nogil=True)
+def impact(s, p, o, now, grid):
+    d = s.core.decision
+    d.entry_delta = s.impact.run
+    for h in range(4):
+        m = s.impact.sums[h]
+        d.delta += (h + 1) * m.n
+        d.delta_z_fp9 += (h + 1) * fp9(m.rr * 1e-3)
+        d.book_fp9 += (h + 1) * fp9(m.ff * 1e-6)
+        d.flip_fp9 += (h + 1) * fp9(m.rf * 1e-6)
+
+
+@njit(cache=True, nogil=True)
+def cvd_divergence(s, p, o, now, grid):
+    d = s.core.decision
+    x = s.cvd_divergence
+    d.delta = x.cvd_change + x.signal.ready
+    d.entry_delta = x.price_change + x.signal.direction * x.signal.strength_fp9
+    d.delta_z_fp9 = x.signal.value_fp9
+    d.book_fp9 = x.price_z_fp9
+    d.flip_fp9 = x.cvd_z_fp9 + x.signal.fired

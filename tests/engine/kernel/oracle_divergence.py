@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import statistics
 from dataclasses import dataclass
 from typing import Any
 
 from data.events import Kind
-from tests.engine.kernel.oracle import Oracle
+from tests.engine.kernel.oracle import Oracle, S
 
 
 @dataclass
@@ -96,3 +99,193 @@ class Pivots(Minutes):
         price = m.low if kind else m.high
         want = {"bar": at, "open_ns": m.start, "price": price, "close": m.close, "cvd": cvd}
         assert {name: int(have[name]) for name in want} == want
+
+
+LENGTH, WARM = 12, 6
+"""Short memories that the probes ask for, so that tapes of minutes reach readiness."""
+HORIZONS = (1, 3, 6, 12)
+
+
+class Sums:
+    """Mean R^2, F^2 and R F of one horizon: plain for the first LENGTH, then exponential."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.rr = self.ff = self.rf = 0.0
+
+    def add(self, r: int, f: int) -> None:
+        self.n += 1
+        share = 1 / min(self.n, LENGTH)
+        self.rr = (1 - share) * self.rr + share * r * r
+        self.ff = (1 - share) * self.ff + share * f * f
+        self.rf = (1 - share) * self.rf + share * r * f
+
+
+def move(minutes: list[Minute], first: int, last: int) -> tuple[int, int]:
+    """(R, F) from the close of minute ``first`` to that of ``last``."""
+    flow = sum(m.delta for m in minutes[first + 1 : last + 1])
+    return minutes[last].close - minutes[first].close, flow
+
+
+class Impact(Minutes):
+    """Sums over lists; the moments from all that was ever folded."""
+
+    def __init__(self, market: Any) -> None:
+        super().__init__(market)
+        self.sums = {n: Sums() for n in HORIZONS}
+
+    def minute(self) -> None:
+        now = len(self.minutes) - 1
+        for n, sums in self.sums.items():
+            if now - 2 * n >= self.first:
+                sums.add(*move(self.minutes, now - 2 * n, now - n))
+
+    def ready(self, n: int) -> bool:
+        x = self.sums[n]
+        return x.n >= WARM and x.rr > 0 and x.ff > 0
+
+    def sigmas(self, minutes: int) -> tuple[float, float, float]:
+        """(sigma_r, sigma_D, rho) of sums over ``minutes`` minutes."""
+        n = max(h for h in HORIZONS if h <= minutes)
+        x = self.sums[n]
+        rho = x.rf / math.sqrt(x.rr * x.ff)
+        return math.sqrt(x.rr * minutes / n), math.sqrt(x.ff * minutes / n), rho
+
+    def residual(self, minutes: int, change: int, flow: int) -> float | None:
+        sigma_r, sigma_d, rho = self.sigmas(minutes)
+        if 1 - rho * rho < 1e-6:
+            return None
+        return (flow / sigma_d - rho * change / sigma_r) / math.sqrt(1 - rho * rho)
+
+    def check(self, s: Any) -> None:
+        assert int(s["run"]) == len(self.minutes) - self.first
+        for h, x in enumerate(self.sums.values()):
+            assert int(s["sums"][h]["n"]) == x.n
+            for name in ("rr", "ff", "rf"):
+                want = getattr(x, name)
+                scale = math.sqrt(x.rr * x.ff)
+                assert math.isclose(
+                    float(s["sums"][h][name]), want, rel_tol=1e-9, abs_tol=1e-9 * scale
+                )
+
+
+class Lasting:
+    """What a signal record should say."""
+
+    def __init__(self) -> None:
+        self.ready = self.direction = self.fired = 0
+        self.value = self.strength = 0.0
+        self.until = 0
+
+    def silent(self) -> None:
+        self.ready = self.direction = self.until = 0
+        self.value = self.strength = 0.0
+
+    def fire(self, direction: int, value: float, strength: float, until: int) -> None:
+        self.ready, self.direction, self.until = 1, direction, until
+        self.value, self.strength = value, strength
+        self.fired += 1
+
+    def age(self, now: int) -> None:
+        if self.direction and now >= self.until:
+            self.direction, self.strength = 0, 0.0
+
+    def check(self, g: Any) -> None:
+        have = [int(g[n]) for n in ("ready", "direction", "fired", "until_ns")]
+        assert have == [self.ready, self.direction, self.fired, self.until]
+        for name, want in (("value_fp9", self.value), ("strength_fp9", self.strength)):
+            assert math.isclose(int(g[name]), want * 1e9, rel_tol=1e-8, abs_tol=2), name
+
+
+def surprise(z: float) -> float:
+    """1 - 2 Phi(-|z|)."""
+    return 1 - 2 * (1 - statistics.NormalDist().cdf(abs(z)))
+
+
+TTL = 300 * S
+
+
+class CvdDivergence(Minutes):
+    """Both forms on the lists of minutes; the seed's on plain lists of highs, lows and CVD."""
+
+    def __init__(self, market: Any) -> None:
+        super().__init__(market)
+        self.signal = Lasting()
+        self.seed = getattr(market, "seed_divergence", False)
+
+    def forget(self) -> None:
+        super().forget()
+        if not self.seed:
+            self.signal.silent()
+
+    def boundary(self, now: int) -> None:
+        self.signal.age(now)
+
+    def minute(self) -> None:
+        end = self.minutes[-1].start + 60 * S
+        if self.seed:
+            self.seed_minute(end)
+            return
+        impact = self.market.oracle("impact")
+        if len(self.minutes) == self.first or not impact.ready(12):
+            self.signal.silent()
+            return
+        self.signal.ready = 1
+        seen = [(self.judge(kind, impact), kind) for kind in range(2)]
+        best = max(x for x, _ in seen)
+        if best > 0 and seen[0][0] != seen[1][0]:
+            direction = -1 if seen[0][0] == best else 1
+            self.signal.fire(direction, direction * best, surprise(best), end + TTL)
+
+    def judge(self, kind: int, impact: Impact) -> float:
+        found = pivots_of(self.minutes[self.first :], kind)
+        if len(found) < 2 or found[-1] + 4 != len(self.minutes) - self.first:
+            return 0.0
+        a, b = self.first + found[-2], self.first + found[-1]
+        up = -1 if kind else 1
+        field = "low" if kind else "high"
+        rose = up * (getattr(self.minutes[b], field) - getattr(self.minutes[a], field))
+        e = impact.residual(b - a, *move(self.minutes, a, b))
+        if b - a > 60 or e is None or rose / impact.sigmas(b - a)[0] < 0.5 or -up * e < 1.645:
+            return 0.0
+        return -up * e
+
+    def seed_minute(self, end: int) -> None:
+        bars = self.minutes[-50:]
+        if len(bars) < 20:
+            self.signal.silent()
+            return
+        cvd = list(itertools.accumulate(m.delta for m in self.minutes))[-len(bars) :]
+        kind, strength = seed_divergence(
+            [m.high / 10 for m in bars], [m.low / 10 for m in bars], [x / 1000 for x in cvd]
+        )
+        direction = {"none": 0, "bearish": -1, "bullish": 1}[kind]
+        old = self.signal.direction
+        self.signal.ready, self.signal.direction = 1, direction
+        self.signal.value = self.signal.strength = strength
+        self.signal.until = end + TTL
+        self.signal.fired += direction not in (0, old)
+
+    def check(self, s: Any) -> None:
+        self.signal.check(s["signal"])
+
+
+def seed_divergence(high: list[float], low: list[float], cvd: list[float]) -> tuple[str, float]:
+    """Reference 11.3, line by line."""
+    n = len(high)
+
+    def swings(x: list[float], places: Any, sign: int) -> list[float]:
+        return [
+            x[i] for i in places if sign * x[i] > sign * x[i - 1] and sign * x[i] > sign * x[i + 1]
+        ]
+
+    last_high, last_low = high[-20:], low[-20:]
+    places = [i for i in range(n - 20, n - 1) if i > 0]
+    for kind, x, sign in (("bearish", last_high, 1), ("bullish", last_low, -1)):
+        p, c = swings(x, range(1, 19), sign), swings(cvd, places, sign)
+        if len(p) < 2 or len(c) < 2:
+            continue
+        if sign * p[-1] > sign * p[-2] and sign * c[-1] < sign * c[-2]:
+            dp, dc = abs(p[-1] - p[-2]), abs(c[-1] - c[-2])
+            return kind, 0.0 if dp == 0 else min(1.0, (dp + dc) / (2 * dp))
+    return "none", 0.0

@@ -16,7 +16,7 @@ from typing import Any
 from data.events import Kind
 from tests.engine.kernel.oracle import Event, Oracle, S, Trade
 from tests.engine.kernel.oracle_candles import Candles, Footprint
-from tests.engine.kernel.oracle_divergence import Pivots
+from tests.engine.kernel.oracle_divergence import CvdDivergence, Impact, Pivots
 from tests.engine.kernel.oracle_footprints import Diagonal
 from tests.engine.kernel.oracle_levels import Atr, VwapDeviation
 
@@ -285,7 +285,7 @@ class Flip(Oracle):
 ORACLES: dict[str, type[Oracle]] = {
     "sides": Sides, "flow": Flow, "windows": Windows, "candles": Candles,
     "footprint": Footprint, "vwap": Vwap, "book": Book, "atr": Atr, "flip": Flip,
-    "pivots": Pivots,
+    "pivots": Pivots, "impact": Impact, "cvd_divergence": CvdDivergence,
     "vwap_deviation": VwapDeviation,
 }  # fmt: skip
 """One oracle for every handler of the registry; the suite fails for a handler without one."""

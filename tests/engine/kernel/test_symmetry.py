@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from engine.kernel.registry import HANDLERS
 from engine.kernel.signals import SIGNAL_STATE
 from tests.engine.driving import fold_events, probe
-from tests.engine.kernel.mirror_divergence import mirror_pivots, scaled_pivots
+from tests.engine.kernel import mirror_divergence as divergence
 from tests.engine.kernel.test_handlers import EXAMPLES
 from tests.engine.tapes import Event, Plot, mirrored, scaled, tapes, write
 
@@ -142,7 +142,8 @@ MIRROR = {
     "sides": mirror_sides, "flow": mirror_flow, "windows": mirror_windows,
     "candles": mirror_candles, "footprint": mirror_footprint, "vwap": mirror_vwap,
     "book": mirror_book, "atr": mirror_atr, "flip": mirror_flip,
-    "pivots": lambda a, b: mirror_pivots(a, b, CENTRE),
+    "pivots": lambda a, b: divergence.mirror_pivots(a, b, CENTRE),
+    "impact": divergence.mirror_impact, "cvd_divergence": divergence.mirror_cvd_divergence,
     "vwap_deviation": mirror_vwap_deviation,
 }  # fmt: skip
 
@@ -159,7 +160,8 @@ def test_mirrored_sides_mirror_every_direction(name: str, plot: Plot) -> None:
 
 
 VOLUMES: dict[str, tuple[str, ...]] = {
-    "pivots": (), "sides": (), "flip": (), "flow": ("cvd", "buy", "sell", "unknown"),
+    "pivots": (), "impact": (), "cvd_divergence": (), "sides": (), "flip": (),
+    "flow": ("cvd", "buy", "sell", "unknown"),
     "windows": ("buy", "sell", "largest"), "book": ("ofi", "mlofi", "bid_qty", "ask_qty"),
     "candles": (), "footprint": (), "vwap": (), "atr": (),
     "vwap_deviation": (),
@@ -194,7 +196,11 @@ def parts(name: str, a: Any, b: Any, k: int, volume: bool) -> None:
             same(a[kind], b[kind], CANDLE_PRICES, 1 if volume else k)
             same(a[kind], b[kind], ("open_ns", "trades", "flags"))
     elif name == "pivots":
-        scaled_pivots(a, b, k, volume)
+        divergence.scaled_pivots(a, b, k, volume)
+    elif name == "impact":
+        divergence.scaled_impact(a, b, k, volume)
+    elif name == "cvd_divergence":
+        divergence.scaled_signal(a, b)
     elif name == "footprint":
         for grid in ("quarter", "minute", "five"):
             same(a[grid], b[grid], ("base", "shift", "low", "high"))
