@@ -27,7 +27,7 @@ import numpy as np
 from numba import njit
 
 from engine.kernel.candles import FLAG_GAP
-from engine.kernel.footprint import BUY, SELL, grid_price
+from engine.kernel.footprint import BUY, SELL, grid_price, grid_total, least_volume
 from engine.kernel.numbers import fp9, ratio_of
 from engine.kernel.signals import SIGNAL_STATE, signal_age, signal_fire, signal_set, signal_unready
 from engine.kernel.zones import ZONES_STATE, zones_add, zones_clear, zones_expire, zones_touch
@@ -77,29 +77,12 @@ def imbalanced(mine, theirs, ratio_fp9, zeros):
 
 
 @njit(cache=True, nogil=True)
-def least_volume(p, total, height):
-    """Int64 quantity that a row must exceed: of ``total`` volume over ``height`` rows."""
-    return max(p.volume_lots, ratio_of(total, p.rows_fp9) // height)
-
-
-@njit(cache=True, nogil=True)
-def grid_total(g):
-    """(int64 volume of all rows and sides, rows from the lowest to the highest traded)."""
-    total = np.int64(0)
-    for side in range(3):
-        row = g.cells[side, g.low : g.high + 1]
-        for k in range(len(row)):
-            total += row[k]
-    return total, g.high - g.low + 1
-
-
-@njit(cache=True, nogil=True)
 def _scan(s, p, g, units, end_ns, own, other, up):
     """Judge every pair of rows for one side; returns (rows, longest, stacks, volume in stacks).
 
     ``own`` trades at the upper row of a pair when ``up`` is 1 (buys), else at the lower (sells).
     """
-    least = least_volume(p, s.volume, s.height)
+    least = least_volume(p.volume_lots, p.rows_fp9, s.volume, s.height)
     rows = longest = stacks = volume = run = inside = np.int64(0)
     for x in range(g.low, g.high + 1):
         # at the last x there is no pair: it only ends the run

@@ -18,6 +18,7 @@ import numpy as np
 from numba import njit
 
 from data.events import FP9
+from engine.kernel.numbers import ratio_of
 
 ROWS = 2048
 SELL = 0
@@ -221,6 +222,26 @@ def grid_add(big, small):
 def grid_price(g, units, x):
     """Lower edge, in price units, of cell ``x``."""
     return ((g.base + x) << g.shift) * units
+
+
+@njit(cache=True, nogil=True)
+def grid_total(g):
+    """(int64 volume of all rows and sides, rows from the lowest to the highest traded)."""
+    total = np.int64(0)
+    for side in range(3):
+        row = g.cells[side, g.low : g.high + 1]
+        for k in range(len(row)):
+            total += row[k]
+    return total, g.high - g.low + 1
+
+
+@njit(cache=True, nogil=True)
+def least_volume(lots, rows_fp9, total, height):
+    """Int64 quantity above which a row counts: ``lots``, or so many mean volumes of a row (1e-9).
+
+    ``total`` quantity lies in ``height`` rows; exact.
+    """
+    return max(lots, ratio_of(total, rows_fp9) // height)
 
 
 @njit(cache=True, nogil=True)

@@ -18,6 +18,7 @@ import numpy as np
 from data.events import Kind
 from engine.kernel import (
     atr,
+    auction,
     book,
     candles,
     cvd_divergence,
@@ -149,6 +150,22 @@ _HANDLERS = (
             "gap_trade": ("diagonal_gap(s.diagonal)",),
         },
         diagonal.DIAGONAL_PARAMS,
+        needs=("footprint",),
+    ),
+    Handler(
+        "auction",
+        auction.AUCTION_STATE,
+        "engine.kernel.auction",
+        ("auction_rows", "auction_boundary", "auction_gap"),
+        {
+            "rows": (
+                "auction_rows(s.auction, p.auction, s.footprint, s.candles, "
+                "p.footprint.row_units, minute_ends)",
+            ),
+            "boundary": ("auction_boundary(s.auction, now)",),
+            "gap_trade": ("auction_gap(s.auction)",),
+        },
+        auction.AUCTION_PARAMS,
         needs=("footprint",),
     ),
     Handler(

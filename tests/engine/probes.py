@@ -112,7 +112,7 @@ def atr(s, p, o, now, grid):
 
 PROBES = {f.__name__: f for f in (sides, flow, windows, candles, footprint, vwap, book, atr, flip)}
 PROBES |= {f.__name__: f for f in (divergence.pivots, divergence.impact, divergence.cvd_divergence)}
-PROBES |= {f.__name__: f for f in (probes_rows.diagonal,)}
+PROBES.update(probes_rows.PROBES)
 PROBES.update(probes_levels.PROBES)
 STATE = np.dtype([("unused", "i8")])
 

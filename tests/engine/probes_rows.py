@@ -29,3 +29,17 @@ def diagonal(s, p, o, now, grid):
     d.entry_delta = 7 * x.buy.rows + 3 * x.sell.rows + x.buy.longest - x.sell.longest
     d.delta_z_fp9 = signal_number(x.signal)
     d.flip_fp9 = zones_number(x.zones)
+
+
+@njit(cache=True, nogil=True)
+def auction(s, p, o, now, grid):
+    d = s.core.decision
+    x = s.auction
+    d.delta = x.dry_low_fp9 + 3 * x.dry_high_fp9
+    d.entry_delta = x.open_low_fp9 + 3 * x.open_high_fp9
+    d.delta_z_fp9 = signal_number(x.signal)
+    d.book_fp9 = signal_number(x.unfinished)
+    d.flip_fp9 = zones_number(x.zones)
+
+
+PROBES = {f.__name__: f for f in (diagonal, auction)}

@@ -173,3 +173,86 @@ class Diagonal(ClosedRows):
         for side, want in self.found.items():
             have = [int(s[side][n]) for n in ("rows", "longest", "stacks", "volume")]
             assert have == want, side
+
+
+class Auction(ClosedRows):
+    """The rows from the extremes inwards, as lists."""
+
+    name = "auction"
+    defaults: ClassVar[dict[str, Any]] = {
+        "levels": 5, "mean": Fraction(1), "least": 0, "ignore": False,
+        "filter_mean": Fraction(1, 4), "filter": 0,
+    }  # fmt: skip
+
+    def __init__(self, market: Any) -> None:
+        super().__init__(market)
+        self.signals = {"signal": Spoken(), "unfinished": Spoken()}
+        self.ends = {"dry": [Fraction(0)] * 2, "open": [Fraction(0)] * 2}
+
+    def dry(self, inwards: list[int], level: Fraction) -> Fraction:
+        """``inwards``: what one side traded in each row, from the extreme to the other end."""
+        taken = inwards[: self.levels]
+        if len(taken) < self.levels or taken != sorted(set(taken)):
+            return Fraction(0)
+        if (self.ignore and taken[0] == 0) or taken[-1] <= max(level * self.mean, self.least):
+            return Fraction(0)
+        return 1 - Fraction(taken[0], taken[-1])
+
+    def open(self, mine: int, other: int, level: Fraction) -> Fraction:
+        if other == 0 or mine <= level * self.filter_mean or mine <= self.filter:
+            return Fraction(0)
+        return Fraction(min(mine, other), max(mine, other))
+
+    def minute(self, c: Candle) -> None:
+        if c.gap:
+            self.unready()
+        elif c.trades:
+            self.judge(c)
+
+    def judge(self, c: Candle) -> None:
+        rows, low, high, height = self.rows(c)
+        every = [rows.get(x, [0, 0, 0]) for x in range(low, high + 1)]
+        level = Fraction(sum(sum(r) for r in every), len(every))
+        sold, bought = [r[0] for r in every], [r[2] for r in every]
+        self.ends["dry"] = [self.dry(sold, level), self.dry(bought[::-1], level)]
+        self.ends["open"] = [Fraction(0)] * 2
+        if low < high:
+            below = self.open(sold[0], bought[0], level)
+            above = self.open(bought[-1], sold[-1], level)
+            self.ends["open"] = [below, above]
+        end = c.start + MINUTE
+        for x, side, share in zip((low, high), (-1, 1), self.ends["open"], strict=True):
+            if fp9(share):
+                self.add(x * height, (x + 1) * height - 1, side, end + 30 * MINUTE)
+        down, up = self.ends["open"]
+        bottom, top = self.ends["dry"]
+        for name, value in (("signal", bottom - top), ("unfinished", up - down)):
+            if value:
+                self.signals[name].fire(end, MINUTE, value, float(abs(value)))
+            else:
+                self.signals[name].nothing()
+
+    def unready(self) -> None:
+        for g in self.signals.values():
+            g.unready()
+
+    def boundary(self, now: int) -> None:
+        super().boundary(now)
+        for g in self.signals.values():
+            g.age(now)
+
+    def gap(self, stream: int, start: int, end: int) -> None:
+        super().gap(stream, start, end)
+        if stream == Kind.TRADE:
+            self.unready()
+
+    def check(self, s: Any) -> None:
+        for name, g in self.signals.items():
+            g.check(s[name])
+        self.check_zones(s["zones"])
+        for what, (below, above) in self.ends.items():
+            assert abs(int(s[f"{what}_low_fp9"]) - fp9(below)) <= 1
+            assert abs(int(s[f"{what}_high_fp9"]) - fp9(above)) <= 1
+
+
+ORACLES: dict[str, type[Oracle]] = {"diagonal": Diagonal, "auction": Auction}

@@ -14,10 +14,10 @@ from fractions import Fraction
 from typing import Any
 
 from data.events import Kind
+from tests.engine.kernel import oracle_footprints
 from tests.engine.kernel.oracle import Event, Oracle, S, Trade
 from tests.engine.kernel.oracle_candles import Candles, Footprint
 from tests.engine.kernel.oracle_divergence import CvdDivergence, Impact, Pivots
-from tests.engine.kernel.oracle_footprints import Diagonal
 from tests.engine.kernel.oracle_levels import Atr, VwapDeviation
 
 SPANS = (1, 5, 15, 30, 60, 300)
@@ -289,7 +289,7 @@ ORACLES: dict[str, type[Oracle]] = {
     "vwap_deviation": VwapDeviation,
 }  # fmt: skip
 """One oracle for every handler of the registry; the suite fails for a handler without one."""
-ORACLES |= {"diagonal": Diagonal}
+ORACLES |= oracle_footprints.ORACLES
 
 
 class Reference:

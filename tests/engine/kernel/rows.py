@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.kernel import footprint
+from tests.engine.tapes import MINUTE, Event, S
 
 Book = dict[int, tuple[int, int]]
 """(sell, buy) quantity by price."""
@@ -26,3 +27,16 @@ def grid_of(book: Book, units: int = 1) -> np.ndarray:
 def flipped(book: Book, centre: int = 1000) -> Book:
     """The same upside down with sides exchanged."""
     return {centre - price: (buy, sell) for price, (sell, buy) in book.items()}
+
+
+def minutes(books: list[Book], start: int = 1_723_161_600 * S) -> list[Event]:
+    """One trade a side and row; every minute one book, from its tenth second on."""
+    out: list[Event] = []
+    for n, book in enumerate(books):
+        for k, (price, qs) in enumerate(book.items()):
+            for qty, side in zip(qs, (-1, 1), strict=True):
+                at = start + n * MINUTE + 10 * S + k
+                if qty:
+                    out.append({"kind": 4, "ts_ns": at, "id": len(out), "price": price,
+                                "qty": qty, "side": side})  # fmt: skip
+    return out

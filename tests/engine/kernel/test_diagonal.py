@@ -14,9 +14,9 @@ from engine.kernel import diagonal, zones
 from engine.kernel.numbers import ratio_of
 from tests.engine.driving import fold_events, probe
 from tests.engine.kernel.oracles import Reference
-from tests.engine.kernel.rows import Book, flipped, grid_of
+from tests.engine.kernel.rows import Book, flipped, grid_of, minutes
 from tests.engine.kernel.test_handlers import EXAMPLES, follow
-from tests.engine.tapes import Event, Plot, S, fixed, tapes, write
+from tests.engine.tapes import Plot, S, fixed, tapes, write
 
 END = 10**18
 MINUTE = 60 * S
@@ -184,19 +184,6 @@ def test_every_fate_of_a_zone_is_met(seed: int) -> None:
     assert int(z["added"]) == int(z["n"]) + sum(counts.values())
     market = Reference(tuple(h.name for h in probe("diagonal").handlers), diagonal=LOOSE)
     follow("diagonal", fixed(seed, 70), market, **LOOSE_TEXT)
-
-
-def minutes(books: list[Book], start: int = 1_723_161_600 * S) -> list[Event]:
-    """One trade a side and row; every minute one book, from its tenth second on."""
-    out: list[Event] = []
-    for n, book in enumerate(books):
-        for k, (price, qs) in enumerate(book.items()):
-            for qty, side in zip(qs, (-1, 1), strict=True):
-                at = start + n * MINUTE + 10 * S + k
-                if qty:
-                    out.append({"kind": 4, "ts_ns": at, "id": len(out), "price": price,
-                                "qty": qty, "side": side})  # fmt: skip
-    return out
 
 
 STACK: Book = {1000: (2, 1), 1001: (3, 10), 1002: (3, 10), 1003: (3, 10), 1004: (2, 10)}

@@ -148,7 +148,18 @@ MIRROR = {
 }  # fmt: skip
 
 
-MIRROR |= {"diagonal": mirror_diagonal}
+def mirror_auction(a: Any, b: Any) -> None:
+    if int(a["coarse"]) or int(b["coarse"]):
+        return
+    for name in ("signal", "unfinished"):
+        mirror_signal(a[name], b[name])
+    for what in ("dry", "open"):
+        assert int(a[f"{what}_low_fp9"]) == int(b[f"{what}_high_fp9"])
+        assert int(a[f"{what}_high_fp9"]) == int(b[f"{what}_low_fp9"])
+    mirror_zones(a["zones"], b["zones"])
+
+
+MIRROR |= {"diagonal": mirror_diagonal, "auction": mirror_auction}
 
 
 @handlers
@@ -170,7 +181,7 @@ PRICES: dict[str, tuple[str, ...]] = {
     "sides": ("last_price", "bid", "ask"), "book": ("bid_price", "ask_price", "mid2"),
     "candles": ("last_close",), "atr": ("range_sum",),
 }  # fmt: skip
-VOLUMES |= {"diagonal": ()}
+VOLUMES |= {"diagonal": (), "auction": ()}
 
 
 def signal_parts(s: Any) -> list[Any]:
