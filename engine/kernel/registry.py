@@ -17,6 +17,7 @@ import numpy as np
 
 from data.events import Kind
 from engine.kernel import (
+    absorption,
     atr,
     auction,
     book,
@@ -263,6 +264,28 @@ _HANDLERS = (
         },
         vwap_deviation.VWAP_DEVIATION_PARAMS,
         needs=("candles", "vwap"),
+    ),
+    Handler(
+        "absorption",
+        absorption.ABSORPTION_STATE,
+        "engine.kernel.absorption",
+        ("absorption_quarter", "absorption_minute", "absorption_boundary", "absorption_gap"),
+        {
+            "candle": (
+                "absorption_quarter(s.absorption, s.candles)",
+                "if frames >= 2:",
+                "    absorption_minute(s.absorption, p.absorption, s.candles, s.impact, p.impact, "
+                "s.pivots, s.atr)",
+            ),
+            "boundary": (
+                "absorption_boundary(s.absorption, p.absorption, now, s.candles, s.windows, "
+                "s.book, s.atr)",
+            ),
+            "gap_trade": ("absorption_gap(s.absorption, p.absorption)",),
+        },
+        absorption.ABSORPTION_PARAMS,
+        needs=("candles", "windows", "book", "impact", "pivots", "atr"),
+        kinds=(Kind.TRADE, Kind.DEPTH, Kind.GAP),
     ),
     Handler("flip", flip.FLIP_STATE, "engine.kernel.flip", (), params=flip.FLIP_PARAMS, kinds=()),
 )

@@ -95,3 +95,68 @@ def zones_clear(z):
     """Nothing is known of what was touched since (a gap): all zones are gone."""
     z.cleared += z.n
     z.n = 0
+
+
+@njit(cache=True, nogil=True)
+def zones_through(z, low, high):
+    """Trades happened at int64 prices low..high: every zone that they went through is gone.
+
+    A zone of side +1 (support) is gone through below its lower edge, one of side -1 above its
+    upper edge; a trade inside it, or leaving it on its own side, leaves it alone.
+    """
+    k = np.int64(0)
+    while k < z.n:
+        r = z.items[k]
+        if (r.side > 0 and low < r.low) or (r.side < 0 and high > r.high):
+            _drop(z, k)
+            z.touched += 1
+        else:
+            k += 1
+
+
+@njit(cache=True, nogil=True)
+def zones_renew(z, low, high, side, born_ns, until_ns, strength_fp9):
+    """The first zone of ``side`` that overlaps low..high moves there and lives on; else a new one.
+
+    A renewed zone keeps the time of its birth.
+    """
+    for k in range(z.n):
+        r = z.items[k]
+        if r.side == side and low <= r.high and high >= r.low:
+            r.low = low
+            r.high = high
+            r.until_ns = until_ns
+            r.strength_fp9 = strength_fp9
+            return
+    zones_add(z, low, high, side, born_ns, until_ns, strength_fp9)
+
+
+@njit(cache=True, nogil=True)
+def zone_near(z, price, tolerance, side):
+    """Index of the zone nearest to int64 ``price`` and within ``tolerance`` of it, or -1.
+
+    Distance is to the nearer edge, 0 inside; ``side`` -1 or +1 asks for that side only, 0 for any.
+    Of zones at one distance the youngest is given.
+    """
+    best = np.int64(-1)
+    least = tolerance
+    for k in range(z.n):
+        r = z.items[k]
+        distance = max(r.low - price, price - r.high, np.int64(0))
+        if distance <= least and (side == 0 or side == r.side):
+            best = np.int64(k)
+            least = distance
+    return best
+
+
+@njit(cache=True, nogil=True)
+def zone_level_near(z, price, tolerance):
+    """The same by distance to the middle of a zone, as the seed measures it; any side."""
+    best = np.int64(-1)
+    least = 2 * tolerance
+    for k in range(z.n):
+        distance = abs(z.items[k].low + z.items[k].high - 2 * price)
+        if distance <= least:
+            best = np.int64(k)
+            least = distance
+    return best

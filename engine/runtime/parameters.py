@@ -112,6 +112,26 @@ GROUPS: dict[str, tuple[Param, ...]] = {
         Param("trend", "ratio", "0.5", "efficiency ratio above which it is a trend", low=0),
         Param("follow", "flag", "false", "lean with the move in a trend (false: keep silent)"),
     ),
+    "absorption": (
+        Param(
+            "mode",
+            "choice",
+            "standard",
+            "standard, seed (its price check is a stub), seed_atr (with the real one)",
+            ("standard", "seed", "seed_atr"),
+        ),
+        Param("bars", "count", "3", "minutes of the window", low=1, high=60),
+        Param("flow_z", "ratio", "1.5", "least flow, in sigmas", low=0),
+        Param("shortfall", "ratio", "2", "least impact shortfall, in sigmas", low=0),
+        Param("least", "ratio", "-0.5", "least efficiency (below it price went the other way)"),
+        Param("most", "ratio", "0.35", "most efficiency"),
+        Param("location", "ratio", "0", "furthest from a pivot, in ATR (0: anywhere)", low=0),
+        Param("life", "duration", "5m", "how long an absorption speaks"),
+        Param("zone_life", "duration", "1h", "how long a zone waits for trades to go through it"),
+        Param("volume", "quantity", "100000", "seed: least volume of 60 s", low=0),
+        Param("imbalance", "ratio", "1.5", "seed: ratio of bids to asks", low=1),
+        Param("stall", "ratio", "0.1", "seed_atr: most movement, in ATR", low=0),
+    ),
     "flip": (
         Param(
             "mode", "choice", "seed", "exit rule: seed (80 %), cusum, off", ("seed", "cusum", "off")

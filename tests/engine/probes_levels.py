@@ -16,6 +16,20 @@ def vwap_deviation(s, p, o, now, grid):
     d.flip_fp9 = g.ready
 
 
+@njit(cache=True, nogil=True)
+def absorption(s, p, o, now, grid):
+    d = s.core.decision
+    x = s.absorption
+    d.delta = x.signal.direction + 3 * x.signal.ready + 7 * x.signal.fired
+    d.entry_delta = x.shortfall_fp9 + x.location_fp9
+    d.delta_z_fp9 = x.flow_z_fp9 + x.signal.strength_fp9
+    d.book_fp9 = x.efficiency_fp9 + x.volume + 3 * x.net
+    d.flip_fp9 = x.zones.n + 7 * x.zones.touched + 11 * x.zones.expired + x.imbalance_fp9
+    for k in range(x.zones.n):
+        d.flip_fp9 += (k + 1) * (x.zones.items[k].low - 3 * x.zones.items[k].high)
+
+
 PROBES = {
     "vwap_deviation": vwap_deviation,
+    "absorption": absorption,
 }

@@ -16,6 +16,7 @@ from typing import Any
 from data.events import Kind
 from tests.engine.kernel import oracle_footprints
 from tests.engine.kernel.oracle import Event, Oracle, S, Trade
+from tests.engine.kernel.oracle_absorption import Absorption
 from tests.engine.kernel.oracle_candles import Candles, Footprint
 from tests.engine.kernel.oracle_divergence import CvdDivergence, Impact, Pivots
 from tests.engine.kernel.oracle_levels import Atr, VwapDeviation
@@ -287,6 +288,7 @@ ORACLES: dict[str, type[Oracle]] = {
     "footprint": Footprint, "vwap": Vwap, "book": Book, "atr": Atr, "flip": Flip,
     "pivots": Pivots, "impact": Impact, "cvd_divergence": CvdDivergence,
     "vwap_deviation": VwapDeviation,
+    "absorption": Absorption,
 }  # fmt: skip
 """One oracle for every handler of the registry; the suite fails for a handler without one."""
 ORACLES |= oracle_footprints.ORACLES

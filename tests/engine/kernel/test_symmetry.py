@@ -106,8 +106,24 @@ def mirror_atr(a: Any, b: Any) -> None:
 
 
 def mirror_vwap_deviation(a: Any, b: Any) -> None:
-    mirror_signal(a, b)
+    mirror_signal(a["signal"], b["signal"])
     same(a, b, ("efficiency_fp9",))
+
+
+def mirror_live_zones(a: Any, b: Any) -> None:
+    same(a, b, ("n", "added", "touched", "expired", "displaced", "cleared"))
+    for x, y in zip(a["items"][: int(a["n"])], b["items"], strict=False):
+        same(x, y, ("side",), -1)
+        same(x, y, ("born_ns", "until_ns", "strength_fp9"))
+        assert (int(x["low"]), int(x["high"])) == (CENTRE - int(y["high"]), CENTRE - int(y["low"]))
+
+
+def mirror_absorption(a: Any, b: Any) -> None:
+    same(a["signal"], b["signal"], ("direction",), -1)
+    same(a["signal"], b["signal"], ("ready", "strength_fp9", "value_fp9", "fired", "until_ns"))
+    same(a, b, ("shortfall_fp9", "efficiency_fp9", "location_fp9"))
+    same(a, b, ("flow_z_fp9",), -1)
+    mirror_live_zones(a["zones"], b["zones"])
 
 
 def mirror_flip(a: Any, b: Any) -> None:
@@ -145,6 +161,7 @@ MIRROR = {
     "pivots": lambda a, b: divergence.mirror_pivots(a, b, CENTRE),
     "impact": divergence.mirror_impact, "cvd_divergence": divergence.mirror_cvd_divergence,
     "vwap_deviation": mirror_vwap_deviation,
+    "absorption": mirror_absorption,
 }  # fmt: skip
 
 
@@ -176,6 +193,7 @@ VOLUMES: dict[str, tuple[str, ...]] = {
     "windows": ("buy", "sell", "largest"), "book": ("ofi", "mlofi", "bid_qty", "ask_qty"),
     "candles": (), "footprint": (), "vwap": (), "atr": (),
     "vwap_deviation": (),
+    "absorption": (),
 }  # fmt: skip
 PRICES: dict[str, tuple[str, ...]] = {
     "sides": ("last_price", "bid", "ask"), "book": ("bid_price", "ask_price", "mid2"),
@@ -216,7 +234,7 @@ def parts(name: str, a: Any, b: Any, k: int, volume: bool) -> None:
         for grid in ("quarter", "minute", "five"):
             same(a[grid], b[grid], ("base", "shift", "low", "high"))
             same(a[grid], b[grid], ("cells",), k if volume else 1)
-    elif name in ("vwap_deviation",):
+    elif name in ("vwap_deviation", "absorption"):
         scale_free(a, b)
     elif name == "vwap":
         for x, y in ((a[n], b[n]) for n in ("session", "anchored")):
