@@ -11,7 +11,8 @@ which is N(0, 1) under "flow as usual given the price move". Changes of price st
 log-returns of the reference: within a half-life they differ by a constant that sigma_r takes out,
 and they mirror exactly. What must hold: past only, and the newest n-minute sum that is folded
 ends where the current one begins, so a window never helps to judge itself; no sum reaches across
-a gap; means are taken as zero. It refuses to know what a surprise is worth.
+a gap; a sum in which nothing happened is passed over, or a silent hour would make the next trade
+the surprise of the year; means are taken as zero. It refuses to know what a surprise is worth.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ def impact_minute(s, p, candles):
         n = _HORIZONS[h]
         if s.run > 2 * n:
             change, flow = impact_move(candles, n + 1, n)
-            _fold(s.sums[h], change, flow, p.length)
+            if change != 0.0 or flow != 0.0:
+                _fold(s.sums[h], change, flow, p.length)
 
 
 @njit(cache=True, nogil=True)

@@ -23,12 +23,15 @@ from engine.kernel import (
     book,
     candles,
     cvd_divergence,
+    cvd_trend,
+    delta_divergence,
     diagonal,
     flip,
     flow,
     footprint,
     impact,
     pivots,
+    recent,
     sides,
     vwap,
     vwap_deviation,
@@ -264,6 +267,50 @@ _HANDLERS = (
         },
         vwap_deviation.VWAP_DEVIATION_PARAMS,
         needs=("candles", "vwap"),
+    ),
+    Handler(
+        "recent",
+        recent.RECENT_STATE,
+        "engine.kernel.recent",
+        ("recent_trades",),
+        {"trades": ("recent_trades(s.recent, trade_qty, side, i, k)",)},
+        needs=("sides",),
+    ),
+    Handler(
+        "delta_divergence",
+        delta_divergence.DELTA_DIVERGENCE_STATE,
+        "engine.kernel.delta_divergence",
+        ("delta_divergence_minute", "delta_divergence_boundary", "delta_divergence_gap"),
+        {
+            "candle": (
+                "if frames >= 2:",
+                "    delta_divergence_minute(s.delta_divergence, p.delta_divergence, s.candles, "
+                "s.impact, p.impact)",
+            ),
+            "boundary": (
+                "delta_divergence_boundary(s.delta_divergence, p.delta_divergence, s.candles, "
+                "s.recent, now)",
+            ),
+            "gap_trade": ("delta_divergence_gap(s.delta_divergence, p.delta_divergence)",),
+        },
+        delta_divergence.DELTA_DIVERGENCE_PARAMS,
+        needs=("impact", "recent"),
+    ),
+    Handler(
+        "cvd_trend",
+        cvd_trend.CVD_TREND_STATE,
+        "engine.kernel.cvd_trend",
+        ("cvd_trend_minute", "cvd_trend_boundary", "cvd_trend_gap"),
+        {
+            "candle": (
+                "if frames >= 2:",
+                "    cvd_trend_minute(s.cvd_trend, p.cvd_trend, s.candles)",
+            ),
+            "boundary": ("cvd_trend_boundary(s.cvd_trend, p.cvd_trend, s.recent, now)",),
+            "gap_trade": ("cvd_trend_gap(s.cvd_trend, p.cvd_trend)",),
+        },
+        cvd_trend.CVD_TREND_PARAMS,
+        needs=("candles", "recent"),
     ),
     Handler(
         "absorption",

@@ -63,6 +63,15 @@ def signal_fire(g, now_ns, until_ns, direction, strength, value, threshold):
 
 
 @njit(cache=True, nogil=True)
+def signal_stand(g, now_ns, direction, strength, value, threshold):
+    """A standing signal whose onset, a direction that it had not, counts as an event."""
+    if direction != 0 and direction != g.direction:
+        signal_fire(g, now_ns, np.int64(0), direction, strength, value, threshold)
+    else:
+        signal_set(g, direction, strength, value, threshold)
+
+
+@njit(cache=True, nogil=True)
 def signal_age(g, now_ns):
     """A lasting signal falls silent when its time is over; call at every boundary."""
     if g.direction != 0 and now_ns >= g.until_ns:

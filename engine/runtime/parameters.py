@@ -112,6 +112,20 @@ GROUPS: dict[str, tuple[Param, ...]] = {
         Param("trend", "ratio", "0.5", "efficiency ratio above which it is a trend", low=0),
         Param("follow", "flag", "false", "lean with the move in a trend (false: keep silent)"),
     ),
+    "delta_divergence": (
+        Param("mode", "choice", "standard", "standard or seed", ("standard", "seed")),
+        Param("bars", "count", "6", "minutes of the window", low=1, high=120),
+        Param("z_alpha", "ratio", "1.645", "least surprise of the flow, in sigmas", low=0),
+        Param("price_z", "ratio", "0.5", "least move of the price, in sigmas"),
+        Param("classic", "flag", "false", "the flow must also go against the price"),
+        Param("slope", "ratio", "0.001", "seed: threshold of both slopes, raw units", low=0),
+        Param("divisor", "ratio", "0.01", "seed: divisor of the strength", low=1e-9),
+    ),
+    "cvd_trend": (
+        Param("mode", "choice", "standard", "standard or seed", ("standard", "seed")),
+        Param("bars", "count", "10", "minutes of the window", low=2, high=250),
+        Param("t", "ratio", "1", "dead band of the t statistic", low=0),
+    ),
     "absorption": (
         Param(
             "mode",

@@ -111,7 +111,7 @@ def atr(s, p, o, now, grid):
 
 
 PROBES = {f.__name__: f for f in (sides, flow, windows, candles, footprint, vwap, book, atr, flip)}
-PROBES |= {f.__name__: f for f in (divergence.pivots, divergence.impact, divergence.cvd_divergence)}
+PROBES |= {f.__name__: f for f in divergence.ALL}
 PROBES.update(probes_rows.PROBES)
 PROBES.update(probes_levels.PROBES)
 STATE = np.dtype([("unused", "i8")])

@@ -44,3 +44,35 @@ def cvd_divergence(s, p, o, now, grid):
     d.delta_z_fp9 = x.signal.value_fp9
     d.book_fp9 = x.price_z_fp9
     d.flip_fp9 = x.cvd_z_fp9 + x.signal.fired
+
+
+@njit(cache=True, nogil=True)
+def recent(s, p, o, now, grid):
+    d = s.core.decision
+    for x in range(32):
+        d.delta += (x + 1) * s.recent.delta[x]
+    d.entry_delta = s.recent.n
+
+
+@njit(cache=True, nogil=True)
+def delta_divergence(s, p, o, now, grid):
+    d = s.core.decision
+    x = s.delta_divergence
+    d.delta = x.signal.ready + 3 * x.signal.direction + 7 * x.signal.fired
+    d.entry_delta = x.signal.strength_fp9
+    d.delta_z_fp9 = x.signal.value_fp9
+    d.book_fp9 = x.price_fp9
+    d.flip_fp9 = x.flow_fp9
+
+
+@njit(cache=True, nogil=True)
+def cvd_trend(s, p, o, now, grid):
+    d = s.core.decision
+    x = s.cvd_trend
+    d.delta = x.signal.ready + 3 * x.signal.direction + 7 * x.signal.fired
+    d.entry_delta = x.signal.strength_fp9
+    d.delta_z_fp9 = x.signal.value_fp9
+    d.book_fp9 = x.slope_fp9
+
+
+ALL = (pivots, impact, cvd_divergence, recent, delta_divergence, cvd_trend)

@@ -76,3 +76,21 @@ def scaled_signal(a: Any, b: Any) -> None:
     for name in ("ready", "direction", "fired", "fired_ns", "until_ns"):
         assert int(g[name]) == int(h[name]), name
     near(g, h, ("value_fp9", "strength_fp9"))
+
+
+def mirror_recent(a: Any, b: Any) -> None:
+    """Sells and trades of unknown side are both below zero: those of unknown side stay there."""
+    assert int(a["n"]) == int(b["n"])
+    assert np.array_equal(np.abs(a["delta"]), np.abs(b["delta"]))
+    assert not ((a["delta"] > 0) & (b["delta"] > 0)).any()
+
+
+def mirror_delta_divergence(a: Any, b: Any) -> None:
+    mirror_signal(a, b)
+    for name in ("price_fp9", "flow_fp9"):
+        assert int(a[name]) == -int(b[name]), name
+
+
+def mirror_cvd_trend(a: Any, b: Any) -> None:
+    mirror_signal(a, b)
+    assert int(a["slope_fp9"]) == -int(b["slope_fp9"])

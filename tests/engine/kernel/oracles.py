@@ -20,6 +20,7 @@ from tests.engine.kernel.oracle_absorption import Absorption
 from tests.engine.kernel.oracle_candles import Candles, Footprint
 from tests.engine.kernel.oracle_divergence import CvdDivergence, Impact, Pivots
 from tests.engine.kernel.oracle_levels import Atr, VwapDeviation
+from tests.engine.kernel.oracle_trend import CvdTrend, DeltaDivergence, Recent
 
 SPANS = (1, 5, 15, 30, 60, 300)
 INVALID = 2
@@ -287,6 +288,7 @@ ORACLES: dict[str, type[Oracle]] = {
     "sides": Sides, "flow": Flow, "windows": Windows, "candles": Candles,
     "footprint": Footprint, "vwap": Vwap, "book": Book, "atr": Atr, "flip": Flip,
     "pivots": Pivots, "impact": Impact, "cvd_divergence": CvdDivergence,
+    "recent": Recent, "delta_divergence": DeltaDivergence, "cvd_trend": CvdTrend,
     "vwap_deviation": VwapDeviation,
     "absorption": Absorption,
 }  # fmt: skip

@@ -160,6 +160,8 @@ MIRROR = {
     "book": mirror_book, "atr": mirror_atr, "flip": mirror_flip,
     "pivots": lambda a, b: divergence.mirror_pivots(a, b, CENTRE),
     "impact": divergence.mirror_impact, "cvd_divergence": divergence.mirror_cvd_divergence,
+    "recent": divergence.mirror_recent, "delta_divergence": divergence.mirror_delta_divergence,
+    "cvd_trend": divergence.mirror_cvd_trend,
     "vwap_deviation": mirror_vwap_deviation,
     "absorption": mirror_absorption,
 }  # fmt: skip
@@ -188,7 +190,8 @@ def test_mirrored_sides_mirror_every_direction(name: str, plot: Plot) -> None:
 
 
 VOLUMES: dict[str, tuple[str, ...]] = {
-    "pivots": (), "impact": (), "cvd_divergence": (), "sides": (), "flip": (),
+    "pivots": (), "impact": (), "cvd_divergence": (), "cvd_trend": (),
+    "delta_divergence": (), "recent": ("delta",), "sides": (), "flip": (),
     "flow": ("cvd", "buy", "sell", "unknown"),
     "windows": ("buy", "sell", "largest"), "book": ("ofi", "mlofi", "bid_qty", "ask_qty"),
     "candles": (), "footprint": (), "vwap": (), "atr": (),
@@ -228,7 +231,7 @@ def parts(name: str, a: Any, b: Any, k: int, volume: bool) -> None:
         divergence.scaled_pivots(a, b, k, volume)
     elif name == "impact":
         divergence.scaled_impact(a, b, k, volume)
-    elif name == "cvd_divergence":
+    elif name in ("cvd_divergence", "delta_divergence", "cvd_trend"):
         divergence.scaled_signal(a, b)
     elif name == "footprint":
         for grid in ("quarter", "minute", "five"):
