@@ -25,6 +25,7 @@ from engine.kernel import (
     cvd_divergence,
     cvd_trend,
     delta_divergence,
+    delta_turn,
     diagonal,
     flip,
     flow,
@@ -171,6 +172,22 @@ _HANDLERS = (
         },
         auction.AUCTION_PARAMS,
         needs=("footprint",),
+    ),
+    Handler(
+        "delta_turn",
+        delta_turn.DELTA_TURN_STATE,
+        "engine.kernel.delta_turn",
+        ("delta_turn_candle", "delta_turn_boundary", "delta_turn_gap"),
+        {
+            "candle": (
+                "if frames >= 2:",
+                "    delta_turn_candle(s.delta_turn, p.delta_turn, p.core, s.candles)",
+            ),
+            "boundary": ("delta_turn_boundary(s.delta_turn, now)",),
+            "gap_trade": ("delta_turn_gap(s.delta_turn)",),
+        },
+        delta_turn.DELTA_TURN_PARAMS,
+        needs=("candles",),
     ),
     Handler(
         "vwap",

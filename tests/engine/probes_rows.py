@@ -42,4 +42,15 @@ def auction(s, p, o, now, grid):
     d.flip_fp9 = zones_number(x.zones)
 
 
-PROBES = {f.__name__: f for f in (diagonal, auction)}
+@njit(cache=True, nogil=True)
+def delta_turn(s, p, o, now, grid):
+    d = s.core.decision
+    x = s.delta_turn
+    d.delta = x.session_high - 3 * x.session_low
+    d.entry_delta = x.forms + 10 * x.session_candles + 100_000 * x.usual.n
+    d.delta_z_fp9 = signal_number(x.signal)
+    d.flip_fp9 = x.z_fp9
+    d.book_fp9 = x.session_end_ns
+
+
+PROBES = {f.__name__: f for f in (diagonal, auction, delta_turn)}

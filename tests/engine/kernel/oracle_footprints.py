@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from fractions import Fraction
 from typing import Any, ClassVar
 
@@ -255,4 +256,101 @@ class Auction(ClosedRows):
             assert abs(int(s[f"{what}_high_fp9"]) - fp9(above)) <= 1
 
 
-ORACLES: dict[str, type[Oracle]] = {"diagonal": Diagonal, "auction": Auction}
+class DeltaTurn(Oracle):
+    """The three rules written out for each side, over lists of candles."""
+
+    defaults: ClassVar[dict[str, Any]] = {
+        "z": 1.0, "form": 7, "length": 346, "warm": 30, "settle": 15,
+    }  # fmt: skip
+
+    def __init__(self, market: Any) -> None:
+        super().__init__(market)
+        self.signal = Spoken()
+        self.deltas: list[int] = []
+        self.today: list[dict[str, int]] = []
+        self.end = self.z9 = self.forms = 0
+        for key, value in {**self.defaults, **getattr(market, "delta_turn", {})}.items():
+            setattr(self, key, value)
+
+    def sigma(self) -> float:
+        mean = 0.0
+        for n, delta in enumerate(self.deltas, 1):
+            mean += (delta**2 - mean) / min(n, self.length)
+        return math.sqrt(mean)
+
+    def held(self, a: dict[str, int], b: dict[str, int], c: dict[str, int]) -> int:
+        rises = [x["close"] > x["open"] for x in (a, b, c)]
+        falls = [x["close"] < x["open"] for x in (a, b, c)]
+        settled = len(self.today) >= self.settle
+        if c["buy"] < c["sell"]:
+            quantower = c["high"] > b["high"] and c["low"] > b["low"]
+            atas = rises[0] and rises[1] and falls[2] and c["high"] >= b["high"]
+            market = settled and c["high"] >= max(x["high"] for x in self.today)
+        elif c["buy"] > c["sell"]:
+            quantower = c["low"] < b["low"] and c["high"] < b["high"]
+            atas = falls[0] and falls[1] and rises[2] and c["low"] <= b["low"]
+            market = settled and c["low"] <= min(x["low"] for x in self.today)
+        else:
+            return 0
+        return (quantower + 2 * atas + 4 * market) & self.form
+
+    def candle(self, frames: int) -> None:
+        closed = self.market.oracle("candles").closed[1]
+        if frames < 2:
+            return
+        self.z9 = self.forms = 0
+        c = closed[-1]
+        if len(closed) == 1 or c.gap:
+            self.unready()
+            return
+        end = (c.start // self.market.session_ns + 1) * self.market.session_ns
+        if end != self.end:
+            self.end, self.today = end, []
+        view = c.view()
+        delta, sigma = view["buy"] - view["sell"], self.sigma()
+        if c.trades and sigma:
+            self.z9 = fp9(delta / sigma)
+        whole = len(closed) > 3 and not any(x.gap for x in closed[-3:])
+        if not whole or len(self.deltas) < self.warm:
+            self.signal.unready()
+        else:
+            self.speak(closed[-3:])
+        if c.trades:
+            self.deltas.append(delta)
+            self.today.append(view)
+
+    def speak(self, last: list[Candle]) -> None:
+        if not self.signal.direction:
+            self.signal.ready, self.signal.value = 1, self.z9
+        if all(x.trades for x in last):
+            held = self.held(*(x.view() for x in last))
+            self.forms = held if self.z9 else 0
+            if self.forms and abs(self.z9) >= fp9(self.z):
+                z = self.z9 / 1e9
+                strength = 1 - math.erfc(abs(z) / math.sqrt(2))
+                self.signal.fire(last[-1].start + MINUTE, MINUTE, z, strength)
+
+    def unready(self) -> None:
+        self.signal.unready()
+        self.today = []
+
+    def boundary(self, now: int) -> None:
+        self.signal.age(now)
+
+    def gap(self, stream: int, start: int, end: int) -> None:
+        if stream == Kind.TRADE:
+            self.unready()
+
+    def check(self, s: Any) -> None:
+        self.signal.check(s["signal"])
+        assert abs(int(s["z_fp9"]) - self.z9) <= 1
+        have = [int(s[n]) for n in ("forms", "session_end_ns", "session_candles")]
+        assert have == [self.forms, self.end, len(self.today)]
+        if self.today:
+            assert int(s["session_high"]) == max(x["high"] for x in self.today)
+            assert int(s["session_low"]) == min(x["low"] for x in self.today)
+
+
+ORACLES: dict[str, type[Oracle]] = {
+    "diagonal": Diagonal, "auction": Auction, "delta_turn": DeltaTurn,
+}  # fmt: skip

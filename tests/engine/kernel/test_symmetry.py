@@ -178,7 +178,18 @@ def mirror_auction(a: Any, b: Any) -> None:
     mirror_zones(a["zones"], b["zones"])
 
 
-MIRROR |= {"diagonal": mirror_diagonal, "auction": mirror_auction}
+def mirror_delta_turn(a: Any, b: Any) -> None:
+    mirror_signal(a["signal"], b["signal"])
+    same(a, b, ("z_fp9",), -1)
+    same(a, b, ("forms", "session_end_ns", "session_candles"))
+    if int(a["session_candles"]):
+        assert int(a["session_high"]) == CENTRE - int(b["session_low"])
+        assert int(a["session_low"]) == CENTRE - int(b["session_high"])
+
+
+MIRROR |= {
+    "diagonal": mirror_diagonal, "auction": mirror_auction, "delta_turn": mirror_delta_turn,
+}  # fmt: skip
 
 
 @handlers
@@ -202,7 +213,7 @@ PRICES: dict[str, tuple[str, ...]] = {
     "sides": ("last_price", "bid", "ask"), "book": ("bid_price", "ask_price", "mid2"),
     "candles": ("last_close",), "atr": ("range_sum",),
 }  # fmt: skip
-VOLUMES |= {"diagonal": (), "auction": ()}
+VOLUMES |= {"diagonal": (), "auction": (), "delta_turn": ()}
 
 
 def signal_parts(s: Any) -> list[Any]:
