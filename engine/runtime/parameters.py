@@ -154,6 +154,33 @@ GROUPS: dict[str, tuple[Param, ...]] = {
         Param("imbalance", "ratio", "1.5", "seed: ratio of bids to asks", low=1),
         Param("stall", "ratio", "0.1", "seed_atr: most movement, in ATR", low=0),
     ),
+    "pressure": (
+        Param("mode", "choice", "standard", "how it is read", ("standard", "seed")),
+        Param("z", "ratio", "2", "flow of a step, in usual sizes", low=0.1),
+        Param("imbalance", "ratio", "0.1", "log ratio of ten levels on the same side", low=0),
+        Param("fade", "ratio", "0.8", "weight of a level against the one before", low=0.01, high=1),
+        Param("length", "count", "240", "steps that the usual size remembers", low=1),
+        Param("warm", "count", "60", "steps before it speaks", low=1),
+    ),
+    "toxicity": (
+        Param("bucket", "quantity", "0", "volume of a bucket (0: a fiftieth of a day)", low=0),
+        Param("buckets", "count", "50", "buckets in the window", low=2, high=64),
+        Param("warm", "count", "12", "VPIN values before a rank; 5 m candles before a pace", low=1),
+        Param("enter", "ratio", "0.9", "rank at which flow is toxic", low=0, high=1),
+        Param("leave", "ratio", "0.8", "rank below which it is no longer", low=0, high=1),
+        Param("unflagged", "ratio", "0.05", "most volume without the venue's flag", low=0, high=1),
+        Param("minutes", "count", "240", "1 m candles that Kyle's lambda remembers", low=4),
+    ),
+    "regime": (
+        Param("window", "count", "15", "1 m candles of volatility and trend", low=2, high=240),
+        Param("burst", "count", "5", "1 m candles of volume", low=1, high=240),
+        Param("warm", "count", "60", "past values before a rank is read", low=1, high=256),
+        Param("dwell", "count", "5", "1 m candles for which a level stands", low=1),
+        Param("enter", "ratio", "0.9", "rank at which a level is entered", low=0.5, high=1),
+        Param("leave", "ratio", "0.8", "rank below which it is left", low=0.5, high=1),
+        Param("trend_enter", "ratio", "0.5", "efficiency ratio of a trend", low=0, high=1),
+        Param("trend_leave", "ratio", "0.3", "efficiency ratio that ends it", low=0, high=1),
+    ),
     "flip": (
         Param(
             "mode", "choice", "seed", "exit rule: seed (80 %), cusum, off", ("seed", "cusum", "off")

@@ -17,6 +17,7 @@ from engine.kernel.vwap import vwap_value, vwap_z
 from engine.runtime.strategy import Strategy
 from tests.engine import probes_divergence as divergence
 from tests.engine import probes_levels, probes_rows
+from tests.engine.probes_market import MARKET_PROBES
 
 
 @njit(cache=True, nogil=True)
@@ -114,6 +115,7 @@ PROBES = {f.__name__: f for f in (sides, flow, windows, candles, footprint, vwap
 PROBES |= {f.__name__: f for f in divergence.ALL}
 PROBES.update(probes_rows.PROBES)
 PROBES.update(probes_levels.PROBES)
+PROBES |= MARKET_PROBES
 STATE = np.dtype([("unused", "i8")])
 
 

@@ -20,6 +20,7 @@ from tests.engine.kernel.oracle_absorption import Absorption
 from tests.engine.kernel.oracle_candles import Candles, Footprint
 from tests.engine.kernel.oracle_divergence import CvdDivergence, Impact, Pivots
 from tests.engine.kernel.oracle_levels import Atr, VwapDeviation
+from tests.engine.kernel.oracle_market import MARKET
 from tests.engine.kernel.oracle_trend import CvdTrend, DeltaDivergence, Recent
 
 SPANS = (1, 5, 15, 30, 60, 300)
@@ -286,7 +287,7 @@ class Flip(Oracle):
 
 ORACLES: dict[str, type[Oracle]] = {
     "sides": Sides, "flow": Flow, "windows": Windows, "candles": Candles,
-    "footprint": Footprint, "vwap": Vwap, "book": Book, "atr": Atr, "flip": Flip,
+    "footprint": Footprint, "vwap": Vwap, "book": Book, "atr": Atr, "flip": Flip, **MARKET,
     "pivots": Pivots, "impact": Impact, "cvd_divergence": CvdDivergence,
     "recent": Recent, "delta_divergence": DeltaDivergence, "cvd_trend": CvdTrend,
     "vwap_deviation": VwapDeviation,
@@ -305,6 +306,7 @@ class Reference:
     seed_sides = False
     row_units = 1
     anchor = 0
+    flag = 0
 
     def __init__(self, names: tuple[str, ...], latency: dict[Kind, int] | None = None,
                  **settings: int) -> None:  # fmt: skip
@@ -345,6 +347,7 @@ class Reference:
 
     def event(self, e: Event) -> None:
         ts, kind = e["ts_ns"], Kind(e["kind"])
+        self.flag = e.get("side", 0)
         at = ts + self.latency.get(kind, 0)
         self.reach(at)
         if kind == Kind.TRADE:

@@ -13,6 +13,7 @@ from engine.kernel.registry import HANDLERS
 from engine.kernel.signals import SIGNAL_STATE
 from tests.engine.driving import fold_events, probe
 from tests.engine.kernel import mirror_divergence as divergence
+from tests.engine.kernel.mirrors_market import MARKET_MIRRORS, MARKET_PRICES, MARKET_VOLUMES
 from tests.engine.kernel.test_handlers import EXAMPLES
 from tests.engine.tapes import Event, Plot, mirrored, scaled, tapes, write
 
@@ -157,7 +158,7 @@ def mirror_diagonal(a: Any, b: Any) -> None:
 MIRROR = {
     "sides": mirror_sides, "flow": mirror_flow, "windows": mirror_windows,
     "candles": mirror_candles, "footprint": mirror_footprint, "vwap": mirror_vwap,
-    "book": mirror_book, "atr": mirror_atr, "flip": mirror_flip,
+    "book": mirror_book, "atr": mirror_atr, "flip": mirror_flip, **MARKET_MIRRORS,
     "pivots": lambda a, b: divergence.mirror_pivots(a, b, CENTRE),
     "impact": divergence.mirror_impact, "cvd_divergence": divergence.mirror_cvd_divergence,
     "recent": divergence.mirror_recent, "delta_divergence": divergence.mirror_delta_divergence,
@@ -201,6 +202,7 @@ def test_mirrored_sides_mirror_every_direction(name: str, plot: Plot) -> None:
 
 
 VOLUMES: dict[str, tuple[str, ...]] = {
+    **MARKET_VOLUMES,
     "pivots": (), "impact": (), "cvd_divergence": (), "cvd_trend": (),
     "delta_divergence": (), "recent": ("delta",), "sides": (), "flip": (),
     "flow": ("cvd", "buy", "sell", "unknown"),
@@ -210,6 +212,7 @@ VOLUMES: dict[str, tuple[str, ...]] = {
     "absorption": (),
 }  # fmt: skip
 PRICES: dict[str, tuple[str, ...]] = {
+    **MARKET_PRICES,
     "sides": ("last_price", "bid", "ask"), "book": ("bid_price", "ask_price", "mid2"),
     "candles": ("last_close",), "atr": ("range_sum",),
 }  # fmt: skip

@@ -1,0 +1,43 @@
+"""Probes of the detectors of the book and of the market's condition (see ``probes``)."""
+
+from __future__ import annotations
+
+from numba import njit
+
+from engine.kernel.numbers import fp9
+
+
+@njit(cache=True, nogil=True)
+def pressure(s, p, o, now, grid):
+    d = s.core.decision
+    g = s.pressure.signal
+    d.delta = g.ready + 3 * g.direction
+    d.entry_delta = g.strength_fp9
+    d.delta_z_fp9 = s.pressure.z_fp9
+    d.book_fp9 = fp9(s.pressure.flow)
+    d.flip_fp9 = g.value_fp9 + g.threshold_fp9
+
+
+@njit(cache=True, nogil=True)
+def toxicity(s, p, o, now, grid):
+    d = s.core.decision
+    g = s.toxicity.signal
+    d.delta = g.ready + 3 * s.toxicity.toxic + 7 * s.toxicity.buckets
+    d.entry_delta = s.toxicity.net + 3 * s.toxicity.filled + 5 * s.toxicity.size
+    d.delta_z_fp9 = s.toxicity.vpin_fp9
+    d.book_fp9 = g.value_fp9 + 3 * s.toxicity.rank_fp9
+    d.flip_fp9 = s.toxicity.kyle_t_fp9 + 3 * s.toxicity.impact_fp9
+
+
+@njit(cache=True, nogil=True)
+def regime(s, p, o, now, grid):
+    d = s.core.decision
+    r = s.regime
+    d.delta = r.volatility.level + 3 * r.trend.level + 9 * r.volume.level + 27 * r.book.level
+    d.entry_delta = r.volatility.changes + r.trend.age + r.volume.ready + r.book.age
+    d.delta_z_fp9 = r.trend.value_fp9 + r.signal.direction
+    d.book_fp9 = r.volatility.value_fp9 + 3 * r.book.value_fp9
+    d.flip_fp9 = r.volume.value_fp9
+
+
+MARKET_PROBES = {f.__name__: f for f in (pressure, toxicity, regime)}
