@@ -31,6 +31,7 @@ from engine.kernel import (
     flow,
     footprint,
     impact,
+    market_state,
     pivots,
     pressure,
     recent,
@@ -39,6 +40,7 @@ from engine.kernel import (
     toxicity,
     vwap,
     vwap_deviation,
+    walls,
     windows,
 )
 
@@ -395,6 +397,39 @@ _HANDLERS = (
         },
         regime.REGIME_PARAMS,
         needs=("candles", "book"),
+        kinds=(Kind.TRADE, Kind.DEPTH, Kind.GAP),
+    ),
+    Handler(
+        "walls",
+        walls.WALLS_STATE,
+        "engine.kernel.walls",
+        ("walls_trades", "walls_depth", "walls_boundary", "walls_gap"),
+        {
+            "trades": ("walls_trades(s.walls, trade_price, trade_qty, side, i, k)",),
+            "depth": ("walls_depth(s.walls, p.walls, s.book, p.book.stale_ns, p.core)",),
+            "boundary": ("walls_boundary(s.walls, p.walls, s.book, now)",),
+            "gap_trade": ("walls_gap(s.walls)",),
+            "gap_depth": ("walls_gap(s.walls)",),
+        },
+        walls.WALLS_PARAMS,
+        needs=("book",),
+        kinds=(Kind.TRADE, Kind.DEPTH, Kind.GAP),
+    ),
+    Handler(
+        "market_state",
+        market_state.MARKET_STATE,
+        "engine.kernel.market_state",
+        ("market_boundary", "market_gap"),
+        {
+            "boundary": (
+                "market_boundary(s.market_state, p.market_state, s.core, s.windows, s.book, "
+                "s.walls, p.core.step_ns, now)",
+            ),
+            "gap_trade": ("market_gap(s.market_state)",),
+            "gap_depth": ("market_gap(s.market_state)",),
+        },
+        market_state.MARKET_PARAMS,
+        needs=("windows", "book", "walls"),
         kinds=(Kind.TRADE, Kind.DEPTH, Kind.GAP),
     ),
     Handler("flip", flip.FLIP_STATE, "engine.kernel.flip", (), params=flip.FLIP_PARAMS, kinds=()),

@@ -181,6 +181,32 @@ GROUPS: dict[str, tuple[Param, ...]] = {
         Param("trend_enter", "ratio", "0.5", "efficiency ratio of a trend", low=0, high=1),
         Param("trend_leave", "ratio", "0.3", "efficiency ratio that ends it", low=0, high=1),
     ),
+    "walls": (
+        Param("mode", "choice", "standard", "how near is near", ("standard", "seed")),
+        Param("ratio", "ratio", "3", "a wall against the mean level", low=1),
+        Param("notional", "money", "500", "smallest wall", low=0),
+        Param("alive", "duration", "2s", "age at which a wall that goes is a spoof"),
+        Param(
+            "near", "count", "5", "standard: levels from the touch that are near", low=1, high=25
+        ),
+        Param("eaten", "ratio", "0.5", "share traded at which a wall was no spoof", low=0, high=1),
+        Param("memory", "duration", "60s", "how long a pulled wall counts"),
+        Param("spoof", "ratio", "0.72", "score at which a direction is said", low=0, high=1),
+    ),
+    "market_state": (
+        Param("mode", "choice", "standard", "how a price move is read", ("standard", "seed")),
+        Param("stale", "duration", "5s", "silence of the book (without one, of trades)"),
+        Param("pump_on", "ratio", "0.7", "pump score that enters PUMP", low=0, high=1),
+        Param("pump_off", "ratio", "0.6", "pump score below which it is left", low=0, high=1),
+        Param("jump", "ratio", "0.06", "move of one step that is a pump by itself", low=0),
+        Param("spoof_on", "ratio", "0.72", "spoof score that enters MANIPULATED", low=0, high=1),
+        Param("spoof_off", "ratio", "0.65", "spoof score below which it is left", low=0, high=1),
+        Param("dwell", "duration", "10s", "least time in PUMP and MANIPULATED"),
+        Param("cooldown", "duration", "12s", "least time in COOLDOWN"),
+        Param("spike", "ratio", "10", "times its usual size that counts fully", low=1.1),
+        Param("length", "count", "720", "steps that the usual sizes remember", low=1),
+        Param("warm", "count", "60", "steps before a pump can be told", low=1),
+    ),
     "flip": (
         Param(
             "mode", "choice", "seed", "exit rule: seed (80 %), cusum, off", ("seed", "cusum", "off")

@@ -40,4 +40,28 @@ def regime(s, p, o, now, grid):
     d.flip_fp9 = r.volume.value_fp9
 
 
-MARKET_PROBES = {f.__name__: f for f in (pressure, toxicity, regime)}
+@njit(cache=True, nogil=True)
+def walls(s, p, o, now, grid):
+    d = s.core.decision
+    w = s.walls
+    d.delta = w.live[0] + 100 * w.live[1]
+    d.entry_delta = w.pulled + 1000 * w.eaten
+    d.delta_z_fp9 = w.signal.direction + 3 * w.signal.ready
+    d.book_fp9 = w.score_fp9
+    for x in range(16):
+        if w.walls[x].side != 0:
+            d.flip_fp9 += w.walls[x].qty + 3 * w.walls[x].traded + 5 * w.walls[x].price
+
+
+@njit(cache=True, nogil=True)
+def market_state(s, p, o, now, grid):
+    d = s.core.decision
+    m = s.market_state
+    d.delta = m.state
+    d.entry_delta = m.entered[1] + 100 * m.entered[4]
+    d.delta_z_fp9 = m.pump_fp9
+    d.book_fp9 = m.signal.direction + 3 * m.signal.ready
+    d.flip_fp9 = fp9(m.depth * 1e-6) + fp9(m.volume * 1e-6)
+
+
+MARKET_PROBES = {f.__name__: f for f in (pressure, toxicity, regime, walls, market_state)}

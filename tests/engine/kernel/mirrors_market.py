@@ -42,10 +42,24 @@ def mirror_regime(a: Any, b: Any) -> None:
         equal(a[name], b[name], ("level", "value_fp9", "age", "ready", "changes"))
 
 
+def mirror_walls(a: Any, b: Any) -> None:
+    signals(a, b, 1)
+    equal(a, b, ("pulled", "eaten", "score_fp9"))
+    assert a["live"].tolist() == b["live"].tolist()[::-1]
+    equal(a, b, ("pull_side",), -1)
+
+
+def mirror_market_state(a: Any, b: Any) -> None:
+    signals(a, b, 1)
+    equal(a, b, ("pump_side",), -1)
+    equal(a, b, ("state", "since_ns", "pump_fp9", "jumped", "entered", "volume", "depth"))
+
+
 MARKET_MIRRORS = {
+    "walls": mirror_walls, "market_state": mirror_market_state,
     "pressure": mirror_pressure, "toxicity": mirror_toxicity, "regime": mirror_regime,
 }  # fmt: skip
 MARKET_VOLUMES: dict[str, tuple[str, ...]] = {
-    "pressure": (), "toxicity": (), "regime": (),
+    "pressure": (), "toxicity": (), "regime": (), "walls": (), "market_state": (),
 }  # fmt: skip
 MARKET_PRICES: dict[str, tuple[str, ...]] = {"regime": ("spread_sum",)}

@@ -22,6 +22,7 @@ from tests.engine.kernel.oracle_divergence import CvdDivergence, Impact, Pivots
 from tests.engine.kernel.oracle_levels import Atr, VwapDeviation
 from tests.engine.kernel.oracle_market import MARKET
 from tests.engine.kernel.oracle_trend import CvdTrend, DeltaDivergence, Recent
+from tests.engine.kernel.oracle_walls import WALLED
 
 SPANS = (1, 5, 15, 30, 60, 300)
 INVALID = 2
@@ -288,6 +289,7 @@ class Flip(Oracle):
 ORACLES: dict[str, type[Oracle]] = {
     "sides": Sides, "flow": Flow, "windows": Windows, "candles": Candles,
     "footprint": Footprint, "vwap": Vwap, "book": Book, "atr": Atr, "flip": Flip, **MARKET,
+    **WALLED,
     "pivots": Pivots, "impact": Impact, "cvd_divergence": CvdDivergence,
     "recent": Recent, "delta_divergence": DeltaDivergence, "cvd_trend": CvdTrend,
     "vwap_deviation": VwapDeviation,
