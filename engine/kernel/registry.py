@@ -37,6 +37,7 @@ from engine.kernel import (
     recent,
     regime,
     sides,
+    sweep,
     toxicity,
     vwap,
     vwap_deviation,
@@ -431,6 +432,22 @@ _HANDLERS = (
         market_state.MARKET_PARAMS,
         needs=("windows", "book", "walls"),
         kinds=(Kind.TRADE, Kind.DEPTH, Kind.GAP),
+    ),
+    Handler(
+        "sweep",
+        sweep.SWEEP_STATE,
+        "engine.kernel.sweep",
+        ("sweep_minute", "sweep_boundary", "sweep_gap"),
+        {
+            "candle": (
+                "if frames >= 2:",
+                "    sweep_minute(s.sweep, p.sweep, p.core, s.candles, s.pivots, s.atr)",
+            ),
+            "boundary": ("sweep_boundary(s.sweep, now)",),
+            "gap_trade": ("sweep_gap(s.sweep)",),
+        },
+        sweep.SWEEP_PARAMS,
+        needs=("candles", "pivots", "atr"),
     ),
     Handler("flip", flip.FLIP_STATE, "engine.kernel.flip", (), params=flip.FLIP_PARAMS, kinds=()),
 )

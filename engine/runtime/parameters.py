@@ -207,6 +207,20 @@ GROUPS: dict[str, tuple[Param, ...]] = {
         Param("length", "count", "720", "steps that the usual sizes remember", low=1),
         Param("warm", "count", "60", "steps before a pump can be told", low=1),
     ),
+    "sweep": (
+        Param("age", "count", "10", "least minutes that a level has stood", low=1, high=240),
+        Param("bars", "count", "3", "minutes until the level must be given back", low=1, high=60),
+        Param("history", "count", "60", "minutes of the usual volume and flow", low=2, high=240),
+        Param("least", "ratio", "0.05", "least penetration, in ATR", low=0),
+        Param("most", "ratio", "0.6", "most penetration, in ATR: beyond it is a breakout", low=0),
+        Param("reclaim", "ratio", "0.05", "least way back below the level, in ATR"),
+        Param("burst", "ratio", "2", "least z of a minute's volume"),
+        Param("push", "ratio", "1", "least flow into the level, in usual minutes", low=0),
+        Param("turn", "ratio", "1", "least flow back, in usual minutes", low=0),
+        Param("round", "price", "0", "grid of round numbers (0: none are levels)", low=0),
+        Param("offset", "price", "0", "distance of the stops beyond a round number"),
+        Param("life", "duration", "5m", "how long a sweep speaks"),
+    ),
     "flip": (
         Param(
             "mode", "choice", "seed", "exit rule: seed (80 %), cusum, off", ("seed", "cusum", "off")

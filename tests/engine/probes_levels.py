@@ -29,7 +29,21 @@ def absorption(s, p, o, now, grid):
         d.flip_fp9 += (k + 1) * (x.zones.items[k].low - 3 * x.zones.items[k].high)
 
 
+@njit(cache=True, nogil=True)
+def sweep(s, p, o, now, grid):
+    d = s.core.decision
+    x = s.sweep
+    d.delta = x.signal.direction + 3 * x.signal.ready + 7 * x.signal.fired
+    d.entry_delta = x.level + 3 * x.extreme + x.kind
+    d.delta_z_fp9 = x.penetration_fp9 + 3 * x.reclaim_fp9
+    d.book_fp9 = x.signal.value_fp9 + x.signal.strength_fp9
+    for k in range(2):
+        y = x.sides[k]
+        d.flip_fp9 += (k + 1) * (y.kind + 7 * y.bars + y.peak + y.turn + y.high_bar)
+
+
 PROBES = {
     "vwap_deviation": vwap_deviation,
     "absorption": absorption,
+    "sweep": sweep,
 }

@@ -21,6 +21,7 @@ from tests.engine.kernel.oracle_candles import Candles, Footprint
 from tests.engine.kernel.oracle_divergence import CvdDivergence, Impact, Pivots
 from tests.engine.kernel.oracle_levels import Atr, VwapDeviation
 from tests.engine.kernel.oracle_market import MARKET
+from tests.engine.kernel.oracle_sweep import Sweep
 from tests.engine.kernel.oracle_trend import CvdTrend, DeltaDivergence, Recent
 from tests.engine.kernel.oracle_walls import WALLED
 
@@ -294,6 +295,7 @@ ORACLES: dict[str, type[Oracle]] = {
     "recent": Recent, "delta_divergence": DeltaDivergence, "cvd_trend": CvdTrend,
     "vwap_deviation": VwapDeviation,
     "absorption": Absorption,
+    "sweep": Sweep,
 }  # fmt: skip
 """One oracle for every handler of the registry; the suite fails for a handler without one."""
 ORACLES |= oracle_footprints.ORACLES

@@ -127,6 +127,18 @@ def mirror_absorption(a: Any, b: Any) -> None:
     mirror_live_zones(a["zones"], b["zones"])
 
 
+def mirror_sweep(a: Any, b: Any) -> None:
+    same(a["signal"], b["signal"], ("direction",), -1)
+    same(a["signal"], b["signal"], ("ready", "strength_fp9", "value_fp9", "fired", "until_ns"))
+    same(a, b, ("kind", "penetration_fp9", "reclaim_fp9", "session_end_ns"))
+    for k in range(2):
+        x, y = a["sides"][k], b["sides"][1 - k]
+        same(x, y, ("kind", "bars", "atr", "burst", "flow", "peak", "turn", "high_bar"))
+    if int(a["kind"]):
+        assert int(a["level"]) == CENTRE - int(b["level"])
+        assert int(a["extreme"]) == CENTRE - int(b["extreme"])
+
+
 def mirror_flip(a: Any, b: Any) -> None:
     same(a, b, ("direction", "entry_delta", "cusum_fp9"))
 
@@ -165,6 +177,7 @@ MIRROR = {
     "cvd_trend": divergence.mirror_cvd_trend,
     "vwap_deviation": mirror_vwap_deviation,
     "absorption": mirror_absorption,
+    "sweep": mirror_sweep,
 }  # fmt: skip
 
 
@@ -210,6 +223,7 @@ VOLUMES: dict[str, tuple[str, ...]] = {
     "candles": (), "footprint": (), "vwap": (), "atr": (),
     "vwap_deviation": (),
     "absorption": (),
+    "sweep": (),
 }  # fmt: skip
 PRICES: dict[str, tuple[str, ...]] = {
     **MARKET_PRICES,
@@ -251,7 +265,7 @@ def parts(name: str, a: Any, b: Any, k: int, volume: bool) -> None:
         for grid in ("quarter", "minute", "five"):
             same(a[grid], b[grid], ("base", "shift", "low", "high"))
             same(a[grid], b[grid], ("cells",), k if volume else 1)
-    elif name in ("vwap_deviation", "absorption"):
+    elif name in ("vwap_deviation", "absorption", "sweep"):
         scale_free(a, b)
     elif name == "vwap":
         for x, y in ((a[n], b[n]) for n in ("session", "anchored")):
