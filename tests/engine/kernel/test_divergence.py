@@ -100,7 +100,7 @@ def counts(minutes: tuple[np.ndarray, ...], cv: np.ndarray = CVD, dl: np.ndarray
 @pytest.mark.parametrize("rho", [0.0, 0.5, 0.8, 0.95])
 def test_null_rate_is_five_percent_a_side(rho: float, units: tuple[float, float]) -> None:
     """Independent bivariate normal minutes, no gate: 5 % +- 1 %, whatever rho and the units."""
-    n = counts(null_minutes(3, 100_000, rho, *units))
+    n = counts(null_minutes(3 + round(100 * rho), 100_000, rho, *units))
     assert n[0] > 8000 and n[2] > 8000 and n[4] > 99_000
     for seen, fired in ((0, 1), (2, 3), (4, 5), (4, 6)):
         assert 0.04 <= n[fired] / n[seen] <= 0.06, (rho, units, n.tolist())
@@ -271,9 +271,9 @@ def test_seed_cvd_divergence_on_nulls() -> None:
     p = CVD.copy()
     p["mode"], p["price_scale"], p["qty_scale"] = 1, 1, 1
     kinds, strengths = [], []
-    for part in range(500):
+    for part in range(1000):
         # windows that share no minute
-        minutes = null_minutes(part, 25, 0.6, 1e4, 1e4)
+        minutes = null_minutes(part, 50, 0.6, 1e4, 1e4)
         m = Market()
         run(*m.records, PIVOTS[0], IMPACT[0], p[0], DELTA[0], *minutes)
         kinds.append(int(m.cvd["signal"]["direction"][0]))
@@ -288,7 +288,9 @@ def test_seed_cvd_divergence_on_nulls() -> None:
         if kinds[-1]:
             assert strengths[-1] == pytest.approx(strength, abs=2e-9)
     rate = sum(map(abs, kinds)) / len(kinds)
-    assert 0.2 < rate < 0.5
+    assert 0.34 < rate < 0.46
+    assert kinds.count(-1) > kinds.count(1)
+    assert 0.78 < np.mean(strengths) < 0.88
     assert min(strengths) >= 0.5 and max(strengths) <= 1.0
 
 
