@@ -1,0 +1,80 @@
+"""watch: write down what every detector says at every boundary, and trade nothing.
+
+Owns no idea of its own. It is how a detector is looked at: a run of it fills the table ``signals``
+with every direction that was not 0, and ``ofs query`` tells how often each spoke, how strongly, and
+what the price did then. It refuses to judge what is said.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from engine.kernel.signals import signal_write
+from engine.runtime.strategy import Strategy
+
+DETECTORS = (
+    "cvd_divergence",
+    "delta_divergence",
+    "absorption",
+    "vwap_deviation",
+    "diagonal",
+    "exhaustion",
+    "unfinished",
+    "delta_turn",
+    "cvd_trend",
+    "pressure",
+)
+"""Names of the detectors in the manifest; a signal's ``detector`` is the place in this list."""
+
+
+@njit(cache=True, nogil=True)
+def _bars(s, d, o):
+    signal_write(o, d, 0, s.cvd_divergence.signal)
+    signal_write(o, d, 1, s.delta_divergence.signal)
+    signal_write(o, d, 2, s.absorption.signal)
+    signal_write(o, d, 3, s.vwap_deviation.signal)
+    signal_write(o, d, 8, s.cvd_trend.signal)
+
+
+@njit(cache=True, nogil=True)
+def _rows(s, d, o):
+    signal_write(o, d, 4, s.diagonal.signal)
+    signal_write(o, d, 5, s.auction.signal)
+    signal_write(o, d, 6, s.auction.unfinished)
+    signal_write(o, d, 7, s.delta_turn.signal)
+    signal_write(o, d, 9, s.pressure.signal)
+
+
+@njit(cache=True, nogil=True)
+def decide(s, p, o, now_ns, grid_s):
+    """Write the signals that stand at boundary ``now_ns`` (ns UTC)."""
+    d = s.core.decision
+    d.delta = s.windows.buy[3] - s.windows.sell[3]
+    d.book_fp9 = s.book.imbalance5_fp9
+    _bars(s, d, o)
+    _rows(s, d, o)
+
+
+STRATEGY = Strategy(
+    name="watch",
+    doc="Trade nothing; write down what every detector says, for a look at them.",
+    handlers=(
+        "flow",
+        "windows",
+        "cvd_divergence",
+        "delta_divergence",
+        "absorption",
+        "vwap_deviation",
+        "diagonal",
+        "auction",
+        "delta_turn",
+        "cvd_trend",
+        "pressure",
+    ),
+    params=(),
+    state=np.dtype([("unused", "i8")], align=True),
+    decide=decide,
+    detectors=DETECTORS,
+)
+"""The strategy as the engine takes it."""
