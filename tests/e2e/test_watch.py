@@ -28,7 +28,7 @@ def test_every_signal_is_one_of_a_detector_at_a_decision(user: User, run: str) -
     rows = user.json(
         "query",
         "SELECT detector, count(*) AS n, min(strength) AS least, max(strength) AS most,"
-        " min(abs(direction)) AS speaks, count(*) FILTER (d.id IS NULL) AS lost"
+        " min(abs(s.direction)) AS speaks, count(*) FILTER (d.id IS NULL) AS lost"
         f" FROM signals s LEFT JOIN decisions d ON d.id = s.decision_id AND d.run = '{run}'"
         f" WHERE s.run = '{run}' GROUP BY ALL",
         OFS_LOG="",
