@@ -202,7 +202,8 @@ def _count(s):
 
 
 @njit(cache=True, nogil=True)
-def _mean_level(book):
+def mean_level(book):
+    """Mean quantity (float) of the levels of both sides; neither may be empty."""
     total = np.int64(0)
     for m in range(book.bids):
         total += book.bid_qty[m]
@@ -232,7 +233,7 @@ def walls_depth(s, p, book, stale_ns, core):
                 _judge(s, p, wall, book.bid_price, book.bid_qty, book.bids, book.ts_ns, mid2)
             elif wall.side < 0:
                 _judge(s, p, wall, book.ask_price, book.ask_qty, book.asks, book.ts_ns, mid2)
-    least = float(p.ratio_fp9) * 1e-9 * _mean_level(book)
+    least = float(p.ratio_fp9) * 1e-9 * mean_level(book)
     bid = np.int64(1)
     first = np.int64(0)
     _find(s, p, core, bid, first, book.bid_price, book.bid_qty, book.bids, least, book.ts_ns, mid2)

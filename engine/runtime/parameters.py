@@ -221,6 +221,12 @@ GROUPS: dict[str, tuple[Param, ...]] = {
         Param("offset", "price", "0", "distance of the stops beyond a round number"),
         Param("life", "duration", "5m", "how long a sweep speaks"),
     ),
+    "replenish": (
+        Param("ratio", "ratio", "3", "traded at a level against the most it showed", low=1),
+        Param("least", "ratio", "1", "traded there against the mean level", low=0),
+        Param("away", "duration", "5s", "how long a level may be behind a better one"),
+        Param("hold", "duration", "30s", "how long the signal speaks while the level stands"),
+    ),
     "flip": (
         Param(
             "mode", "choice", "seed", "exit rule: seed (80 %), cusum, off", ("seed", "cusum", "off")

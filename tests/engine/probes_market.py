@@ -64,4 +64,17 @@ def market_state(s, p, o, now, grid):
     d.flip_fp9 = fp9(m.depth * 1e-6) + fp9(m.volume * 1e-6)
 
 
-MARKET_PROBES = {f.__name__: f for f in (pressure, toxicity, regime, walls, market_state)}
+@njit(cache=True, nogil=True)
+def replenish(s, p, o, now, grid):
+    d = s.core.decision
+    r = s.replenish
+    d.delta = r.bid.traded + 3 * r.ask.traded
+    d.entry_delta = r.bid.shown + 3 * r.ask.shown
+    d.delta_z_fp9 = r.bid.price + 3 * r.ask.price + r.bid.fired + r.ask.fired
+    d.book_fp9 = r.signal.direction + 3 * r.signal.ready + 10 * r.signal.strength_fp9
+    d.flip_fp9 = r.signal.value_fp9 + r.bid.away_ns % 1000 + r.signal.until_ns % 1000
+
+
+MARKET_PROBES = {
+    f.__name__: f for f in (pressure, toxicity, regime, walls, market_state, replenish)
+}

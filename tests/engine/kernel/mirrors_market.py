@@ -55,11 +55,19 @@ def mirror_market_state(a: Any, b: Any) -> None:
     equal(a, b, ("state", "since_ns", "pump_fp9", "jumped", "entered", "volume", "depth"))
 
 
+def mirror_replenish(a: Any, b: Any) -> None:
+    signals(a, b, 1)
+    for x, y in (("bid", "ask"), ("ask", "bid")):
+        equal(a[x], b[y], ("shown", "traded", "away_ns", "fired"))
+
+
 MARKET_MIRRORS = {
     "walls": mirror_walls, "market_state": mirror_market_state,
     "pressure": mirror_pressure, "toxicity": mirror_toxicity, "regime": mirror_regime,
+    "replenish": mirror_replenish,
 }  # fmt: skip
 MARKET_VOLUMES: dict[str, tuple[str, ...]] = {
     "pressure": (), "toxicity": (), "regime": (), "walls": (), "market_state": (),
+    "replenish": (),
 }  # fmt: skip
 MARKET_PRICES: dict[str, tuple[str, ...]] = {"regime": ("spread_sum",)}

@@ -170,5 +170,84 @@ class MarketState(Oracle):
         near(s["pump_fp9"], self.pump)
 
 
-WALLED: dict[str, type[Oracle]] = {"walls": Walls, "market_state": MarketState}
+class Replenish(Oracle):
+    """One level a side with the list of what it showed and of what hit it."""
+
+    def __init__(self, market: Any) -> None:
+        super().__init__(market)
+        self.levels: dict[int, dict[str, Any] | None] = {1: None, -1: None}
+        self.speaks: dict[str, Any] | None = None
+        self.side = self.until = self.ready = self.fired = 0
+
+    def trade(self, t: Trade) -> None:
+        _, price, qty, side = t
+        level = self.levels.get(-side)
+        if level and level["price"] == price:
+            level["hits"].append(qty)
+
+    def gap(self, stream: int, start: int, end: int) -> None:
+        if stream in (Kind.TRADE, Kind.DEPTH):
+            self.levels = {1: None, -1: None}
+            self.side = self.ready = 0
+
+    def depth(self, e: Event) -> None:
+        if self.market.oracle("book").last is not e or not e["bid_price"] or not e["ask_price"]:
+            return
+        for side, name in SIDES:
+            level, best = self.levels[side], e[name + "_price"][0]
+            if level and best != level["price"]:
+                level["away"] = level["away"] or e["ts_ns"]
+                worse = side * best < side * level["price"]
+                if worse or e["ts_ns"] - level["away"] > 5 * 10**9:
+                    level = None
+            elif level:
+                level["away"] = 0
+            level = level or {"price": best, "shown": [], "hits": [], "away": 0, "fired": 0}
+            for price, qty in zip(e[name + "_price"], e[name + "_qty"], strict=True):
+                if price == level["price"]:
+                    level["shown"].append(qty)
+            self.levels[side] = level
+
+    def ratio(self, side: int, book: Any) -> float:
+        level = self.levels[side]
+        name = "bid" if side > 0 else "ask"
+        sizes = book["bid_qty"] + book["ask_qty"]
+        if not level or level["price"] != book[name + "_price"][0]:
+            return 0.0
+        hits = sum(level["hits"])
+        return hits / max(level["shown"]) if hits * len(sizes) >= sum(sizes) else 0.0
+
+    def boundary(self, now: int) -> None:
+        book = self.market.oracle("book")
+        self.ready = 1 - book.want["stale"]
+        if not self.ready:
+            self.side = 0
+            return
+        ratios = {side: self.ratio(side, book.last) for side in (1, -1)}
+        for side in (1, -1):
+            level = self.levels[side]
+            if level and not level["fired"] and ratios[side] >= 3 and ratios[side] > ratios[-side]:
+                level["fired"], self.speaks = 1, level
+                self.side, self.until, self.fired = side, now + 30 * 10**9, self.fired + 1
+                return
+        if now >= self.until or self.levels[self.side or 1] is not self.speaks:
+            self.side = 0
+
+    def check(self, s: Any) -> None:
+        for side, name in SIDES:
+            level = self.levels[side]
+            have = [int(s[name][n]) for n in ("price", "shown", "traded", "fired", "away_ns")]
+            if level is None:
+                assert have == [0] * 5
+            else:
+                want = [level["price"], max(level["shown"]), sum(level["hits"]), level["fired"]]
+                assert have == [*want, level["away"]]
+        g = s["signal"]
+        have = [int(g[n]) for n in ("ready", "direction", "fired")]
+        assert have == [self.ready, self.side, self.fired]
+
+
+WALLED: dict[str, type[Oracle]] = {
+    "walls": Walls, "market_state": MarketState, "replenish": Replenish,
+}  # fmt: skip
 """Oracles of this file by handler."""
