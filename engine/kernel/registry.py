@@ -39,6 +39,7 @@ from engine.kernel import (
     replenish,
     sides,
     sweep,
+    tape,
     toxicity,
     vwap,
     vwap_deviation,
@@ -64,6 +65,18 @@ class Handler:
     params: np.dtype | None = None
     needs: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = (Kind.TRADE, Kind.GAP)
+
+
+def _of_rows(name: str, state: np.dtype, params: np.dtype) -> Handler:
+    """A detector that reads the rows of closed minutes and keeps zones of them."""
+    rows = f"s.{name}, p.{name}, s.footprint, s.candles, p.footprint.row_units, minute_ends"
+    hooks = {
+        "rows": (f"{name}_rows({rows})",),
+        "boundary": (f"{name}_boundary(s.{name}, now)",),
+        "gap_trade": (f"{name}_gap(s.{name})",),
+    }
+    imports = (f"{name}_rows", f"{name}_boundary", f"{name}_gap")
+    return Handler(name, state, f"engine.kernel.{name}", imports, hooks, params, ("footprint",))
 
 
 _HANDLERS = (
@@ -148,38 +161,8 @@ _HANDLERS = (
         footprint.FOOTPRINT_PARAMS,
         needs=("sides", "candles"),
     ),
-    Handler(
-        "diagonal",
-        diagonal.DIAGONAL_STATE,
-        "engine.kernel.diagonal",
-        ("diagonal_rows", "diagonal_boundary", "diagonal_gap"),
-        {
-            "rows": (
-                "diagonal_rows(s.diagonal, p.diagonal, s.footprint, s.candles, "
-                "p.footprint.row_units, minute_ends)",
-            ),
-            "boundary": ("diagonal_boundary(s.diagonal, now)",),
-            "gap_trade": ("diagonal_gap(s.diagonal)",),
-        },
-        diagonal.DIAGONAL_PARAMS,
-        needs=("footprint",),
-    ),
-    Handler(
-        "auction",
-        auction.AUCTION_STATE,
-        "engine.kernel.auction",
-        ("auction_rows", "auction_boundary", "auction_gap"),
-        {
-            "rows": (
-                "auction_rows(s.auction, p.auction, s.footprint, s.candles, "
-                "p.footprint.row_units, minute_ends)",
-            ),
-            "boundary": ("auction_boundary(s.auction, now)",),
-            "gap_trade": ("auction_gap(s.auction)",),
-        },
-        auction.AUCTION_PARAMS,
-        needs=("footprint",),
-    ),
+    _of_rows("diagonal", diagonal.DIAGONAL_STATE, diagonal.DIAGONAL_PARAMS),
+    _of_rows("auction", auction.AUCTION_STATE, auction.AUCTION_PARAMS),
     Handler(
         "delta_turn",
         delta_turn.DELTA_TURN_STATE,
@@ -195,6 +178,19 @@ _HANDLERS = (
         },
         delta_turn.DELTA_TURN_PARAMS,
         needs=("candles",),
+    ),
+    Handler(
+        "tape",
+        tape.TAPE_STATE,
+        "engine.kernel.tape",
+        ("tape_trades", "tape_boundary", "tape_gap"),
+        {
+            "trades": ("tape_trades(s.tape, trade_qty, side, i, k)",),
+            "boundary": ("tape_boundary(s.tape, p.tape, p.core, core, s.windows, now)",),
+            "gap_trade": ("tape_gap(s.tape)",),
+        },
+        tape.TAPE_PARAMS,
+        needs=("windows",),
     ),
     Handler(
         "vwap",

@@ -95,6 +95,21 @@ GROUPS: dict[str, tuple[Param, ...]] = {
         Param("settle", "count", "15", "candles before a session's extremes count", low=1),
         Param("life", "duration", "1m", "how long a turn speaks"),
     ),
+    "tape": (
+        Param("rule", "choice", "auto", "speed: against its mean, or a count", ("auto", "fixed")),
+        Param("ratio", "ratio", "1.5", "fast: so many times the mean of 15 s", low=1, high=1000),
+        Param("sigmas", "ratio", "3", "fast: so many Poisson deviations above it", low=0),
+        Param("least", "count", "20", "fast: at least so many trades in 15 s", low=1),
+        Param("trades", "count", "100", "fast by the fixed rule: more than this in 15 s", low=1),
+        Param("lean", "ratio", "0.2", "share of the volume that gives speed a side", low=0),
+        Param(
+            "size", "choice", "auto", "what makes a print large", ("auto", "quantity", "notional")
+        ),
+        Param("multiple", "ratio", "10", "large: times the mean print of 300 s", low=1, high=10000),
+        Param("quantity", "quantity", "1", "large: more than this, by quantity", low=0),
+        Param("notional", "money", "100000", "large: more than this, by notional", low=1),
+        Param("life", "duration", "15s", "how long large prints speak"),
+    ),
     "vwap": (Param("anchor", "time", "0", "the anchored VWAP begins here (0: first trade)"),),
     "book": (Param("stale", "duration", "5s", "a book older than this is not read"),),
     "atr": (Param("length", "count", "14", "candles averaged", low=1, high=250),),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from numba import njit
 
+from engine.kernel.numbers import fp9
+
 
 @njit(cache=True, nogil=True)
 def zones_number(z):
@@ -53,4 +55,14 @@ def delta_turn(s, p, o, now, grid):
     d.book_fp9 = x.session_end_ns
 
 
-PROBES = {f.__name__: f for f in (diagonal, auction, delta_turn)}
+@njit(cache=True, nogil=True)
+def tape(s, p, o, now, grid):
+    d = s.core.decision
+    x = s.tape
+    d.delta = x.pace + 1000 * x.before + 10_000_000 * x.fast
+    d.entry_delta = x.large_lots + fp9(x.large * 1e-6)
+    d.delta_z_fp9 = signal_number(x.signal)
+    d.flip_fp9 = signal_number(x.prints)
+
+
+PROBES = {f.__name__: f for f in (diagonal, auction, delta_turn, tape)}

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 from data.events import Kind
-from tests.engine.kernel.oracle import Oracle, S
+from tests.engine.kernel.oracle import Oracle, S, Trade
 from tests.engine.kernel.oracle_candles import Candle, Rows, least_shift, rows_of
 
 MINUTE = 60 * S
@@ -351,6 +351,92 @@ class DeltaTurn(Oracle):
             assert int(s["session_low"]) == min(x["low"] for x in self.today)
 
 
+class Tape(Oracle):
+    """Counts and means of the windows; the prints of a step as a list."""
+
+    defaults: ClassVar[dict[str, Any]] = {
+        "ratio": Fraction(3, 2), "sigmas": 3, "least": 20, "lean": Fraction(1, 5),
+        "multiple": Fraction(10),
+    }  # fmt: skip
+
+    def __init__(self, market: Any) -> None:
+        super().__init__(market)
+        self.speed, self.prints = Spoken(), Spoken()
+        self.first: int | None = None
+        self.holes = self.pace = self.before = self.fast = 0
+        self.size = Fraction(0)
+        self.large: list[int] = []
+        for key, value in {**self.defaults, **getattr(market, "tape", {})}.items():
+            setattr(self, key, value)
+
+    def trade(self, t: Trade) -> None:
+        self.first = t[0] if self.first is None else self.first
+        if self.size and t[2] > self.size and t[3]:
+            self.large.append(t[2] * t[3])
+
+    def boundary(self, now: int) -> None:
+        start = now - 300 * S
+        if self.first is None or start < max(self.first, self.holes):
+            self.silence()
+            return
+        sums = self.market.oracle("windows").sums
+        bought, sold, buys, sells, _ = sums[5]
+        self.read_speed(sums[2], buys + sells, now)
+        if self.size:
+            self.read_prints(now)
+        else:
+            self.prints.unready()
+        self.large = []
+        self.size = Fraction(bought + sold, buys + sells) * self.multiple if buys + sells else 0
+
+    def read_speed(self, short: tuple[int, ...], trades: int, now: int) -> None:
+        bought, sold, buys, sells, _ = short
+        self.pace = buys + sells
+        self.before = trades - self.pace
+        mean = Fraction(self.before, 19)
+        enough = self.pace >= self.least and self.pace > self.ratio * mean
+        self.fast = int(enough and self.pace - mean > self.sigmas * math.sqrt(mean))
+        lean = Fraction(bought - sold, bought + sold) if bought + sold else Fraction(0)
+        was = self.speed.direction
+        self.speed.ready, self.speed.direction, self.speed.strength = 1, 0, 0
+        self.speed.value = fp9(self.pace / max(mean, 1))
+        if self.fast and abs(lean) >= self.lean and lean:
+            self.speed.direction = 1 if lean > 0 else -1
+            self.speed.strength = fp9(abs(lean) * (1 - mean / self.pace))
+            if self.speed.direction != was:
+                self.speed.fired, self.speed.until = self.speed.fired + 1, now
+
+    def read_prints(self, now: int) -> None:
+        self.prints.age(now)
+        surplus = sum(self.large)
+        if surplus:
+            sizes = [abs(q) for q in self.large]
+            share = abs(Fraction(surplus, sum(sizes))) * (1 - self.size / max(sizes))
+            self.prints.fire(now, 15 * S, surplus, float(share))
+            self.prints.value = fp9(max(sizes) / self.size)
+        else:
+            self.prints.nothing()
+
+    def silence(self) -> None:
+        self.speed.unready()
+        self.prints.unready()
+        self.fast, self.size, self.large = 0, Fraction(0), []
+
+    def gap(self, stream: int, start: int, end: int) -> None:
+        if stream == Kind.TRADE:
+            self.holes = max(self.holes, end)
+            self.silence()
+
+    def check(self, s: Any) -> None:
+        self.speed.check(s["signal"])
+        self.prints.check(s["prints"])
+        have = [int(s[n]) for n in ("pace", "before", "fast", "bought", "sold", "largest")]
+        want = [sum(q for q in self.large if q > 0), -sum(q for q in self.large if q < 0)]
+        largest = max((abs(q) for q in self.large), default=0)
+        assert have == [self.pace, self.before, self.fast, *want, largest]
+        assert int(s["large_lots"]) == math.floor(self.size)
+
+
 ORACLES: dict[str, type[Oracle]] = {
-    "diagonal": Diagonal, "auction": Auction, "delta_turn": DeltaTurn,
+    "diagonal": Diagonal, "auction": Auction, "delta_turn": DeltaTurn, "tape": Tape,
 }  # fmt: skip

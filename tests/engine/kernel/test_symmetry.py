@@ -201,8 +201,18 @@ def mirror_delta_turn(a: Any, b: Any) -> None:
         assert int(a["session_low"]) == CENTRE - int(b["session_high"])
 
 
+def mirror_tape(a: Any, b: Any) -> None:
+    for name in ("signal", "prints"):
+        x, y = a[name], b[name]
+        same(x, y, ("direction",), -1)
+        same(x, y, ("ready", "strength_fp9", "value_fp9", "fired", "fired_ns", "until_ns"))
+    same(a, b, ("pace", "before", "fast", "large_lots", "large", "largest"))
+    assert (int(a["bought"]), int(a["sold"])) == (int(b["sold"]), int(b["bought"]))
+
+
 MIRROR |= {
     "diagonal": mirror_diagonal, "auction": mirror_auction, "delta_turn": mirror_delta_turn,
+    "tape": mirror_tape,
 }  # fmt: skip
 
 
@@ -230,7 +240,7 @@ PRICES: dict[str, tuple[str, ...]] = {
     "sides": ("last_price", "bid", "ask"), "book": ("bid_price", "ask_price", "mid2"),
     "candles": ("last_close",), "atr": ("range_sum",),
 }  # fmt: skip
-VOLUMES |= {"diagonal": (), "auction": (), "delta_turn": ()}
+VOLUMES |= {"diagonal": (), "auction": (), "delta_turn": (), "tape": ("bought", "sold", "largest")}
 
 
 def signal_parts(s: Any) -> list[Any]:
