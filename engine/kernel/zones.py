@@ -151,7 +151,7 @@ def zone_near(z, price, tolerance, side):
 
 @njit(cache=True, nogil=True)
 def zone_level_near(z, price, tolerance):
-    """The same by distance to the middle of a zone, as the seed measures it; any side."""
+    """The same by distance to the middle of a zone (int64 price units), as the seed has it."""
     best = np.int64(-1)
     least = 2 * tolerance
     for k in range(z.n):
