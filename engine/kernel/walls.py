@@ -7,6 +7,8 @@ is left, and less than ``eaten`` of it was traded; near is one of the first ``ne
 (``standard``) or within .2 % of mid, walls within 2 % (``seed``: of the 25 levels of a liquid book
 all are). Score = .3 a pull within ``memory``, + .1 where three walls stand on one side, + .25 where
 all pulls are of one side, at most 1. Pulled bids were bait for buyers: direction -1, asks +1.
+``standard`` counts only pulls beyond 1.5 times the usual number of this book, past only: where
+levels blink all day, blinking is no spoof.
 What must hold: a wall out of sight is dropped without a verdict, and so is every wall over a gap or
 a stale book. It refuses to call one pull a proof.
 """
@@ -21,7 +23,9 @@ from engine.kernel.signals import SIGNAL_STATE, signal_fire, signal_set, signal_
 SEED = 1
 SIDE_WALLS = 8
 WALLS = 2 * SIDE_WALLS
-PULLS = 16
+PULLS = 64
+USUAL_LENGTH = 720
+USUAL_TIMES = 1.5
 PULL_FP9 = 300_000_000
 LAYER_FP9 = 100_000_000
 ONE_SIDE_FP9 = 250_000_000
@@ -57,12 +61,15 @@ WALLS_STATE = np.dtype(
         ("eaten", "i8"),
         ("pull_ns", "i8", (PULLS,)),
         ("pull_side", "i8", (PULLS,)),
+        ("looks", "i8"),
+        ("usual", "f8"),
         ("score_fp9", "i8"),
     ],
     align=True,
 )
 """seen: snapshots looked at; live: walls standing (bids, asks); low, high: their prices; pulled,
-eaten: walls that went so; pull_ns, pull_side: ring of the last pulls; score at 1e-9."""
+eaten: walls that went so; pull_ns, pull_side: ring of the last pulls; looks, usual: boundaries, and
+the mean of pulls at them; score at 1e-9."""
 
 WALLS_PARAMS = np.dtype(
     [
@@ -254,17 +261,22 @@ def walls_boundary(s, p, book, now_ns):
                 bids += 1
             else:
                 asks += 1
-    score = PULL_FP9 * (bids + asks)
+    many = bids + asks
+    if p.mode != SEED:
+        many = max(many - np.int64(USUAL_TIMES * s.usual), 0)
+    score = PULL_FP9 * many
     if max(s.live[0], s.live[1]) >= LAYERS:
         score += LAYER_FP9
-    if bids + asks > 0 and min(bids, asks) == 0:
+    if many > 0 and min(bids, asks) == 0:
         score += ONE_SIDE_FP9
     s.score_fp9 = min(score, _ONE)
+    s.looks += 1
+    s.usual += (float(bids + asks) - s.usual) / float(min(s.looks, USUAL_LENGTH))
     if book.stale == 1:
         signal_unready(s.signal)
         return
     direction = np.int64(0)
-    if s.score_fp9 >= p.spoof_fp9 and min(bids, asks) == 0:
+    if s.score_fp9 >= p.spoof_fp9 and many > 0 and min(bids, asks) == 0:
         direction = np.int64(-1) if bids > 0 else np.int64(1)
     value = float(s.score_fp9) * 1e-9
     threshold = float(p.spoof_fp9) * 1e-9

@@ -20,6 +20,7 @@ class Walls(Oracle):
         self.walls: dict[tuple[int, int], dict[str, int]] = {}
         self.last = 0
         self.pulls: list[tuple[int, int]] = []
+        self.counts: list[float] = []
         self.eaten = self.score = self.side = self.ready = 0
 
     def trade(self, t: Trade) -> None:
@@ -73,10 +74,12 @@ class Walls(Oracle):
                 self.pulls.append((e["ts_ns"], side))
 
     def boundary(self, now: int) -> None:
-        sides = [side for ts, side in self.pulls[-16:] if now - ts < 60 * 10**9]
+        sides = [side for ts, side in self.pulls[-64:] if now - ts < 60 * 10**9]
         layers = max(sum(k[0] == side for k in self.walls) for side in (1, -1)) >= 3
-        one = len(set(sides)) == 1
-        self.score = min(300 * len(sides) + 100 * layers + 250 * one, 1000)
+        many = max(0, len(sides) - int(1.5 * remembered(self.counts, 720)))
+        self.counts.append(float(len(sides)))
+        one = len(set(sides)) == 1 and many > 0
+        self.score = min(300 * many + 100 * layers + 250 * one, 1000)
         self.ready = 1 - self.market.oracle("book").want["stale"]
         self.side = -sides[0] if self.ready and one and self.score >= 720 else 0
 

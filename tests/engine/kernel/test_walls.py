@@ -69,6 +69,14 @@ def test_pulls_are_forgotten() -> None:
     assert (int(s["pulled"]), int(s["score_fp9"])) == (2, 0)
 
 
+def test_a_book_that_blinks_all_day_is_no_spoof_but_in_the_seed() -> None:
+    plan = {n: (1 if n // 12 % 2 else -1, 2, 9000) for n in range(2400) if n % 12 < 6}
+    assert int(state(tape(plan, 2400))["score_fp9"]) < 720_000_000
+    seed = state(tape(plan, 2400), mode="seed")
+    assert int(seed["score_fp9"]) == 10**9
+    assert int(seed["pulled"]) == 200
+
+
 def test_what_is_eaten_was_no_spoof() -> None:
     plan = stand(1, 0, 60, 70)
     s = state(tape(plan, trades={70: (MID, 9000, -1)}))
