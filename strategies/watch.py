@@ -17,33 +17,51 @@ DETECTORS = (
     "cvd_divergence",
     "delta_divergence",
     "absorption",
+    "sweep",
     "vwap_deviation",
+    "cvd_trend",
     "diagonal",
     "exhaustion",
     "unfinished",
     "delta_turn",
-    "cvd_trend",
+    "tape",
+    "prints",
     "pressure",
+    "replenish",
+    "walls",
+    "regime",
+    "market_state",
 )
 """Names of the detectors in the manifest; a signal's ``detector`` is the place in this list."""
 
 
 @njit(cache=True, nogil=True)
-def _bars(s, d, o):
+def _flow(s, d, o):
     signal_write(o, d, 0, s.cvd_divergence.signal)
     signal_write(o, d, 1, s.delta_divergence.signal)
     signal_write(o, d, 2, s.absorption.signal)
-    signal_write(o, d, 3, s.vwap_deviation.signal)
-    signal_write(o, d, 8, s.cvd_trend.signal)
+    signal_write(o, d, 3, s.sweep.signal)
+    signal_write(o, d, 4, s.vwap_deviation.signal)
+    signal_write(o, d, 5, s.cvd_trend.signal)
 
 
 @njit(cache=True, nogil=True)
 def _rows(s, d, o):
-    signal_write(o, d, 4, s.diagonal.signal)
-    signal_write(o, d, 5, s.auction.signal)
-    signal_write(o, d, 6, s.auction.unfinished)
-    signal_write(o, d, 7, s.delta_turn.signal)
-    signal_write(o, d, 9, s.pressure.signal)
+    signal_write(o, d, 6, s.diagonal.signal)
+    signal_write(o, d, 7, s.auction.signal)
+    signal_write(o, d, 8, s.auction.unfinished)
+    signal_write(o, d, 9, s.delta_turn.signal)
+    signal_write(o, d, 10, s.tape.signal)
+    signal_write(o, d, 11, s.tape.prints)
+
+
+@njit(cache=True, nogil=True)
+def _book(s, d, o):
+    signal_write(o, d, 12, s.pressure.signal)
+    signal_write(o, d, 13, s.replenish.signal)
+    signal_write(o, d, 14, s.walls.signal)
+    signal_write(o, d, 15, s.regime.signal)
+    signal_write(o, d, 16, s.market_state.signal)
 
 
 @njit(cache=True, nogil=True)
@@ -52,8 +70,9 @@ def decide(s, p, o, now_ns, grid_s):
     d = s.core.decision
     d.delta = s.windows.buy[3] - s.windows.sell[3]
     d.book_fp9 = s.book.imbalance5_fp9
-    _bars(s, d, o)
+    _flow(s, d, o)
     _rows(s, d, o)
+    _book(s, d, o)
 
 
 STRATEGY = Strategy(
@@ -65,12 +84,19 @@ STRATEGY = Strategy(
         "cvd_divergence",
         "delta_divergence",
         "absorption",
+        "sweep",
         "vwap_deviation",
+        "cvd_trend",
         "diagonal",
         "auction",
         "delta_turn",
-        "cvd_trend",
+        "tape",
         "pressure",
+        "replenish",
+        "walls",
+        "regime",
+        "market_state",
+        "toxicity",
     ),
     params=(),
     state=np.dtype([("unused", "i8")], align=True),

@@ -70,7 +70,7 @@ class Handler:
 def _of_rows(name: str, state: np.dtype, params: np.dtype) -> Handler:
     """A detector that reads the rows of closed minutes and keeps zones of them."""
     rows = f"s.{name}, p.{name}, s.footprint, s.candles, p.footprint.row_units, minute_ends"
-    hooks = {
+    hooks: dict[str, tuple[str, ...]] = {
         "rows": (f"{name}_rows({rows})",),
         "boundary": (f"{name}_boundary(s.{name}, now)",),
         "gap_trade": (f"{name}_gap(s.{name})",),

@@ -1,7 +1,9 @@
 """Digests of fixed tapes, printed as JSON: run in processes of every kind and compared.
 
-``python -m tests.engine.digests`` prints {name: [decision digest, state digest]} for every handler
-and for delta_flip. With NUMBA_DISABLE_JIT=1 the same sources run as plain Python.
+``python -m tests.engine.digests`` prints {name: [decision digest, state digest]} for the first
+handlers, for delta_flip and for watch, which has every detector in one fold (one compile for all of
+them; each by itself is what ``kernel/test_handlers`` folds). With NUMBA_DISABLE_JIT=1 the same
+sources run as plain Python.
 """
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ from __future__ import annotations
 import json
 import sys
 
-from engine.kernel.registry import HANDLERS
 from strategies.delta_flip import STRATEGY
+from strategies.watch import STRATEGY as WATCH
 from tests.engine.driving import fold_events, fold_steps, probe, whole
 from tests.engine.tapes import fixed, market
 
@@ -20,13 +22,19 @@ SETTINGS = {
 }  # fmt: skip
 
 
+FIRST = ("sides", "flow", "windows", "candles", "footprint", "vwap", "book", "flip")
+SHORT = {"impact.length": "12", "impact.warm": "6", "regime.warm": "4", "toxicity.warm": "2"}
+"""Detectors of a short tape must come to speak."""
+
+
 def digests() -> dict[str, tuple[str, str]]:
     """Digests by handler and for the whole strategy, which also steps."""
     tape = fixed(4, 24)[:400]
-    found = {name: fold_events(probe(name), tape).digests for name in HANDLERS}
+    found = {name: fold_events(probe(name), tape).digests for name in FIRST}
     events = market(2, 120)
     found["delta_flip"] = fold_events(whole(STRATEGY), events, SETTINGS).digests
     found["delta_flip stepped"] = fold_steps(whole(STRATEGY), events, SETTINGS).digests
+    found["watch"] = fold_events(whole(WATCH), events, SHORT).digests
     return found
 
 
