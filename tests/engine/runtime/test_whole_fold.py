@@ -101,7 +101,7 @@ def test_the_future_changes_no_decision(cut: int) -> None:
 
 def test_a_cheat_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same test must fail for a handler that looks one trade ahead."""
-    monkeypatch.setattr(registry, "_HANDLERS", (*registry._HANDLERS, cheat.HANDLER))
+    monkeypatch.setattr(registry, "_ALL", (*registry._ALL, cheat.HANDLER))
     monkeypatch.setitem(registry.HANDLERS, "cheat", cheat.HANDLER)
     c = compose(cheat.STRATEGY, simulated=False)
     # a book that is the first to reach a boundary, with no trade after it in the prefix
