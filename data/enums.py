@@ -123,6 +123,7 @@ class Action(IntEnum):
     EXIT = 3
     CANCEL = 4
     MOVE_STOP = 5
+    PARTIAL = 6
 
 
 class ExitReason(IntEnum):
@@ -137,6 +138,46 @@ class ExitReason(IntEnum):
     REVERSE = 6
     STRATEGY = 7
     CONTROL = 8
+    MOMENTUM = 9
+    PARTIAL = 10
+    RISK = 11
+
+
+class Lifecycle(IntEnum):
+    """Where a trade stands; the transitions stand in ``engine.kernel.lifecycle``."""
+
+    IDLE = 0
+    SCANNING = 1
+    SIGNAL_DETECTED = 2
+    POSITION_ENTRY = 3
+    IN_POSITION = 4
+    POSITION_EXIT = 5
+    COOLDOWN = 6
+    BLOCKED = 7
+    PAUSED = 8
+
+
+class MarketState(IntEnum):
+    """Whether the market is fit to trade in; ``engine.kernel.market_state`` tells."""
+
+    NORMAL = 0
+    STALE = 1
+    PUMP = 2
+    MANIPULATED = 3
+    COOLDOWN = 4
+
+
+class Control(IntEnum):
+    """What an operator or a guard may order. A plan travels as words between BEGIN and COMMIT."""
+
+    PAUSE = 1
+    RESUME = 2
+    FLATTEN = 3
+    STOP = 4
+    PLAN_BEGIN = 5
+    PLAN_WORD = 6
+    PLAN_COMMIT = 7
+    PLAN_CANCEL = 8
 
 
 ENUMS: dict[str, type[IntEnum]] = {
@@ -150,4 +191,6 @@ ENUMS: dict[str, type[IntEnum]] = {
     "liquidity": Liquidity,
     "action": Action,
     "exit_reason": ExitReason,
+    "lifecycle": Lifecycle,
+    "market_state": MarketState,
 }

@@ -27,11 +27,14 @@ import numpy as np
 from data.enums import (
     ENUMS,
     Action,
+    Control,
     ExitReason,
     FillReason,
     GapReason,
     Kind,
+    Lifecycle,
     Liquidity,
+    MarketState,
     OrderReason,
     OrderState,
     OrderType,
@@ -44,11 +47,14 @@ if TYPE_CHECKING:
 __all__ = [
     "ENUMS",
     "Action",
+    "Control",
     "ExitReason",
     "FillReason",
     "GapReason",
     "Kind",
+    "Lifecycle",
     "Liquidity",
+    "MarketState",
     "OrderReason",
     "OrderState",
     "OrderType",
@@ -61,7 +67,7 @@ SCHEMA_VERSION = 1
 DEPTH_LEVELS_MAX = 25
 """Most levels a side that a depth event may carry."""
 
-RECORD_VERSION = 2
+RECORD_VERSION = 3
 """Version of the record tables, a manifest's ``schema``: 2 added the touch to orders and fills.
 A run of an older version lacks the columns whose :attr:`Field.since` is higher."""
 
@@ -244,7 +250,7 @@ _EVENTS: dict[Kind, Table] = {
         "an operator's or a guard's act",
         (
             *_common("0"),
-            Field("code", "id", "1 pause, 2 resume, 3 flatten, 4 stop"),
+            Field("code", "id", "1 pause, 2 resume, 3 flatten, 4 stop, 5 to 8 plans"),
             Field("value", "id", "argument of the act"),
         ),
     ),
@@ -306,6 +312,16 @@ _RECORDS: tuple[Table, ...] = (
                 "quality", "bits", "1 gap in window, 2 CVD approximate, 4 book stale, 8 warming up"
             ),
             Field("events", "count", "events folded before it"),
+            Field("lifecycle", "enum:lifecycle", "where the trade stands", "i1", since=3),
+            Field("market", "enum:market_state", "state of the market", "i1", since=3),
+            Field("plan", "id", "number of the plan that it acts for, 0 = none", since=3),
+            Field("probability_fp9", "fp9", "calibrated probability of a win, 0 = none", since=3),
+            Field("needed_fp9", "fp9", "probability that this stop and target need", since=3),
+            Field("refused", "bits", "guards that refused, by bit; the manifest names", since=3),
+            Field("qty", "qty", "quantity of the entry that it considered", since=3),
+            Field("stop", "price", "stop of that entry, or the stop it moves to", since=3),
+            Field("target", "price", "target of that entry", since=3),
+            Field("risk", "money", "what that stop would cost, fees included", since=3),
         ),
     ),
     Table(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from data.events import DECISION_DTYPE, NS, Kind
+from data.events import DECISION_DTYPE, NS, Control, Kind
 
 KINDS = len(Kind)
 Q_GAP = 1
@@ -79,10 +79,10 @@ KNOWN = np.dtype(
 """The account as a strategy may know it (signed qty; times ns; money 1e-8); last_order_id: the
 order that its last entry or exit became, 0 when it was refused."""
 
-CONTROL_PAUSE = 1
-CONTROL_RESUME = 2
-CONTROL_FLATTEN = 3
-CONTROL_STOP = 4
+CONTROL_PAUSE = int(Control.PAUSE)
+CONTROL_RESUME = int(Control.RESUME)
+CONTROL_FLATTEN = int(Control.FLATTEN)
+CONTROL_STOP = int(Control.STOP)
 
 
 @njit(cache=True, nogil=True)
@@ -179,6 +179,16 @@ def begin_decision(s, p, cvd, approximate, position):
     d.position = position
     d.gates = 0
     d.blocked = 0
+    d.lifecycle = 0
+    d.market = 0
+    d.plan = 0
+    d.probability_fp9 = 0
+    d.needed_fp9 = 0
+    d.refused = 0
+    d.qty = 0
+    d.stop = 0
+    d.target = 0
+    d.risk = 0
     d.quality = Q_CVD_APPROX if approximate else 0
     total = np.int64(0)
     for kind in range(KINDS):

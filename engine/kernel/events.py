@@ -27,7 +27,7 @@ COLUMNS: dict[Kind, tuple[str, ...]] = {
     Kind.BAR: ("ts_ns", "id", "open_ns", "open", "high", "low", "close"),
     Kind.GAP: ("ts_ns", "stream", "from_ns", "to_ns", "filled"),
     Kind.CLOCK: ("ts_ns",),
-    Kind.CONTROL: ("ts_ns", "code"),
+    Kind.CONTROL: ("ts_ns", "code", "value"),
 }
 """Columns that a fold takes, by kind, in call order."""
 

@@ -309,7 +309,8 @@ def _row_body(c: Composition, kind: Kind) -> str:
             core.depth_gap_ns = max(core.depth_gap_ns, gap_to_ns[r])
 {depth}"""
     if kind == Kind.CONTROL:
-        return "        control(core, control_code[r])"
+        hook = _hook(c, "control", 8)
+        return "\n".join(x for x in ("        control(core, control_code[r])", hook) if x)
     lines = []
     if kind == Kind.BAR:
         lines.append("if core.last_trade_ns < bar_open_ns[r]:")

@@ -235,7 +235,7 @@ def _other(a: Author) -> None:
     elif what == "clock":
         a.add(Kind.CLOCK)
     else:
-        a.add(Kind.CONTROL, code=1 if what == "pause" else 2)
+        a.add(Kind.CONTROL, code=1 if what == "pause" else 2, value=0)
 
 
 def _invalid(a: Author) -> None:

@@ -214,7 +214,7 @@ def test_mirrored_markets_are_decided_in_mirror() -> None:
 
 def test_pause_decides_nothing() -> None:
     events = list(MARKET)
-    pause = {"kind": Kind.CONTROL, "ts_ns": MARKET[50]["ts_ns"], "id": 0, "code": 1}
+    pause = {"kind": Kind.CONTROL, "ts_ns": MARKET[50]["ts_ns"], "id": 0, "code": 1, "value": 0}
     events.insert(50, pause)
     rows = fold_events(composition(), events, EAGER).sink.rows("decision")
     later = rows[rows["ts_ns"] > pause["ts_ns"]]
