@@ -54,12 +54,20 @@ CORE_PARAMS = np.dtype(
         ("session_offset_ns", "i8"),
         ("money_mul", "i8"),
         ("money_div", "i8"),
+        ("price_step", "i8"),
+        ("qty_step", "i8"),
+        ("qty_min", "i8"),
+        ("qty_unit", "i8"),
+        ("taker_ppb", "i8"),
+        ("fee_unit", "i8"),
         ("latency_ns", "i8", (KINDS,)),
     ],
     align=True,
 )
 """step_ns and slow_ns: the two decision grids; latency_ns: feed latency by Kind;
-money of price * qty is price * qty * money_mul / money_div at 1e-8."""
+money of price * qty is price * qty * money_mul / money_div at 1e-8. What the venue that executes
+asks for: price_step, qty_step, qty_min (units, at least 1), qty_unit (one whole unit), and the fee
+of taking: taker_ppb (share of notional, 1e-9) and fee_unit (money a whole unit)."""
 
 KNOWN = np.dtype(
     [

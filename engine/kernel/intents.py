@@ -17,6 +17,7 @@ GTC = 0
 IOC = 1
 POST_ONLY = 2
 _EXIT = int(Action.EXIT)
+_PARTIAL = int(Action.PARTIAL)
 _LONG = int(Action.ENTER_LONG)
 _SHORT = int(Action.ENTER_SHORT)
 _CANCEL = int(Action.CANCEL)
@@ -86,6 +87,16 @@ def exit_market(s, signed_qty, exit_reason):
     """Close ``signed_qty`` (the position, signed int64 quantity) at market for an ExitReason."""
     side = -1 if signed_qty > 0 else 1
     add_intent(s, _EXIT, _MARKET, side, abs(signed_qty), 0, 0, 0, IOC, exit_reason, 0)
+
+
+@njit(cache=True, nogil=True)
+def exit_part(s, signed_qty, part, exit_reason):
+    """Close ``part`` (int64, 0 < part < |position|) of the position ``signed_qty`` at market.
+
+    The order is reduce-only: it never opens the other side, whatever happened on its way.
+    """
+    side = -1 if signed_qty > 0 else 1
+    add_intent(s, _PARTIAL, _MARKET, side, part, 0, 0, 0, IOC, exit_reason, 0)
 
 
 @njit(cache=True, nogil=True)

@@ -165,7 +165,7 @@ def _route(s, p, o, now):
         else:
             s.known.last_order_id = sim_submit(
                 s.sim, p.sim, o, now, d.id, r.kind, r.side, r.qty, r.price, r.stop, r.target,
-                1 if r.action == 3 else 0, r.tif, r.exit_reason)
+                1 if r.action == 3 or r.action == 6 else 0, r.tif, r.exit_reason)
 
 
 @njit(cache=True, nogil=True)

@@ -406,8 +406,14 @@ def build(c: Composition, values: dict[str, str], scales: Scales) -> np.ndarray:
             params[record][p.field] = value
     for kind, latency_ns in feed_latency(values).items():
         params["core"]["latency_ns"][0, int(kind)] = latency_ns
+    core = params["core"]
+    for name in ("price_step", "qty_step", "qty_min"):
+        core[name] = 1
+    core["qty_unit"] = 10**scales.qty
     if c.simulated:
         params["sim"] = broker_of(values, scales).record(scales)
+        for name in ("price_step", "qty_step", "qty_min", "taker_ppb", "fee_unit"):
+            core[name] = params["sim"][name]
     _finish(c, params, scales)
     return params
 
