@@ -19,6 +19,7 @@ from data.times import parse_utc
 from data.units import INT64_MAX, NS_OF, parse_duration
 from engine.broker.simulated import ACCOUNTS, QUEUE_MODELS, SimulatedBroker, money_factors
 from engine.runtime.compose import Composition
+from engine.runtime.groups_classifier import CLASSIFIER, check_model
 from engine.runtime.strategy import Param
 
 GROUPS: dict[str, tuple[Param, ...]] = {
@@ -250,6 +251,7 @@ GROUPS: dict[str, tuple[Param, ...]] = {
         Param("k", "ratio", "0.5", "CUSUM: slack, in sigmas", low=0),
         Param("h", "ratio", "4", "CUSUM: threshold, in sigmas", low=0),
     ),
+    **CLASSIFIER,
     "sim": (
         Param("order_latency", "duration", "50ms", "from intent to the matching engine"),
         Param("response_latency", "duration", "50ms", "from a fill to our knowledge of it"),
@@ -403,7 +405,7 @@ def build(c: Composition, values: dict[str, str], scales: Scales) -> np.ndarray:
             continue
         if group != "feed":
             record = "core" if group in GROUPS_OF_CORE else group
-            params[record][p.field] = value
+            _put(params[record], p.field, value)
     for kind, latency_ns in feed_latency(values).items():
         params["core"]["latency_ns"][0, int(kind)] = latency_ns
     core = params["core"]
@@ -416,6 +418,12 @@ def build(c: Composition, values: dict[str, str], scales: Scales) -> np.ndarray:
             core[name] = params["sim"][name]
     _finish(c, params, scales)
     return params
+
+
+def _put(record: np.ndarray, field: str, value: int) -> None:
+    """Set ``field``, or one place of an array (``beta_fp9[3]``), of a record of shape (1,)."""
+    name, _, place = field.rstrip("]").partition("[")
+    record[name][(0, int(place)) if place else 0] = value
 
 
 def feed_latency(values: dict[str, str]) -> dict[Kind, int]:
@@ -451,7 +459,10 @@ def _finish(c: Composition, params: np.ndarray, scales: Scales) -> None:
         if h.params is not None and "price_scale" in (h.params.names or ()):
             params[h.name]["price_scale"] = 10**scales.price
             params[h.name]["qty_scale"] = 10**scales.qty
-    if any(h.name == "footprint" for h in c.handlers):
+    names = {h.name for h in c.handlers}
+    if "confluence" in names:
+        check_model(params["confluence"])
+    if "footprint" in names:
         rows: Any = params["footprint"]["row_units"]
         rows[rows < 1] = 1
 
