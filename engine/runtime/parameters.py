@@ -20,6 +20,7 @@ from data.units import INT64_MAX, NS_OF, parse_duration
 from engine.broker.simulated import ACCOUNTS, QUEUE_MODELS, SimulatedBroker, money_factors
 from engine.runtime.compose import Composition
 from engine.runtime.groups_classifier import CLASSIFIER, check_model
+from engine.runtime.groups_trading import PRESETS, TRADING
 from engine.runtime.strategy import Param
 
 GROUPS: dict[str, tuple[Param, ...]] = {
@@ -243,15 +244,8 @@ GROUPS: dict[str, tuple[Param, ...]] = {
         Param("away", "duration", "5s", "how long a level may be behind a better one"),
         Param("hold", "duration", "30s", "how long the signal speaks while the level stands"),
     ),
-    "flip": (
-        Param(
-            "mode", "choice", "seed", "exit rule: seed (80 %), cusum, off", ("seed", "cusum", "off")
-        ),
-        Param("share", "ratio", "0.8", "seed: share of the entry delta", low=0),
-        Param("k", "ratio", "0.5", "CUSUM: slack, in sigmas", low=0),
-        Param("h", "ratio", "4", "CUSUM: threshold, in sigmas", low=0),
-    ),
     **CLASSIFIER,
+    **TRADING,
     "sim": (
         Param("order_latency", "duration", "50ms", "from intent to the matching engine"),
         Param("response_latency", "duration", "50ms", "from a fill to our knowledge of it"),
@@ -374,11 +368,16 @@ def table(c: Composition) -> dict[str, Param]:
 def settle(c: Composition, given: dict[str, str]) -> dict[str, str]:
     """All settings as text: defaults, the strategy's overrides, then ``given``.
 
+    A preset changes the defaults of its group where it is named: what the strategy overrides stands
+    over a preset that the strategy names, and what is given stands over all.
+
     ConfigError for a key that does not exist, with the nearest one that does.
     """
     keys = table(c)
     values = {k: p.default for k, p in keys.items()}
-    values.update(dict(c.strategy.overrides))
+    own = dict(c.strategy.overrides)
+    values.update(_of_presets(own, values) | own)
+    values.update(_of_presets(given, values))
     for key, text in given.items():
         if key not in keys:
             close = difflib.get_close_matches(key, keys, n=1, cutoff=0.5)
@@ -391,6 +390,15 @@ def settle(c: Composition, given: dict[str, str]) -> dict[str, str]:
             )
         values[key] = text
     return values
+
+
+def _of_presets(chosen: dict[str, str], values: dict[str, str]) -> dict[str, str]:
+    """Values of the presets that ``chosen`` names, of groups that there are."""
+    found: dict[str, str] = {}
+    for group, presets in PRESETS.items():
+        named = presets.get(chosen.get(f"{group}.preset", ""), {})
+        found.update({f"{group}.{k}": v for k, v in named.items() if f"{group}.{k}" in values})
+    return found
 
 
 def build(c: Composition, values: dict[str, str], scales: Scales) -> np.ndarray:

@@ -18,6 +18,7 @@ from engine.runtime.strategy import Strategy
 from tests.engine import probes_divergence as divergence
 from tests.engine import probes_levels, probes_rows
 from tests.engine.probes_market import MARKET_PROBES
+from tests.engine.probes_trading import TRADING_PROBES
 
 
 @njit(cache=True, nogil=True)
@@ -98,11 +99,6 @@ def book(s, p, o, now, grid):
 
 
 @njit(cache=True, nogil=True)
-def flip(s, p, o, now, grid):
-    s.core.decision.flip_fp9 = s.flip.cusum_fp9
-
-
-@njit(cache=True, nogil=True)
 def atr(s, p, o, now, grid):
     d = s.core.decision
     for f in range(3):
@@ -111,11 +107,12 @@ def atr(s, p, o, now, grid):
         d.flip_fp9 += (f + 1) * s.atr.ready[f]
 
 
-PROBES = {f.__name__: f for f in (sides, flow, windows, candles, footprint, vwap, book, atr, flip)}
+PROBES = {f.__name__: f for f in (sides, flow, windows, candles, footprint, vwap, book, atr)}
 PROBES |= {f.__name__: f for f in divergence.ALL}
 PROBES.update(probes_rows.PROBES)
 PROBES.update(probes_levels.PROBES)
 PROBES |= MARKET_PROBES
+PROBES |= TRADING_PROBES
 STATE = np.dtype([("unused", "i8")])
 
 

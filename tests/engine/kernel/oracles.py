@@ -22,6 +22,7 @@ from tests.engine.kernel.oracle_divergence import CvdDivergence, Impact, Pivots
 from tests.engine.kernel.oracle_levels import Atr, VwapDeviation
 from tests.engine.kernel.oracle_market import MARKET
 from tests.engine.kernel.oracle_sweep import Sweep
+from tests.engine.kernel.oracle_trading import TRADING
 from tests.engine.kernel.oracle_trend import CvdTrend, DeltaDivergence, Recent
 from tests.engine.kernel.oracle_walls import WALLED
 
@@ -280,16 +281,9 @@ class Book(Oracle):
                 assert s[name].tolist() == want, name
 
 
-class Flip(Oracle):
-    """Nothing touches it but a strategy; its rules are tested in test_flip.py."""
-
-    def check(self, s: Any) -> None:
-        assert [int(s[n]) for n in ("entry_delta", "direction", "cusum_fp9")] == [0, 0, 0]
-
-
 ORACLES: dict[str, type[Oracle]] = {
     "sides": Sides, "flow": Flow, "windows": Windows, "candles": Candles,
-    "footprint": Footprint, "vwap": Vwap, "book": Book, "atr": Atr, "flip": Flip, **MARKET,
+    "footprint": Footprint, "vwap": Vwap, "book": Book, "atr": Atr, **MARKET, **TRADING,
     **WALLED,
     "pivots": Pivots, "impact": Impact, "cvd_divergence": CvdDivergence,
     "recent": Recent, "delta_divergence": DeltaDivergence, "cvd_trend": CvdTrend,

@@ -14,6 +14,7 @@ from engine.kernel.signals import SIGNAL_STATE
 from tests.engine.driving import fold_events, probe
 from tests.engine.kernel import mirror_divergence as divergence
 from tests.engine.kernel.mirrors_market import MARKET_MIRRORS, MARKET_PRICES, MARKET_VOLUMES
+from tests.engine.kernel.mirrors_trading import TRADING_MIRRORS, TRADING_VOLUMES
 from tests.engine.kernel.test_handlers import EXAMPLES
 from tests.engine.tapes import Event, Plot, mirrored, scaled, tapes, write
 
@@ -139,10 +140,6 @@ def mirror_sweep(a: Any, b: Any) -> None:
         assert int(a["extreme"]) == CENTRE - int(b["extreme"])
 
 
-def mirror_flip(a: Any, b: Any) -> None:
-    same(a, b, ("direction", "entry_delta", "cusum_fp9"))
-
-
 def mirror_signal(a: Any, b: Any) -> None:
     same(a, b, ("direction", "value_fp9"), -1)
     same(a, b, ("ready", "strength_fp9", "threshold_fp9", "fired", "fired_ns", "until_ns"))
@@ -170,7 +167,7 @@ def mirror_diagonal(a: Any, b: Any) -> None:
 MIRROR = {
     "sides": mirror_sides, "flow": mirror_flow, "windows": mirror_windows,
     "candles": mirror_candles, "footprint": mirror_footprint, "vwap": mirror_vwap,
-    "book": mirror_book, "atr": mirror_atr, "flip": mirror_flip, **MARKET_MIRRORS,
+    "book": mirror_book, "atr": mirror_atr, **MARKET_MIRRORS, **TRADING_MIRRORS,
     "pivots": lambda a, b: divergence.mirror_pivots(a, b, CENTRE),
     "impact": divergence.mirror_impact, "cvd_divergence": divergence.mirror_cvd_divergence,
     "recent": divergence.mirror_recent, "delta_divergence": divergence.mirror_delta_divergence,
@@ -226,8 +223,9 @@ def test_mirrored_sides_mirror_every_direction(name: str, plot: Plot) -> None:
 
 VOLUMES: dict[str, tuple[str, ...]] = {
     **MARKET_VOLUMES,
+    **TRADING_VOLUMES,
     "pivots": (), "impact": (), "cvd_divergence": (), "cvd_trend": (),
-    "delta_divergence": (), "recent": ("delta",), "sides": (), "flip": (),
+    "delta_divergence": (), "recent": ("delta",), "sides": (),
     "flow": ("cvd", "buy", "sell", "unknown"),
     "windows": ("buy", "sell", "largest"), "book": ("ofi", "mlofi", "bid_qty", "ask_qty"),
     "candles": (), "footprint": (), "vwap": (), "atr": (),
