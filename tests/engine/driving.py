@@ -16,11 +16,12 @@ from engine.runtime.compose import Composition, compose
 from engine.runtime.fold import Fold
 from engine.runtime.parameters import build, settle
 from engine.runtime.records import Digest
-from engine.runtime.strategy import Strategy
-from tests.engine import probes
+from engine.runtime.strategy import Param, Strategy
+from tests.engine import probe_groups, probes
 from tests.engine.tapes import Event, Packed, pack
 
 SCALES = Scales(1, 3)
+WHICH = (Param("which", "count", "0", "whose numbers go into the decision"),)
 
 
 class Collect:
@@ -57,8 +58,24 @@ class Result:
 
 @cache
 def probe(name: str) -> Composition:
-    """The composition of handler ``name`` alone (and what it needs), without matching."""
-    return compose(probes.strategy(name), simulated=False)
+    """A composition, without matching, whose decisions carry the numbers of handler ``name``.
+
+    Handlers of one group are folded together: one compile serves them all.
+    """
+    for group, names in probe_groups.GROUPS.items():
+        if name in names:
+            which = (("which", str(names.index(name))),)
+            decide = probe_groups.DECIDES[group]
+            strategy = Strategy(f"probe_{group}", f"Probe {group}.", names, WHICH, probes.STATE,
+                                decide, overrides=(*probes.short(names), *which))  # fmt: skip
+            return compose(strategy, simulated=False)
+    return alone(name)
+
+
+@cache
+def alone(name: str) -> Composition:
+    """The composition of handler ``name`` and what it needs, nothing else, without matching."""
+    return compose(probes.alone(name), simulated=False)
 
 
 @cache

@@ -116,8 +116,19 @@ PROBES |= TRADING_PROBES
 STATE = np.dtype([("unused", "i8")])
 
 
-def strategy(name: str) -> Strategy:
+def alone(name: str) -> Strategy:
     """The do-nothing strategy over handler ``name``; KeyError where it has no probe."""
-    short = divergence.SHORT if "impact" in {h.name for h in resolve((name,))} else ()
-    doc = f"Probe {name}."
-    return Strategy(f"probe_{name}", doc, (name,), (), STATE, PROBES[name], overrides=short)
+    return Strategy(
+        f"probe_{name}",
+        f"Probe {name}.",
+        (name,),
+        (),
+        STATE,
+        PROBES[name],
+        overrides=short((name,)),
+    )
+
+
+def short(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Settings under which the detectors among ``names`` speak on a tape of minutes."""
+    return divergence.SHORT if "impact" in {h.name for h in resolve(names)} else ()

@@ -16,19 +16,22 @@ from tests.engine.kernel import mirror_divergence as divergence
 from tests.engine.kernel.mirrors_market import MARKET_MIRRORS, MARKET_PRICES, MARKET_VOLUMES
 from tests.engine.kernel.mirrors_trading import TRADING_MIRRORS, TRADING_VOLUMES
 from tests.engine.kernel.test_handlers import EXAMPLES
+from tests.engine.probe_groups import units
 from tests.engine.tapes import Event, Plot, mirrored, scaled, tapes, write
 
 CENTRE = 1_000_000
-handlers = pytest.mark.parametrize("name", list(HANDLERS))
+UNITS = units(HANDLERS)
+together = pytest.mark.parametrize("unit", list(UNITS))
 FEW = settings(EXAMPLES, max_examples=max(5, EXAMPLES.max_examples // 2))
 CANDLE_PRICES = ("open", "high", "low", "close")
 CANDLE_VOLUMES = ("volume", "buy", "sell", "delta_min", "delta_max")
 
 
-def states(name: str, *tapes_: list[Event], **options: str) -> list[Any]:
-    """The state of handler ``name`` after each tape, as arrays by field."""
+def states(unit: str, *tapes_: list[Event], **options: str) -> list[Any]:
+    """The state, of every handler of the unit, after each tape."""
     given_ = {k.replace("__", "."): v for k, v in options.items()}
-    return [fold_events(probe(name), tape, given_).fold.state[name][0] for tape in tapes_]
+    c = probe(UNITS[unit][0])
+    return [fold_events(c, tape, given_).fold.state[0] for tape in tapes_]
 
 
 def same(a: Any, b: Any, fields: tuple[str, ...], factor: int = 1) -> None:
@@ -213,12 +216,14 @@ MIRROR |= {
 }  # fmt: skip
 
 
-@handlers
+@together
 @FEW
 @given(tapes(8, without=("invalid", "jump")))
-def test_mirrored_sides_mirror_every_direction(name: str, plot: Plot) -> None:
+def test_mirrored_sides_mirror_every_direction(unit: str, plot: Plot) -> None:
     events = write(plot)
-    MIRROR[name](*states(name, events, mirrored(events, CENTRE)))
+    a, b = states(unit, events, mirrored(events, CENTRE))
+    for name in UNITS[unit]:
+        MIRROR[name](a[name], b[name])
 
 
 VOLUMES: dict[str, tuple[str, ...]] = {
@@ -284,13 +289,18 @@ def parts(name: str, a: Any, b: Any, k: int, volume: bool) -> None:
             assert math.isclose(want, float(y["squares"]), rel_tol=1e-9, abs_tol=1e-3)
 
 
-@handlers
+@together
 @FEW
 @given(tapes(8, without=("invalid",)))
-def test_other_units_of_volume(name: str, plot: Plot) -> None:
+def test_other_units_of_volume(unit: str, plot: Plot) -> None:
     """Volumes times 7: sums are 7 times as large, ratios and counts are what they were."""
     events = write(plot)
-    a, b = states(name, events, scaled(events, qty=7))
+    a, b = states(unit, events, scaled(events, qty=7))
+    for name in UNITS[unit]:
+        seven_times_the_volume(name, a[name], b[name])
+
+
+def seven_times_the_volume(name: str, a: Any, b: Any) -> None:
     same(a, b, VOLUMES[name], 7)
     same(a, b, PRICES.get(name, ()))
     parts(name, a, b, 7, volume=True)
@@ -301,16 +311,21 @@ def test_other_units_of_volume(name: str, plot: Plot) -> None:
             assert math.isclose(float(a[field]), float(b[field]), rel_tol=1e-12)
 
 
-@handlers
+@together
 @FEW
 @given(tapes(8, without=("invalid", "quotes")))
-def test_other_units_of_price(name: str, plot: Plot) -> None:
+def test_other_units_of_price(unit: str, plot: Plot) -> None:
     """Prices times 3 (and rows three times as high): volumes are what they were."""
     events = write(plot)
-    has_rows = any(h.name == "footprint" for h in probe(name).handlers)
+    has_rows = any(h.name == "footprint" for h in probe(UNITS[unit][0]).handlers)
     rows = {"footprint__row": "0.3"} if has_rows else {}
-    (a,) = states(name, events)
-    (b,) = states(name, scaled(events, price=3), **rows)
+    (a,) = states(unit, events)
+    (b,) = states(unit, scaled(events, price=3), **rows)
+    for name in UNITS[unit]:
+        three_times_the_price(name, a[name], b[name])
+
+
+def three_times_the_price(name: str, a: Any, b: Any) -> None:
     same(a, b, VOLUMES[name])
     same(a, b, PRICES.get(name, ()), 3)
     parts(name, a, b, 3, volume=False)

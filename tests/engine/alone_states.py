@@ -1,0 +1,58 @@
+"""State of every handler, each folded alone over one tape: printed as JSON {name: hash}.
+
+``NUMBA_DISABLE_JIT=1 python -m tests.engine.alone_states``; see ``kernel/test_alone.py``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from typing import Any
+
+import numpy as np
+
+from engine.kernel.registry import HANDLERS
+from tests.engine.driving import alone, fold_events, probe
+from tests.engine.tapes import Event, fixed
+
+BY_FOOTPRINT = ("poc", "value_low", "value_high", "value_fp9")
+"""What a footprint, where there is one, writes into a closed candle."""
+
+
+def tape() -> list[Event]:
+    """One tape with every disorder in it."""
+    return fixed(4, 16)[:300]
+
+
+def state_hash(state: Any) -> str:
+    """SHA-256 over the fields of a state record; padding does not count."""
+    digest = hashlib.sha256()
+
+    def fold(value: Any) -> None:
+        array = np.asarray(value)
+        if array.dtype.names is None:
+            digest.update(np.ascontiguousarray(array).tobytes())
+            return
+        for name in array.dtype.names:
+            if name not in BY_FOOTPRINT:
+                fold(array[name])
+
+    fold(state)
+    return digest.hexdigest()
+
+
+def states() -> dict[str, str]:
+    """Hash of the state by handler, under the settings of its group."""
+    events = tape()
+    found = {}
+    for name in HANDLERS:
+        mine = alone(name)
+        given = {k: v for k, v in probe(name).strategy.overrides if k != "which"}
+        given = {k: v for k, v in given.items() if k.split(".")[0] in mine.params.names}
+        found[name] = state_hash(fold_events(mine, events, given).fold.state[name][0])
+    return found
+
+
+if __name__ == "__main__":
+    json.dump(states(), sys.stdout)
