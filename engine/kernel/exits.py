@@ -35,7 +35,7 @@ import math
 import numpy as np
 from numba import njit
 
-from data.events import Action, ExitReason
+from data.events import FP9, Action, ExitReason
 from engine.kernel.exits_state import (
     EXITS_PARAMS,
     EXITS_STATE,
@@ -48,8 +48,9 @@ from engine.kernel.exits_state import (
 )
 from engine.kernel.flip import CUSUM, SEED, flip_cusum, flip_seed
 from engine.kernel.intents import exit_market, exit_part, move_stop
-from engine.kernel.numbers import fp9
+from engine.kernel.numbers import fp9, ratio_of, ratio_up
 from engine.kernel.placement import (
+    FEE_PPB_MAX,
     SLACK,
     break_even,
     fee_units,
@@ -187,19 +188,18 @@ def _flips(s, flip, flip_p, d, now_ns, ready, delta, z):
 @njit(cache=True, nogil=True)
 def _reached(s, core, by, at_fp9, mark):
     """True when the gain at ``mark`` is ``at_fp9`` (1e-9) of what trigger ``by`` measures it by."""
-    gain = float(s.direction * (mark - s.entry_price))
-    at = float(at_fp9) * 1e-9
-    if gain <= 0.0 or by == 0:
+    gain = s.direction * (mark - s.entry_price)
+    if gain <= 0 or by == 0:
         return False
     if by == BY_R:
-        return s.distance > 0 and gain >= at * float(s.distance)
+        return s.distance > 0 and gain >= ratio_up(s.distance, at_fp9)
     if by == BY_TARGET:
-        way = float(s.direction * (s.entry.target - s.entry_price))
-        return s.entry.target > 0 and way > 0.0 and gain >= at * way
+        way = s.direction * (s.entry.target - s.entry_price)
+        return s.entry.target > 0 and way > 0 and gain >= ratio_up(way, at_fp9)
     if by == BY_MONEY:
-        net = gain - fee_units(core, s.entry_price) - fee_units(core, mark)
-        return s.distance > 0 and net >= at * float(s.distance)
-    return by == BY_SHARE and gain >= at * float(s.entry_price)
+        net = float(gain) - fee_units(core, s.entry_price) - fee_units(core, mark)
+        return s.distance > 0 and fp9(net / float(s.distance)) >= at_fp9
+    return by == BY_SHARE and gain >= ratio_up(s.entry_price, at_fp9)
 
 
 @njit(cache=True, nogil=True)
@@ -248,8 +248,7 @@ def _protect(s, p, core, intents, d, known, mark, spread):
 @njit(cache=True, nogil=True)
 def _part(p, core, qty):
     """Share of ``qty`` to close, on the grid; 0 where it or the rest were too small an order."""
-    part = np.int64(math.floor(float(qty) * float(p.partial_share_fp9) * 1e-9 + 1e-9))
-    part = part // core.qty_step * core.qty_step
+    part = ratio_of(qty, p.partial_share_fp9) // core.qty_step * core.qty_step
     least = max(core.qty_min, 1)
     return part if part >= least and qty - part >= least else np.int64(0)
 
@@ -268,8 +267,8 @@ def _adapt(s, p, core, intents, d, known, mark, spread, atr, vix_fp9):
         away = max(atr * float(p.trail_fp9) * 1e-9, float(least))
         price = float(mark) - float(s.direction) * away
         stop = on_grid(-s.direction, price, core.price_step, 1)
-        step = float(mark) * float(p.trail_step_fp9) * 1e-9
-        far = s.stop == 0 or float(s.direction * (stop - s.stop)) >= step
+        step = ratio_up(mark, p.trail_step_fp9)
+        far = s.stop == 0 or s.direction * (stop - s.stop) >= step
         if far and _in_favour(s, stop):
             return _ask_stop(s, intents, d, known, TRAIL, stop)
     return NOTHING
@@ -277,29 +276,30 @@ def _adapt(s, p, core, intents, d, known, mark, spread, atr, vix_fp9):
 
 @njit(cache=True, nogil=True)
 def widening(p, atr, atr_entry, vix_fp9):
-    """Multiplier (float) of the stop's distance: the greater of two, 1 where neither is high.
+    """Multiplier (1e-9) of the stop's distance: the greater of two, 1 where neither is high.
 
     ATR now over ATR at entry once it passes ``widen_ratio``; 1 + (VIX - 18) / 10 above 18
     (``widen_vix``; both 0: off); at most ``widen_most`` (2). Unknown is not high.
     """
-    by = 1.0
-    ratio = float(p.widen_ratio_fp9) * 1e-9
-    if ratio > 0.0 and atr > 0.0 and atr_entry > 0.0 and atr >= ratio * atr_entry:
-        by = atr / atr_entry
+    by = FP9
+    if p.widen_ratio_fp9 > 0 and atr > 0.0 and atr_entry > 0.0:
+        ratio = fp9(atr / atr_entry)
+        if ratio >= p.widen_ratio_fp9:
+            by = max(by, ratio)
     if p.widen_vix_fp9 > 0 and vix_fp9 > p.widen_vix_fp9:
-        by = max(by, 1.0 + float(vix_fp9 - p.widen_vix_fp9) * 1e-10)
-    return min(by, float(p.widen_most_fp9) * 1e-9)
+        by = max(by, FP9 + (vix_fp9 - p.widen_vix_fp9) // 10)
+    return min(by, p.widen_most_fp9)
 
 
 @njit(cache=True, nogil=True)
 def _wider(s, p, core, known, atr, vix_fp9):
     """Stop further away, as far as the budget bears; 0 where it is not wider than it stands."""
     by = widening(p, atr, float(s.entry.atr_fp9) * 1e-9, vix_fp9)
-    if by <= 1.0:
+    if by <= FP9:
         return np.int64(0)
-    away = by * float(s.distance)
+    away = float(by) * 1e-9 * float(s.distance)
     if p.widen_base == BASE_ATR:
-        away = by * atr * float(p.widen_atr_fp9) * 1e-9
+        away = float(by) * 1e-9 * atr * float(p.widen_atr_fp9) * 1e-9
     away = min(away, affordable(core, s.direction, s.entry_price, known.qty, s.entry.budget))
     price = float(s.entry_price) - float(s.direction) * away
     if price <= 0.0:
@@ -318,7 +318,7 @@ def affordable(core, direction, entry, qty, budget):
     money = float(abs(qty)) * float(core.money_mul) / float(core.money_div)
     if money <= 0.0 or budget <= 0:
         return 0.0
-    rate = float(core.taker_ppb) * 1e-9
+    rate = float(min(core.taker_ppb, FEE_PPB_MAX)) * 1e-9
     away = (float(budget) / money - 2.0 * fee_units(core, entry)) / (1.0 - direction * rate)
     return max(0.0, away - 2.0 * SLACK)
 
@@ -332,5 +332,4 @@ def _momentum_lost(s, p, mark):
     if p.momentum != PRICE or s.seen <= n:
         return False
     before = s.marks[(s.seen - 1 - n) % STEPS]
-    lost = float(s.direction * (before - mark))
-    return lost >= float(before) * float(p.momentum_move_fp9) * 1e-9
+    return s.direction * (before - mark) >= max(1, ratio_up(before, p.momentum_move_fp9))

@@ -57,6 +57,17 @@ def ratio_of(value, ratio_fp9):
 
 
 @njit(cache=True, nogil=True)
+def ratio_up(value, ratio_fp9):
+    """Smallest int64 not below ``value`` times a ratio at 1e-9 (both >= 0): exact, no float.
+
+    For integers ``a >= value * ratio`` is ``a >= ratio_up(value, ratio_fp9)``.
+    """
+    down = ratio_of(value, ratio_fp9)
+    rest = value % FP9 * (ratio_fp9 % FP9) % FP9
+    return down + 1 if rest > 0 and down < _INT64_MAX else down
+
+
+@njit(cache=True, nogil=True)
 def isqrt_float(x):
     """Square root of a non-negative float; 0 where rounding made it negative."""
     return math.sqrt(x) if x > 0.0 else 0.0
