@@ -8,6 +8,8 @@ from __future__ import annotations
 from engine.kernel import (
     exits,
     flip,
+    lifecycle,
+    risk,
 )
 from engine.kernel.handler import Handler
 
@@ -21,5 +23,29 @@ TRADING: tuple[Handler, ...] = (
         params=exits.EXITS_PARAMS,
         needs=("flip",),
         kinds=(),
+    ),
+    Handler(
+        "lifecycle",
+        lifecycle.LIFECYCLE_STATE,
+        "engine.kernel.lifecycle",
+        ("lifecycle_follow",),
+        {
+            "boundary": ("lifecycle_follow(s.lifecycle, p.lifecycle, s.known, core.paused, now)",),
+            "decided": ("core.decision.lifecycle = s.lifecycle.state",),
+        },
+        params=lifecycle.LIFECYCLE_PARAMS,
+        kinds=(),
+    ),
+    Handler(
+        "risk",
+        risk.RISK_STATE,
+        "engine.kernel.risk",
+        ("risk_boundary", "risk_control"),
+        {
+            "boundary": ("risk_boundary(s.risk, p.risk, p.core, core, s.sides, s.known, now)",),
+            "control": ("risk_control(s.risk, control_code[r])",),
+        },
+        params=risk.RISK_PARAMS,
+        needs=("sides",),
     ),
 )

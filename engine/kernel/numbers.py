@@ -68,6 +68,70 @@ def ratio_up(value, ratio_fp9):
 
 
 @njit(cache=True, nogil=True)
+def capped_product(a, b):
+    """a * b of int64 >= 0, the largest int64 where it would not fit."""
+    if a > 0 and b > _INT64_MAX // a:
+        return np.int64(_INT64_MAX)
+    return a * b
+
+
+@njit(cache=True, nogil=True)
+def capped_sum(a, b):
+    """a + b of int64 >= 0, the largest int64 where it would not fit."""
+    if a > _INT64_MAX - b:
+        return np.int64(_INT64_MAX)
+    return a + b
+
+
+@njit(cache=True, nogil=True)
+def _long_part(a, b, c):
+    """(quotient, remainder) of a * b / c for 0 <= a < c, bit by bit: nothing leaves int64."""
+    quotient = np.int64(0)
+    rest = np.int64(0)
+    for bit in range(62, -1, -1):
+        quotient *= 2
+        if rest >= c - rest:
+            rest -= c - rest
+            quotient += 1
+        else:
+            rest += rest
+        if (b >> bit) & 1:
+            if rest >= c - a:
+                rest -= c - a
+                quotient += 1
+            else:
+                rest += a
+    return quotient, rest
+
+
+@njit(cache=True, nogil=True)
+def product_over(a, b, c):
+    """Largest int64 not above a * b / c for a, b >= 0, c > 0: exact; capped where it will not fit.
+
+    The product itself may be as long as 126 bits.
+    """
+    part = a % c
+    if product_fits(part, b):
+        low = part * b // c
+    else:
+        low = _long_part(part, b, c)[0]
+    return capped_sum(capped_product(a // c, b), low)
+
+
+@njit(cache=True, nogil=True)
+def product_over_up(a, b, c):
+    """Smallest int64 not below a * b / c for a, b >= 0, c > 0: exact; capped as product_over."""
+    part = a % c
+    if product_fits(part, b):
+        low = part * b // c
+        rest = part * b % c
+    else:
+        low, rest = _long_part(part, b, c)
+    up = capped_sum(capped_product(a // c, b), low)
+    return capped_sum(up, np.int64(1)) if rest > 0 else up
+
+
+@njit(cache=True, nogil=True)
 def isqrt_float(x):
     """Square root of a non-negative float; 0 where rounding made it negative."""
     return math.sqrt(x) if x > 0.0 else 0.0

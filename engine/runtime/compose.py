@@ -188,6 +188,7 @@ def _boundary(c: Composition) -> str:
     sim = "    sim_boundary(s.sim, p.sim, o, now)\n    _see(s)\n" if c.simulated else ""
     route = "    _route(s, p, o, now)\n" if c.simulated else ""
     flow = "s.flow.cvd, s.flow.approximate" if _has(c, "flow") else "0, 0"
+    decided = "".join(line + "\n" for line in _hook(c, "decided", 4).splitlines())
     return f"""
 @njit(cache=True, nogil=True)
 def _boundary(s, p, o):
@@ -203,7 +204,7 @@ def _boundary(s, p, o):
         flatten(core, s.known, s.intents)
     elif core.paused == 0:
         _decide(s, p, o, now, grid)
-    o.decisions[o.n_decisions] = core.decision
+{decided}    o.decisions[o.n_decisions] = core.decision
     o.n_decisions += 1
 {route}"""
 

@@ -19,7 +19,9 @@ from data.times import parse_utc
 from data.units import INT64_MAX, NS_OF, parse_duration
 from engine.broker.simulated import ACCOUNTS, QUEUE_MODELS, SimulatedBroker, money_factors
 from engine.runtime.compose import Composition
+from engine.runtime.day_zone import fill_zone, zone_switches
 from engine.runtime.groups_classifier import CLASSIFIER, check_model
+from engine.runtime.groups_risk import GUARDS
 from engine.runtime.groups_trading import PRESETS, TRADING
 from engine.runtime.strategy import Param
 
@@ -246,6 +248,7 @@ GROUPS: dict[str, tuple[Param, ...]] = {
     ),
     **CLASSIFIER,
     **TRADING,
+    **GUARDS,
     "sim": (
         Param("order_latency", "duration", "50ms", "from intent to the matching engine"),
         Param("response_latency", "duration", "50ms", "from a fill to our knowledge of it"),
@@ -312,6 +315,8 @@ def _parse(p: Param, text: str, scales: Scales) -> int:
         return parse_duration(text)
     if p.kind == "time":
         return 0 if text == "0" else _time(text)
+    if p.kind == "zone":
+        return len(zone_switches(text))
     if p.kind == "choice":
         if text not in p.choices:
             raise ValueError(f"it must be one of {', '.join(p.choices)}")
@@ -424,6 +429,8 @@ def build(c: Composition, values: dict[str, str], scales: Scales) -> np.ndarray:
         params["sim"] = broker_of(values, scales).record(scales)
         for name in ("price_step", "qty_step", "qty_min", "taker_ppb", "fee_unit"):
             core[name] = params["sim"][name]
+    if "risk.zone" in values:
+        fill_zone(params["risk"], values["risk.zone"].strip())
     _finish(c, params, scales)
     return params
 
