@@ -17,9 +17,10 @@ from data.errors import ConfigError, UsageError
 from data.events import FP9, KIND_BY_NAME, MONEY_SCALE, Kind, Scales
 from data.times import parse_utc
 from data.units import INT64_MAX, NS_OF, parse_duration
-from engine.broker.simulated import ACCOUNTS, QUEUE_MODELS, SimulatedBroker, money_factors
+from engine.broker.simulated import SimulatedBroker, money_factors
 from engine.runtime.compose import Composition
 from engine.runtime.day_zone import fill_zone, zone_switches
+from engine.runtime.groups_broker import BROKER
 from engine.runtime.groups_classifier import CLASSIFIER, check_model
 from engine.runtime.groups_risk import GUARDS
 from engine.runtime.groups_trading import PRESETS, TRADING
@@ -249,27 +250,7 @@ GROUPS: dict[str, tuple[Param, ...]] = {
     **CLASSIFIER,
     **TRADING,
     **GUARDS,
-    "sim": (
-        Param("order_latency", "duration", "50ms", "from intent to the matching engine"),
-        Param("response_latency", "duration", "50ms", "from a fill to our knowledge of it"),
-        Param("taker_fee", "ratio", "0.0004", "commission of taking, share of notional"),
-        Param("maker_fee", "ratio", "0.0002", "commission of making, share of notional"),
-        Param("fee_per_unit", "money", "0", "commission per whole unit of quantity"),
-        Param("spread", "price", "0", "spread where neither book nor quote is known"),
-        Param("slippage", "price", "0", "added against us where no book is known"),
-        Param("stale", "duration", "5s", "a book or quote older than this is not traded on"),
-        Param("price_stale", "duration", "0", "a last price older than this is no price (0: off)"),
-        Param("queue_model", "choice", "risk_averse", "queue of limit orders", QUEUE_MODELS),
-        Param("queue_power", "count", "3", "exponent of the power and ratio models"),
-        Param("account", "choice", "netting", "netting or hedging", ACCOUNTS),
-        Param("balance", "money", "10000", "balance at the start"),
-        Param("margin", "ratio", "0.05", "margin, share of notional: 0.05 is leverage 20 (0: off)"),
-        Param("stop_out", "ratio", "0.5", "equity below this share of margin closes all (0: off)"),
-        Param("price_step", "price", "0", "grid of order prices (0: one price unit)"),
-        Param("qty_step", "quantity", "0", "grid of order quantities (0: one unit)"),
-        Param("qty_min", "quantity", "0", "smallest order (0: one unit)"),
-        Param("qty_max", "quantity", "0", "largest order (0: no limit)"),
-    ),
+    **BROKER,
 }
 """Settings of everything but the strategy, by group."""
 

@@ -38,6 +38,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "tape": ("diagonal", "auction", "delta_turn", "tape"),
     "regimes": ("pressure", "toxicity", "regime", "walls", "market_state", "replenish"),
+    "trading": ("exits", "lifecycle", "risk"),
 }
 """Handlers by group; ``which`` is the place in it."""
 
@@ -76,6 +77,9 @@ _regime = PROBES["regime"]
 _walls = PROBES["walls"]
 _market_state = PROBES["market_state"]
 _replenish = PROBES["replenish"]
+_exits = PROBES["exits"]
+_lifecycle = PROBES["lifecycle"]
+_risk = PROBES["risk"]
 
 
 @njit(cache=True, nogil=True)
@@ -154,9 +158,21 @@ def _regimes_group(s, p, o, now, grid):
         _replenish(s, p, o, now, grid)
 
 
+@njit(cache=True, nogil=True)
+def _trading_group(s, p, o, now, grid):
+    which = p.strategy.which
+    if which == 0:
+        _exits(s, p, o, now, grid)
+    elif which == 1:
+        _lifecycle(s, p, o, now, grid)
+    elif which == 2:
+        _risk(s, p, o, now, grid)
+
+
 DECIDES = {
     "market": _market_group,
     "levels": _levels_group,
     "tape": _tape_group,
     "regimes": _regimes_group,
+    "trading": _trading_group,
 }

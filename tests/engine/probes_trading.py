@@ -16,4 +16,21 @@ def exits(s, p, o, now, grid):
     s.core.decision.stop = s.exits.stop
 
 
-TRADING_PROBES = {f.__name__: f for f in (flip, exits)}
+@njit(cache=True, nogil=True)
+def lifecycle(s, p, o, now, grid):
+    d = s.core.decision
+    d.delta = s.lifecycle.since_ns
+    d.entry_delta = s.lifecycle.steps + 1000 * s.lifecycle.illegal
+
+
+@njit(cache=True, nogil=True)
+def risk(s, p, o, now, grid):
+    d = s.core.decision
+    d.delta = s.risk.bid + 3 * s.risk.ask_price
+    d.entry_delta = s.risk.touch_ns
+    d.cvd = s.risk.trade_ns
+    d.book_fp9 = s.risk.gap_ns
+    d.flip_fp9 = s.risk.day + 7 * s.risk.paused
+
+
+TRADING_PROBES = {f.__name__: f for f in (flip, exits, lifecycle, risk)}

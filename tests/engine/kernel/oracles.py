@@ -357,6 +357,9 @@ class Reference:
         elif kind == Kind.GAP and not e["filled"]:
             for o in self.oracles.values():
                 o.gap(e["stream"], e["from_ns"], e["to_ns"])
+        elif kind == Kind.CONTROL:
+            for o in self.oracles.values():
+                o.control(e["code"])
         self.heard = max(self.heard, at)
 
     def trade(self, e: Event) -> bool:

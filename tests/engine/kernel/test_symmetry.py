@@ -14,7 +14,7 @@ from engine.kernel.signals import SIGNAL_STATE
 from tests.engine.driving import fold_events, probe
 from tests.engine.kernel import mirror_divergence as divergence
 from tests.engine.kernel.mirrors_market import MARKET_MIRRORS, MARKET_PRICES, MARKET_VOLUMES
-from tests.engine.kernel.mirrors_trading import TRADING_MIRRORS, TRADING_VOLUMES
+from tests.engine.kernel.mirrors_trading import TRADING_MIRRORS, TRADING_PRICES, TRADING_VOLUMES
 from tests.engine.kernel.test_handlers import EXAMPLES
 from tests.engine.probe_groups import units
 from tests.engine.tapes import Event, Plot, mirrored, scaled, tapes, write
@@ -240,6 +240,7 @@ VOLUMES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 PRICES: dict[str, tuple[str, ...]] = {
     **MARKET_PRICES,
+    **TRADING_PRICES,
     "sides": ("last_price", "bid", "ask"), "book": ("bid_price", "ask_price", "mid2"),
     "candles": ("last_close",), "atr": ("range_sum",),
 }  # fmt: skip
