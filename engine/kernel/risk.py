@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit
 
 from data.events import NS, Control, MarketState
-from engine.kernel.numbers import capped_sum, ratio_of
+from engine.kernel.numbers import capped_sum, ratio_of, ratio_up
 from engine.kernel.sizing import (
     MONEY_MAX,
     fee_units,
@@ -28,7 +28,6 @@ from engine.kernel.sizing import (
     risk_money,
     risk_size,
     risk_slippage,
-    share_up,
     worth_up,
 )
 
@@ -178,7 +177,7 @@ def risk_day(p, now_ns):
 def _lost(from_, equity, limit_fp9):
     """True when equity fell from ``from_`` by the limit's share of it, or more."""
     loss = from_ - equity
-    return limit_fp9 > 0 and loss > 0 and loss >= share_up(max(from_, 0), limit_fp9)
+    return limit_fp9 > 0 and loss > 0 and loss >= ratio_up(max(from_, 0), limit_fp9)
 
 
 @njit(cache=True, nogil=True)
@@ -382,7 +381,7 @@ def _idea_bits(s, p, c):
     gain = a.direction * (a.target - a.entry)
     lose = a.direction * (a.entry - a.stop)
     wrong = (a.target > 0 and gain <= 0) or (a.stop > 0 and lose <= 0)
-    poor = a.target > 0 and rr > 0 and (a.stop == 0 or gain < share_up(max(lose, 0), rr))
+    poor = a.target > 0 and rr > 0 and (a.stop == 0 or gain < ratio_up(max(lose, 0), rr))
     if wrong or poor:
         bits |= R_RR
     small = a.qty < max(c.qty_min, 1) or a.qty % c.qty_step != 0

@@ -29,12 +29,6 @@ MONEY_MAX = np.int64(1 << 60)
 
 
 @njit(cache=True, nogil=True)
-def share_up(value, ratio_fp9):
-    """Smallest int64 not below ``value`` (int64 >= 0) times a ratio at 1e-9."""
-    return product_over_up(value, ratio_fp9, _FP9)
-
-
-@njit(cache=True, nogil=True)
 def worth_up(c, price, qty):
     """Money (1e-8, rounded up) of int64 price * qty, both >= 0; ``c``: the core's parameters."""
     return product_over_up(capped_product(price, c.money_mul), qty, c.money_div)
