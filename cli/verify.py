@@ -19,23 +19,30 @@ from data.runs import find_run, is_latest
 
 if TYPE_CHECKING:
     from data.runs import Run
+    from engine.runtime.golden import Folded
 
 
 @common.command(
     "verify",
-    examples=("ofs verify last", "ofs verify last --json"),
+    examples=("ofs verify last", "ofs verify last --json", "ofs verify --golden"),
     exits=(EXIT_FINDING, EXIT_DATA),
 )
-@click.argument("run", type=RUN_OR_FILE, metavar="RUN|BUNDLE")
+@click.argument("run", type=RUN_OR_FILE, metavar="RUN|BUNDLE", required=False)
 @click.option("--trust", is_flag=True, help="Run the strategy code that a bundle brings.")
-def command(app: App, run: str, trust: bool) -> int:
+@click.option("--golden", is_flag=True, help="Fold the sessions that come with ofs instead.")
+def command(app: App, run: str | None, trust: bool, golden: bool) -> int:
     """Fold the log of a run again and compare every decision.
 
     RUN is an id of `ofs runs`, the unique beginning of one, or `last`. The log is the one that the
     run names, or --log. BUNDLE is a file of `ofs bundle`: every member is checked, and its own log
     is folded; where it brings strategy code of its own, that code is run, which needs --trust. The
     first difference is printed with its place; the exit code is then 1.
+
+    With --golden every session that comes with ofs is folded and must give the digests that were
+    written down for it.
     """
+    if golden or run is None:
+        return _golden(app, run, golden, trust)
     path = Path(run)
     if path.is_file() and not is_latest(run):
         return _verify_bundle(app, path, trust)
@@ -44,6 +51,50 @@ def command(app: App, run: str, trust: bool) -> int:
     recorded = find_run(app.runs, run)
     named = app.log_flag and not _replay_run(recorded.manifest)
     return _verify(app, recorded, app.log if named else None, None)
+
+
+def _golden(app: App, run: str | None, golden: bool, trust: bool) -> int:
+    """Fold every golden session; finding when one differs."""
+    if run is not None or trust or not golden:
+        raise UsageError(
+            "verify takes a run, a bundle or --golden, one of them",
+            where="ofs verify",
+            do="`ofs verify last` takes the latest run; --golden takes nothing beside it",
+        )
+    import replays
+    from engine.runtime.golden import fold_session, session_of
+    from strategies import get
+
+    found = []
+    with app.progress("verify") as progress:
+        for name in replays.names():
+            session = session_of(replays.path(name), replays.manifest(name))
+            progress.say(f"{name}: {session.title}")
+            found.append(
+                fold_session(
+                    session, get(session.strategy), None, lambda: progress.say("compiling…")
+                )
+            )
+    ok = all(f.ok for f in found)
+    if app.json:
+        app.emit({"schema": 1, "ok": ok, "sessions": [_golden_row(f) for f in found]})
+    else:
+        for f in found:
+            app.print(f"{'ok' if f.ok else 'differs'}: {f.session.name}, {f.session.strategy}, "
+                      f"digest {f.facts['digest'][:16]}")  # fmt: skip
+            for d in f.differences:
+                app.print(f"  {d.name}: written down {d.expected}, the fold gives {d.computed}")
+    return EXIT_OK if ok else EXIT_FINDING
+
+
+def _golden_row(f: Folded) -> dict[str, Any]:
+    return {
+        "name": f.session.name,
+        "strategy": f.session.strategy,
+        "ok": f.ok,
+        "digest": f.facts["digest"],
+        "differences": [dataclasses.asdict(d) for d in f.differences],
+    }
 
 
 def _verify_bundle(app: App, path: Path, trust: bool) -> int:

@@ -190,6 +190,7 @@ def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: 
         "range": {"from_ns": request.from_ns, "to_ns": request.to_ns},
         "params": outcome.settings,
         "gates": list(request.strategy.gates),
+        "refusals": list(request.strategy.refusals),
         "detectors": list(request.strategy.detectors),
         "versions": {"ofs": ofs_version(), **jitcache.versions()},
         "log": {"path": log, "content_hash": outcome.content_hash, "entries": outcome.entries},

@@ -69,7 +69,8 @@ class Strategy:
 
     ``decide(s, p, out, now_ns, grid_s)`` is an njit function of the whole state and params
     records; it fills ``s.core.decision`` and adds intents to ``s.intents``. ``state`` is the dtype
-    of ``s.strategy``. ``gates`` and ``detectors`` name the bits and numbers in the records.
+    of ``s.strategy``. ``gates``, ``refusals`` and ``detectors`` name the bits and numbers in the
+    records.
     ``overrides`` are defaults of other groups that this strategy changes (``{"flip.h": "3"}``).
     """
 
@@ -82,6 +83,7 @@ class Strategy:
     gates: tuple[str, ...] = ()
     detectors: tuple[str, ...] = ()
     overrides: tuple[tuple[str, str], ...] = ()
+    refusals: tuple[str, ...] = ()
 
     @property
     def params_dtype(self) -> np.dtype:

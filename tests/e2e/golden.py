@@ -1,6 +1,6 @@
-"""The golden result of an embedded replay: what stands in ``replay.json`` under ``golden``.
+"""The golden result of the embedded sessions: what stands in ``replay.json`` under ``golden``.
 
-``python -m tests.e2e.golden`` runs the replays with the present engine and writes the result into
+``python -m tests.e2e.golden`` runs the sessions with the present engine and writes the results into
 their ``replay.json``. Do that only for a change that is meant to change what is decided, filled or
 kept in the state, and say in the commit what changed and why: a digest that moves by itself is a
 bug. ``replays.build`` keeps what stands there as long as the market is the same; it never runs the
@@ -10,43 +10,26 @@ engine.
 from __future__ import annotations
 
 import json
-import platform
 import sys
 from pathlib import Path
 from typing import Any
 
 import replays
-from data.log import LogStore
-from engine.runtime.records import RunSink
-from engine.runtime.replay import Request, run
+from engine.runtime.golden import facts_of, platform_name, session_of
 from strategies import get
 
-STRATEGY = "delta_flip"
-
-
-def platform_name() -> str:
-    """Floats in the state may differ in their last bit elsewhere; what is decided may not."""
-    return f"{sys.platform}-{platform.machine()}"
+__all__ = ["main", "platform_name", "result"]
 
 
 def result(folder: Path, **options: Any) -> dict[str, Any]:
-    """The golden facts of a run over the replay in ``folder``; ``options`` go to the request."""
-    sink = RunSink(None)
-    outcome = run(LogStore(str(folder)), Request(get(STRATEGY), STRATEGY, **options), sink)
-    rows = sink.digest.rows
-    return {
-        "strategy": STRATEGY,
-        "digest": sink.digest.hexdigest(),
-        "state_digest": outcome.fold.state_digest(),
-        "state_on": platform_name(),
-        "rows": {name: rows[name] for name in ("decision", "order", "fill", "position")},
-        "round_trips": sink.totals.round_trips,
-        "net_pnl_1e8": sink.totals.gross - sink.totals.fees,
-    }
+    """The facts of a run over the replay in ``folder``; ``options`` go to the request."""
+    manifest = json.loads((folder / replays.MANIFEST).read_text(encoding="utf-8"))
+    session = session_of(folder, manifest)
+    return facts_of(session, get(session.strategy), **options)
 
 
 def main() -> int:
-    """Write the golden result of every replay into its manifest."""
+    """Write the golden result of every session into its manifest."""
     for name in replays.names():
         path = replays.path(name) / replays.MANIFEST
         manifest = replays.manifest(name)
