@@ -7,11 +7,13 @@ the market are not invented: bars begin with the minute of the first trade.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.sources.synthetic.spec import MarketSpec
+if TYPE_CHECKING:
+    from data.sources.synthetic.agents_spec import AgentSpec
+    from data.sources.synthetic.spec import MarketSpec
 
 MINUTE_NS = 60_000_000_000
 
@@ -19,7 +21,7 @@ MINUTE_NS = 60_000_000_000
 class BarMaker:
     """Bars of consecutive chunks; every chunk ends on a whole minute."""
 
-    def __init__(self, spec: MarketSpec) -> None:
+    def __init__(self, spec: MarketSpec | AgentSpec) -> None:
         self._close: int | None = None
         self._open_ns = spec.start_ns
 
