@@ -37,8 +37,9 @@ TAUS = 3
 NOW = 3
 """Value of ``extreme`` that makes the latent price of the moment the level."""
 
-LOOKBACK_S = 180
-"""A recent high or low is that of so many seconds."""
+PAST_S = 4_096
+PAST_MASK = PAST_S - 1
+"""Seconds of which the highest and lowest latent price are kept; a power of two."""
 
 STATE = np.dtype(
     [
@@ -61,8 +62,8 @@ STATE = np.dtype(
         ("phase", "i8"),  # cursor: 0 before the tick, 1 before the snapshot, 2 after it
         ("second", "i8"),  # second of the newest entry of hi and lo
         ("prints", "i8"),  # cursor: prints written in this call
-        ("hi", "f8", 512),  # highest f of each of the last 512 s
-        ("lo", "f8", 512),
+        ("hi", "f8", PAST_S),  # highest f of each of the last seconds
+        ("lo", "f8", PAST_S),
     ],
     align=True,
 )
@@ -82,6 +83,7 @@ PARAMS = np.dtype(
         ("step_ms", "i8"),
         ("levels", "i8"),
         ("hold", "f8"),  # how far price may sink away from an absorber, ticks
+        ("lookback", "i8"),  # a recent high or low is that of so many seconds
     ],
     align=True,
 )
@@ -339,8 +341,8 @@ def _begin(s, c, p, levels):
         s.level = s.best[1] if c.extreme > 0 else s.best[0]
     elif c.extreme != 0:
         best = s.f
-        for i in range(LOOKBACK_S):
-            j = (s.second - i) & 511
+        for i in range(p.lookback):
+            j = (s.second - i) & PAST_MASK
             best = max(best, s.hi[j]) if c.extreme > 0 else min(best, s.lo[j])
         s.level = int(np.rint(best))
     levels[c.pattern] = s.level
@@ -386,7 +388,7 @@ def _tick(s, c, p, rings, z, k, pool, table, exps, levels):
 @njit(cache=True, nogil=True)
 def _extremes(s, at):
     """Keep the highest and lowest latent price of each second."""
-    j = (at // 1000) & 511
+    j = (at // 1000) & PAST_MASK
     if s.second != at // 1000:
         s.second = at // 1000
         s.hi[j] = s.f

@@ -40,7 +40,6 @@ ORDERS_PER_TRADE = 0.59
 
 ACTORS = 10
 STAY = 0.80
-NOISE = 0.12
 LENGTH_MIN = 6.0
 LENGTH_MAX = 20_000.0
 
@@ -75,7 +74,11 @@ def _factors(state: np.ndarray, decay: np.ndarray, shock: np.ndarray, z: np.ndar
 
 @njit(cache=True, nogil=True)
 def _signs(
-    actor_sign: np.ndarray, actor_left: np.ndarray, current: np.ndarray, u: np.ndarray
+    actor_sign: np.ndarray,
+    actor_left: np.ndarray,
+    current: np.ndarray,
+    u: np.ndarray,
+    noise: float,
 ) -> np.ndarray:
     n = u.shape[0]
     out = np.empty(n, np.int64)
@@ -90,8 +93,8 @@ def _signs(
             actor_sign[k] = 1 if u[i, 3] < 0.5 else -1
         actor_left[k] -= 1
         out[i] = actor_sign[k]
-        if u[i, 4] < NOISE:
-            out[i] = 1 if u[i, 4] * 2.0 < NOISE else -1
+        if u[i, 4] < noise:
+            out[i] = 1 if u[i, 4] * 2.0 < noise else -1
     current[0] = k
     return out
 
@@ -121,7 +124,9 @@ class Flow:
         intensity = self._intensity(index, start_s, seconds)
         ms = self._arrivals(index, intensity, start_s)
         u = tables.uniforms(self.spec.seed, tables.FLOW, index, 8 * len(ms)).reshape(-1, 8)
-        sign = _signs(self._actor_sign, self._actor_left, self._current, u[:, :5])
+        sign = _signs(
+            self._actor_sign, self._actor_left, self._current, u[:, :5], self.spec.sign_noise
+        )
         lots = tables.sizes(u[:, 5], u[:, 6])
         noise = tables.normals(u[:, 7])
         return intensity, Orders(ms, sign, lots, noise, np.zeros(len(ms), np.int8))

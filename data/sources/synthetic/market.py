@@ -16,7 +16,7 @@ from data.events import Kind
 from data.sources.synthetic import book, patterns, tables
 from data.sources.synthetic.bars import BarMaker
 from data.sources.synthetic.flow import Flow, Orders, poisson_times
-from data.sources.synthetic.spec import SETTLE_SECONDS, Label, MarketSpec
+from data.sources.synthetic.spec import Label, MarketSpec
 
 BLOCK_S = 600
 """Market time drawn at once, seconds. It divides a day; changing it changes every market."""
@@ -26,9 +26,6 @@ MS = 1_000_000
 
 Column = np.ndarray | tuple[np.ndarray, np.ndarray]
 """A column: one array, or (values, offsets) of a list column."""
-
-FLOW_SHARE = 0.6
-"""Share of the latent price's variance that order flow makes; news makes the rest."""
 
 
 @dataclass(slots=True)
@@ -143,7 +140,7 @@ class _Market:
                 continue
             if p.index not in self.scale:
                 self.scale[p.index] = self._price_scale(p, intensity, start_s)
-            what = patterns.script(p, self.spec.null, self.steps_per_s)
+            what = patterns.script(p, self.spec, self.steps_per_s)
             self._control(p, what, controls, start_s)
             extra.append(self._overlay_orders(p, what, start_s, intensity))
         return controls, _concat(extra)
@@ -165,7 +162,7 @@ class _Market:
         scale = self.scale[p.index]
         first = round((p.start_s - start_s) * self.steps_per_s)
         length = len(what.ramp)
-        fade = round(SETTLE_SECONDS * self.steps_per_s)
+        fade = round((p.settle_s - p.end_s) * self.steps_per_s)
         k = np.arange(len(controls)) - first
         inside = (k >= 0) & (k < length)
         at = k[inside]
@@ -263,18 +260,20 @@ def _params(spec: MarketSpec, sigma_s: float, order_rate: float) -> np.recarray:
     """The book's parameters from the specification, in ticks and lots."""
     p = np.zeros(1, book.PARAMS).view(np.recarray)[0]
     per_order = sigma_s / np.sqrt(order_rate)
-    p.impact = tables.quantise(per_order * np.sqrt(FLOW_SHARE) * IMPACT)
+    news = 1 - spec.flow_share
+    p.impact = tables.quantise(per_order * np.sqrt(spec.flow_share) * IMPACT)
     p.permanent = PERMANENT
     p.share_t[:] = SHARES
     p.decay_t[:] = tables.quantise(np.exp(-1.0 / np.array(TAUS)), 40)
-    p.noise = tables.quantise(per_order * np.sqrt((1 - FLOW_SHARE) * 0.9))
-    p.news = tables.quantise(sigma_s * np.sqrt((1 - FLOW_SHARE) * 0.1 * spec.depth_ms / 1000.0))
+    p.noise = tables.quantise(per_order * np.sqrt(news * 0.9))
+    p.news = tables.quantise(sigma_s * np.sqrt(news * 0.1 * spec.depth_ms / 1000.0))
     p.sticky = tables.quantise(max(0.6, 0.8 * sigma_s))
     p.touch = tables.TOUCH_LOTS
     p.mean_lots = tables.mean_size()
     p.floor = spec.ref_ticks * 0.2
     p.step_ms = spec.depth_ms
     p.levels = spec.depth_levels
+    p.lookback = spec.lookback_s
     p.hold = tables.quantise(max(2.0, 0.3 * sigma_s))
     return np.array([p], dtype=book.PARAMS).view(np.recarray)
 

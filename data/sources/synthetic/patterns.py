@@ -16,7 +16,7 @@ Every pattern is told by its mechanism, never by what a detector would look for:
 * flow_flip: one side dominates the flow for a minute, then at once the other side does.
   Twin: the same orders, the first side goes on.
 
-After each pattern whatever it did to the price fades, within :data:`spec.SETTLE_SECONDS`, and the
+After each pattern whatever it did to the price fades, within ``settle_s`` seconds, and the
 twins are one market again.
 """
 
@@ -28,7 +28,7 @@ import numpy as np
 
 from data.events import NS
 from data.sources.synthetic import tables
-from data.sources.synthetic.spec import PATTERN_SECONDS, SETTLE_SECONDS, Label, MarketSpec
+from data.sources.synthetic.spec import Label, MarketSpec
 
 APPROACH = 0.60
 """Share of a sweep that leads to the level."""
@@ -92,14 +92,14 @@ def plan(spec: MarketSpec) -> list[Planted]:
         if not deck:
             deck = list(dict.fromkeys(spec.patterns))
         kind = deck.pop(int(u[i, 0] * len(deck)))
-        length = PATTERN_SECONDS[kind]
-        free = spec.every_s - length - SETTLE_SECONDS - 30
+        length = spec.pattern_s(kind)
+        free = spec.every_s - length - spec.settle_s - 30
         start = i * spec.every_s + 30 + int(u[i, 1] * free)
         lo, hi = spec.strength
         strength = round(lo + (hi - lo) * float(u[i, 3]), 3)
         end = start + length
         direction = 1 if u[i, 2] < 0.5 else -1
-        out.append(Planted(i, kind, start, end, end + SETTLE_SECONDS, direction, strength))
+        out.append(Planted(i, kind, start, end, end + spec.settle_s, direction, strength))
     return out
 
 
@@ -127,8 +127,8 @@ class Script:
     follow: float = 0.0
 
 
-def script(p: Planted, null: bool, steps_per_s: float) -> Script:
-    """The script of a pattern, or of its null twin."""
+def script(p: Planted, spec: MarketSpec, steps_per_s: float) -> Script:
+    """The script of a pattern of this market, which may be a null twin."""
     seconds = p.end_s - p.start_s
     steps = round(seconds * steps_per_s)
     blank = Script(
@@ -139,7 +139,9 @@ def script(p: Planted, null: bool, steps_per_s: float) -> Script:
         pull=np.zeros(steps),
         target=np.zeros(steps),
     )
-    return _SCRIPTS[p.kind](p, null, blank)
+    if p.kind == "liquidity_sweep":
+        return _liquidity_sweep(p, spec.null, blank, spec.stops)
+    return _SCRIPTS[p.kind](p, spec.null, blank)
 
 
 def _press(s: Script, sign: int, rate: np.ndarray | float, where: slice = slice(None)) -> None:
@@ -187,7 +189,7 @@ def _cvd_divergence(p: Planted, null: bool, s: Script) -> Script:
     return replace(s, gain=0.0, extreme=NOW, follow=follow)
 
 
-def _liquidity_sweep(p: Planted, null: bool, s: Script) -> Script:
+def _liquidity_sweep(p: Planted, null: bool, s: Script, stops: float) -> Script:
     side = -p.direction
     n = len(s.buy)
     run, back = int(APPROACH * n), int((APPROACH + RUN) * n)
@@ -198,7 +200,7 @@ def _liquidity_sweep(p: Planted, null: bool, s: Script) -> Script:
     if null:
         s.pull[:] = np.where(x > APPROACH, 0.9 - (x - APPROACH), s.pull)
         return s
-    _press(s, side, 6.0 * p.strength, slice(run, back + 1))
+    _press(s, side, stops * p.strength, slice(run, back + 1))
     _press(s, p.direction, 0.8 * p.strength, slice(back + 1, n))
     knots = [0.0, APPROACH, APPROACH + RUN, APPROACH + 0.2, 1.0]
     s.target[:] = side * p.strength * np.interp(x, knots, [0.0, 0.0, 1.0, -0.4, -1.0])
@@ -216,6 +218,5 @@ _SCRIPTS = {
     "absorption": _absorption,
     "delta_divergence": _delta_divergence,
     "cvd_divergence": _cvd_divergence,
-    "liquidity_sweep": _liquidity_sweep,
     "flow_flip": _flow_flip,
 }

@@ -34,7 +34,19 @@ PATTERN_SECONDS = {
 """Length of each pattern, seconds."""
 
 SETTLE_SECONDS = 180
-"""After a pattern the market returns to its unplanted course within this time, seconds."""
+"""After a pattern the market returns to its unplanted course within this time, unless told."""
+
+LOOKBACK_S = 180
+"""A recent high or low, through which a sweep runs, is that of so many seconds, unless told."""
+
+STOPS = 6.0
+"""Rate of stop orders in a sweep of strength 1, the market's own being 1, unless told."""
+
+FLOW_SHARE = 0.6
+"""Share of the latent price's variance that order flow makes, unless told; news makes the rest."""
+
+SIGN_NOISE = 0.12
+"""Share of orders whose side is a coin's, whatever the metaorder wants, unless told."""
 
 DAY_S = 86_400
 DEFAULT_START_NS = 1_767_571_200 * NS
@@ -42,6 +54,10 @@ DEFAULT_START_NS = 1_767_571_200 * NS
 
 
 _BTC = Scales(price=1, qty=3)
+
+
+_LATER = ("flow_share", "sign_noise", "stretch", "settle_s", "lookback_s", "stops")
+"""Fields that came after markets had been written down; absent means the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +71,13 @@ class MarketSpec:
     is the range from which its strength is drawn. ``null`` makes the null twin: the same market,
     the same times, the mechanism of every pattern switched off. ``first_id`` is the id of the first
     trade.
+
+    ``flow_share`` is the share of the price's variance that order flow makes (it sets the
+    correlation of price and flow), ``sign_noise`` the share of orders with a side at random,
+    ``stretch`` multiplies the length of every pattern, ``settle_s`` is the time in which what a
+    pattern did to the price fades, a sweep runs the extreme of the last ``lookback_s`` seconds with
+    stop orders ``stops`` times as dense as the market's own. Left at their defaults these six are
+    not written down: a market of before them has the same description as now.
 
     Raises :class:`data.errors.ConfigError` where a value is out of range.
     """
@@ -77,6 +100,12 @@ class MarketSpec:
     strength: tuple[float, float] = (1.0, 2.0)
     null: bool = False
     first_id: int = 1
+    flow_share: float = FLOW_SHARE
+    sign_noise: float = SIGN_NOISE
+    stretch: float = 1.0
+    settle_s: int = SETTLE_SECONDS
+    lookback_s: int = LOOKBACK_S
+    stops: float = STOPS
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -116,9 +145,21 @@ class MarketSpec:
         _require(not unknown, "patterns", unknown, f"among {', '.join(PATTERN_KINDS)}")
         lo, hi = self.strength
         _require(0 < lo <= hi <= 10, "strength", self.strength, "0 < low <= high <= 10")
+        _require(0.05 <= self.flow_share <= 0.95, "flow_share", self.flow_share, "0.05 to 0.95")
+        _require(0.0 <= self.sign_noise <= 1.0, "sign_noise", self.sign_noise, "0 to 1")
+        _require(0.5 <= self.stretch <= 20.0, "stretch", self.stretch, "0.5 to 20")
+        _require(60 <= self.settle_s <= 7_200, "settle_s", self.settle_s, "60 to 7200 seconds")
+        _require(
+            60 <= self.lookback_s <= 3_600, "lookback_s", self.lookback_s, "60 to 3600 seconds"
+        )
+        _require(0 < self.stops <= 100, "stops", self.stops, "above 0, at most 100")
         if self.patterns:
-            need = max(PATTERN_SECONDS[p] for p in self.patterns) + SETTLE_SECONDS + 60
+            need = max(self.pattern_s(p) for p in self.patterns) + self.settle_s + 60
             _require(self.every_s >= need, "every_s", self.every_s, f"at least {need} seconds")
+
+    def pattern_s(self, kind: str) -> int:
+        """Length of a pattern of ``kind`` in this market, whole seconds."""
+        return round(PATTERN_SECONDS[kind] * self.stretch)
 
     @property
     def ref_ticks(self) -> int:
@@ -136,6 +177,9 @@ class MarketSpec:
         out["kinds"] = [k.name.lower() for k in self.kinds]
         out["patterns"] = list(self.patterns)
         out["strength"] = list(self.strength)
+        for f in fields(self):
+            if f.name in _LATER and out[f.name] == f.default:
+                del out[f.name]
         return out
 
     @classmethod
