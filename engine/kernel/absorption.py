@@ -30,6 +30,7 @@ from data.events import FP9
 from engine.kernel.candles import closed_candle
 from engine.kernel.impact import (
     confidence,
+    impact_amount,
     impact_horizon,
     impact_move,
     impact_ready,
@@ -124,10 +125,11 @@ def _location(pivots, atr, price):
 
 
 @njit(cache=True, nogil=True)
-def _measure(s, bars, candles, impact):
+def _measure(s, bars, candles, impact, impact_params):
     """S, eff and z_c of the last ``bars`` minutes into the state; returns False where undefined."""
-    change, flow = impact_move(candles, np.int64(1), bars)
-    known, z_p, z_c, _ = impact_residual(impact, bars, change, flow)
+    change, flow, trades = impact_move(candles, np.int64(1), bars)
+    amount = impact_amount(impact_params, bars, trades)
+    known, z_p, z_c, _ = impact_residual(impact, bars, amount, change, flow)
     rho = impact_rho(impact.sums[impact_horizon(bars)])
     if not known or rho <= 0.0 or z_c == 0.0:
         return False
@@ -166,7 +168,7 @@ def absorption_minute(s, p, candles, impact, impact_params, pivots, atr):
         signal_unready(s.signal)
         return
     s.signal.ready = 1
-    if not _measure(s, p.bars, candles, impact):
+    if not _measure(s, p.bars, candles, impact, impact_params):
         return
     side = np.int64(-1) if s.flow_z_fp9 > 0 else np.int64(1)
     low, high = _range(candles, MINUTE, p.bars)

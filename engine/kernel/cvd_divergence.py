@@ -21,7 +21,14 @@ import numpy as np
 from numba import njit
 
 from engine.kernel.candles import closed_candle
-from engine.kernel.impact import LAST, confidence, impact_ready, impact_residual, impact_sigmas
+from engine.kernel.impact import (
+    LAST,
+    confidence,
+    impact_amount,
+    impact_ready,
+    impact_residual,
+    impact_sigmas,
+)
 from engine.kernel.numbers import fp9
 from engine.kernel.pivots import HIGH, LOW, MINUTE, pivot, pivots_kept
 from engine.kernel.signals import SIGNAL_STATE, signal_age, signal_fire, signal_set, signal_unready
@@ -64,7 +71,7 @@ qty_scale: units in one whole of the quote and of the base."""
 
 
 @njit(cache=True, nogil=True)
-def _surprise(s, p, pivots, impact, kind):
+def _surprise(s, p, pivots, impact, impact_p, kind):
     """e turned so that a divergence is positive, or 0 where the pivots of ``kind`` show none."""
     if pivots.fresh[kind] == 0 or pivots_kept(pivots, kind) < 2:
         return 0.0
@@ -74,9 +81,10 @@ def _surprise(s, p, pivots, impact, kind):
     if minutes > p.span:
         return 0.0
     up = 1.0 if kind == HIGH else -1.0
-    gate = up * float(b.price - a.price) / impact_sigmas(impact, minutes)[0]
+    amount = impact_amount(impact_p, minutes, b.trades - a.trades)
+    gate = up * float(b.price - a.price) / impact_sigmas(impact, minutes, amount)[0]
     known, _, z_c, e = impact_residual(
-        impact, minutes, float(b.close - a.close), float(b.cvd - a.cvd)
+        impact, minutes, amount, float(b.close - a.close), float(b.cvd - a.cvd)
     )
     if not known or fp9(gate) < p.price_z_fp9 or fp9(-up * e) < p.z_alpha_fp9:
         return 0.0
@@ -86,10 +94,11 @@ def _surprise(s, p, pivots, impact, kind):
 
 
 @njit(cache=True, nogil=True)
-def _fire(s, p, pivots, impact, kind, surprise, end_ns):
+def _fire(s, p, pivots, impact, impact_p, kind, surprise, end_ns):
     a = pivot(pivots, kind, np.int64(2))
     b = pivot(pivots, kind, np.int64(1))
-    sigma_r, sigma_d = impact_sigmas(impact, b.bar - a.bar)
+    amount = impact_amount(impact_p, b.bar - a.bar, b.trades - a.trades)
+    sigma_r, sigma_d = impact_sigmas(impact, b.bar - a.bar, amount)
     s.price_change = b.price - a.price
     s.cvd_change = b.cvd - a.cvd
     s.price_z_fp9 = fp9(float(s.price_change) / sigma_r)
@@ -107,13 +116,13 @@ def _standard(s, p, candles, pivots, impact, impact_p):
         signal_unready(s.signal)
         return
     s.signal.ready = 1
-    bear = _surprise(s, p, pivots, impact, HIGH)
-    bull = _surprise(s, p, pivots, impact, LOW)
+    bear = _surprise(s, p, pivots, impact, impact_p, HIGH)
+    bull = _surprise(s, p, pivots, impact, impact_p, LOW)
     end_ns = candles.open[0].open_ns
     if bear > bull:
-        _fire(s, p, pivots, impact, HIGH, bear, end_ns)
+        _fire(s, p, pivots, impact, impact_p, HIGH, bear, end_ns)
     elif bull > bear:
-        _fire(s, p, pivots, impact, LOW, bull, end_ns)
+        _fire(s, p, pivots, impact, impact_p, LOW, bull, end_ns)
 
 
 @njit(cache=True, nogil=True)

@@ -18,6 +18,7 @@ from numba import njit
 from engine.kernel.candles import closed_candle
 from engine.kernel.impact import (
     confidence,
+    impact_amount,
     impact_horizon,
     impact_move,
     impact_ready,
@@ -64,8 +65,9 @@ def delta_divergence_minute(s, p, candles, impact, impact_p):
     if impact.run <= p.bars or not impact_ready(impact, impact_p, h):
         signal_unready(s.signal)
         return
-    change, flow = impact_move(candles, np.int64(1), p.bars)
-    known, z_p, z_c, e = impact_residual(impact, p.bars, change, flow)
+    change, flow, trades = impact_move(candles, np.int64(1), p.bars)
+    amount = impact_amount(impact_p, p.bars, trades)
+    known, z_p, z_c, e = impact_residual(impact, p.bars, amount, change, flow)
     s.price_fp9 = fp9(z_p)
     s.flow_fp9 = fp9(z_c)
     direction = np.int64(0)

@@ -24,17 +24,26 @@ RING = 16
 MASK = RING - 1
 
 PIVOT = np.dtype(
-    [("bar", "i8"), ("open_ns", "i8"), ("price", "i8"), ("close", "i8"), ("cvd", "i8")],
+    [
+        ("bar", "i8"),
+        ("open_ns", "i8"),
+        ("price", "i8"),
+        ("close", "i8"),
+        ("cvd", "i8"),
+        ("trades", "i8"),
+    ],
     align=True,
 )
 """bar: number of the minute (``PIVOTS_STATE.bars`` counts them); price: its high or low; cvd: sum
-of aggressor volume to the end of that minute; only differences of cvd mean something."""
+of aggressor volume to the end of that minute, trades: of trades; only their differences mean
+something."""
 
 PIVOTS_STATE = np.dtype(
     [
         ("bars", "i8"),
         ("run", "i8"),
         ("cvd", "i8"),
+        ("trades", "i8"),
         ("count", "i8", (2,)),
         ("fresh", "i8", (2,)),
         ("ring", PIVOT, (2 * RING,)),
@@ -106,9 +115,11 @@ def _keep(s, p, candles, kind):
     r.price = c.high if kind == HIGH else c.low
     r.close = c.close
     r.cvd = s.cvd
+    r.trades = s.trades
     for x in range(1, back):
         later = closed_candle(candles, MINUTE, np.int64(x))
         r.cvd -= later.buy - later.sell
+        r.trades -= later.trades
     s.count[kind] += 1
     s.fresh[kind] = 1
 
@@ -119,6 +130,7 @@ def pivots_minute(s, p, candles):
     last = closed_candle(candles, MINUTE, np.int64(1))
     s.bars = candles.closed[MINUTE]
     s.cvd += last.buy - last.sell
+    s.trades += last.trades
     if last.flags & FLAG_GAP:
         pivots_gap(s)
         return

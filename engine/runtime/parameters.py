@@ -125,6 +125,8 @@ GROUPS: dict[str, tuple[Param, ...]] = {
     "impact": (
         Param("length", "count", "346", "sums remembered (346: a half-life of 240)", low=1),
         Param("warm", "count", "240", "sums needed before any is judged", low=1),
+        Param("activity", "flag", "true", "what is usual grows with the trades of a sum"),
+        Param("clip", "ratio", "3", "a sum beyond so many sigmas is folded as that (0: as is)"),
     ),
     "cvd_divergence": (
         Param("mode", "choice", "standard", "standard or seed", ("standard", "seed")),

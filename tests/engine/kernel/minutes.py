@@ -16,11 +16,13 @@ from engine.kernel.candles import CANDLES_STATE, FLAG_GAP
 from tests.engine.tapes import MINUTE, START, Author, Event
 
 CANDLES = np.zeros(1, dtype=CANDLES_STATE)
+TRADES = 100
+"""Trades of a minute, where nothing else is said."""
 
 
 @njit(cache=True, nogil=True)
-def close_minute(candles, high, low, close, delta, flags):
-    """Close one minute as if it had been traded: int64 prices and delta."""
+def close_minute(candles, high, low, close, delta, flags, trades=TRADES):
+    """Close one minute as if it had been traded: int64 prices, delta and number of trades."""
     c = candles.ring[256 + (candles.closed[1] & 255)]
     c.open_ns = candles.closed[1] * 60_000_000_000
     c.high = high
@@ -29,6 +31,7 @@ def close_minute(candles, high, low, close, delta, flags):
     c.buy = max(delta, 0)
     c.sell = max(-delta, 0)
     c.volume = abs(delta)
+    c.trades = trades
     c.flags = flags
     candles.closed[1] += 1
     candles.open[0].open_ns = candles.closed[1] * 60_000_000_000

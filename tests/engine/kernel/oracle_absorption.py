@@ -117,10 +117,9 @@ class Absorption(Minutes):
             return
         self.said.ready = 1
         last = len(self.minutes) - 1
-        change, flow = move(self.minutes, last - BARS, last)
-        x = impact.sums[BARS]
-        sigma_r, sigma_d = math.sqrt(x.rr), math.sqrt(x.ff)
-        rho = min(max(x.rf / (sigma_r * sigma_d), -1.0), 1.0)
+        change, flow, trades = move(self.minutes, last - BARS, last)
+        sigma_r, sigma_d, rho = impact.sigmas(BARS, trades)
+        rho = min(max(rho, -1.0), 1.0)
         if rho <= 0 or 1 - rho * rho < 1e-6 or flow == 0:
             return
         sign = 1 if flow > 0 else -1

@@ -21,6 +21,7 @@ class Minute:
     low: int
     close: int
     delta: int
+    trades: int
     clean: bool
 
 
@@ -37,8 +38,9 @@ class Minutes(Oracle):
             return
         v = self.market.oracle("candles").closed[1][-1].view()
         clean = not v["flags"]
+        delta = v["buy"] - v["sell"]
         self.minutes.append(
-            Minute(v["open_ns"], v["high"], v["low"], v["close"], v["buy"] - v["sell"], clean)
+            Minute(v["open_ns"], v["high"], v["low"], v["close"], delta, v["trades"], clean)
         )
         if not clean:
             self.forget()
@@ -104,16 +106,22 @@ class Pivots(Minutes):
 LENGTH, WARM = 12, 6
 """Short memories that the probes ask for, so that tapes of minutes reach readiness."""
 HORIZONS = (1, 3, 6, 12)
+CLIP = 3.0
 
 
 class Sums:
-    """Mean R^2, F^2 and R F of one horizon: plain for the first LENGTH, then exponential."""
+    """Mean R^2, F^2 and R F a trade of one horizon: plain for the first LENGTH, then exponential;
+    a sum beyond CLIP sigmas counts as one of CLIP sigmas."""
 
     def __init__(self) -> None:
         self.n = 0
         self.rr = self.ff = self.rf = 0.0
 
-    def add(self, r: int, f: int) -> None:
+    def add(self, change: int, flow: int, trades: int) -> None:
+        r, f = change / math.sqrt(trades), flow / math.sqrt(trades)
+        if self.n >= WARM and self.rr > 0 and self.ff > 0:
+            r = math.copysign(min(abs(r), CLIP * math.sqrt(self.rr)), r)
+            f = math.copysign(min(abs(f), CLIP * math.sqrt(self.ff)), f)
         self.n += 1
         share = 1 / min(self.n, LENGTH)
         self.rr = (1 - share) * self.rr + share * r * r
@@ -121,10 +129,11 @@ class Sums:
         self.rf = (1 - share) * self.rf + share * r * f
 
 
-def move(minutes: list[Minute], first: int, last: int) -> tuple[int, int]:
-    """(R, F) from the close of minute ``first`` to that of ``last``."""
-    flow = sum(m.delta for m in minutes[first + 1 : last + 1])
-    return minutes[last].close - minutes[first].close, flow
+def move(minutes: list[Minute], first: int, last: int) -> tuple[int, int, int]:
+    """(R, F, trades) from the close of minute ``first`` to that of ``last``."""
+    inside = minutes[first + 1 : last + 1]
+    change = minutes[last].close - minutes[first].close
+    return change, sum(m.delta for m in inside), sum(m.trades for m in inside)
 
 
 class Impact(Minutes):
@@ -138,23 +147,24 @@ class Impact(Minutes):
         now = len(self.minutes) - 1
         for n, sums in self.sums.items():
             if now - 2 * n >= self.first:
-                change, flow = move(self.minutes, now - 2 * n, now - n)
+                change, flow, trades = move(self.minutes, now - 2 * n, now - n)
                 if change or flow:
-                    sums.add(change, flow)
+                    sums.add(change, flow, max(trades, 1))
 
     def ready(self, n: int) -> bool:
         x = self.sums[n]
         return x.n >= WARM and x.rr > 0 and x.ff > 0
 
-    def sigmas(self, minutes: int) -> tuple[float, float, float]:
-        """(sigma_r, sigma_D, rho) of sums over ``minutes`` minutes."""
+    def sigmas(self, minutes: int, trades: int) -> tuple[float, float, float]:
+        """(sigma_r, sigma_D, rho) of sums over ``minutes`` minutes and ``trades`` trades."""
         n = max(h for h in HORIZONS if h <= minutes)
         x = self.sums[n]
         rho = x.rf / math.sqrt(x.rr * x.ff)
-        return math.sqrt(x.rr * minutes / n), math.sqrt(x.ff * minutes / n), rho
+        amount = max(trades, 1)
+        return math.sqrt(x.rr * amount), math.sqrt(x.ff * amount), rho
 
-    def residual(self, minutes: int, change: int, flow: int) -> float | None:
-        sigma_r, sigma_d, rho = self.sigmas(minutes)
+    def residual(self, minutes: int, change: int, flow: int, trades: int) -> float | None:
+        sigma_r, sigma_d, rho = self.sigmas(minutes, trades)
         if 1 - rho * rho < 1e-6:
             return None
         return (flow / sigma_d - rho * change / sigma_r) / math.sqrt(1 - rho * rho)
@@ -207,6 +217,7 @@ def surprise(z: float) -> float:
 
 
 TTL = 300 * S
+Z_ALPHA = 1.645
 
 
 class CvdDivergence(Minutes):
@@ -249,8 +260,10 @@ class CvdDivergence(Minutes):
         up = -1 if kind else 1
         field = "low" if kind else "high"
         rose = up * (getattr(self.minutes[b], field) - getattr(self.minutes[a], field))
-        e = impact.residual(b - a, *move(self.minutes, a, b))
-        if b - a > 60 or e is None or rose / impact.sigmas(b - a)[0] < 0.5 or -up * e < 1.645:
+        moved = move(self.minutes, a, b)
+        e = impact.residual(b - a, *moved)
+        usual = impact.sigmas(b - a, moved[2])[0]
+        if b - a > 60 or e is None or rose / usual < 0.5 or -up * e < Z_ALPHA:
             return 0.0
         return -up * e
 

@@ -77,7 +77,7 @@ class Sweep(Oracle):
 
     def levels(self, side: int, now: int) -> list[tuple[int, int]]:
         """(level, -kind) of every level that was not passed before minute ``now``."""
-        bars = [Minute(m["open_ns"], m["high"], m["low"], m["close"], 0, True)
+        bars = [Minute(m["open_ns"], m["high"], m["low"], m["close"], 0, 0, True)
                 for m in self.minutes[: now + 1]]  # fmt: skip
         marks = [(n, PIVOT) for n in pivots_of(bars, 0 if side > 0 else 1)[-16:] if now - n <= 240]
         for kind, day in ((SESSION, self.day(now - 1)), (LAST, self.day_before(now - 1))):

@@ -82,9 +82,9 @@ class DeltaDivergence(Standing):
         if now - 6 < self.first or not impact.ready(6):
             self.signal.silent()
             return
-        change, flow = move(self.minutes, now - 6, now)
-        e = impact.residual(6, change, flow)
-        z = change / impact.sigmas(6)[0]
+        change, flow, trades = move(self.minutes, now - 6, now)
+        e = impact.residual(6, change, flow, trades)
+        z = change / impact.sigmas(6, trades)[0]
         direction = 0
         if e is not None and abs(z) >= 0.5 and abs(e) >= 1.645 and (z > 0) != (e > 0):
             direction = 1 if e > 0 else -1

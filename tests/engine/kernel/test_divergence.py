@@ -18,6 +18,7 @@ from tests.engine.driving import fold_events, probe
 from tests.engine.kernel.minutes import (
     CANDLES,
     GAP,
+    TRADES,
     close_minute,
     null_minutes,
     parting_tape,
@@ -27,7 +28,7 @@ from tests.engine.kernel.oracle_divergence import seed_divergence
 from tests.engine.kernel.test_handlers import follow, market_of
 from tests.engine.tapes import mirrored
 
-IMPACT = record(impact.IMPACT_PARAMS, length=346, warm=240)
+IMPACT = record(impact.IMPACT_PARAMS, length=346, warm=240, activity=1, clip_fp9=3 * 10**9)
 PIVOTS = record(pivots.PIVOTS_PARAMS, bars=3, separation=5)
 UNGATED = -(10**12)
 SCALE = {"price_scale": 10, "qty_scale": 1000}
@@ -58,7 +59,7 @@ class Market:
         return self.candles[0], self.pivots[0], self.impact[0], self.cvd[0], self.delta[0]
 
     def minute(self, high: int, low: int, close: int, flow: int, flags: int = 0) -> None:
-        arrays = [np.array([x], dtype=np.int64) for x in (high, low, close, flow)]
+        arrays = [np.array([x], dtype=np.int64) for x in (high, low, close, flow, TRADES)]
         if flags:
             close_minute(self.candles[0], high, low, close, flow, flags)
             pivots.pivots_minute(self.pivots[0], PIVOTS[0], self.candles[0])
@@ -68,12 +69,12 @@ class Market:
 
 
 @njit
-def run(candles, pv, im, cv, dl, pv_p, im_p, cv_p, dl_p, high, low, close, flow):
+def run_minutes(candles, pv, im, cv, dl, pv_p, im_p, cv_p, dl_p, high, low, close, flow, trades):
     """Counts over minutes: [high pivots, bearish there, low pivots, bullish there, windows,
     bearish windows, bullish windows], ready ones only."""
     n = np.zeros(7, dtype=np.int64)
     for x in range(len(close)):
-        close_minute(candles, high[x], low[x], close[x], flow[x], 0)
+        close_minute(candles, high[x], low[x], close[x], flow[x], 0, trades[x])
         pivots.pivots_minute(pv, pv_p, candles)
         impact.impact_minute(im, im_p, candles)
         before = cv.signal.fired
@@ -90,6 +91,13 @@ def run(candles, pv, im, cv, dl, pv_p, im_p, cv_p, dl_p, high, low, close, flow)
             n[5] += dl.signal.direction < 0
             n[6] += dl.signal.direction > 0
     return n
+
+
+def run(*given: Any) -> Any:
+    """The same of records, parameters and (high, low, close, flow), of TRADES trades a minute or
+    of as many as a fifth array says."""
+    trades = () if len(given) == 14 else (np.full(len(given[-1]), TRADES),)
+    return run_minutes(*given, *trades)
 
 
 def counts(minutes: tuple[np.ndarray, ...], cv: np.ndarray = CVD, dl: np.ndarray = DELTA) -> Any:
@@ -129,6 +137,48 @@ def test_classic_asks_that_the_flow_went_against_the_price() -> None:
     for rho, low, high in ((0.0, 0.026, 0.038), (0.95, 0.003, 0.010)):
         n = counts(null_minutes(7, 100_000, rho, 1e6, 1e6), dl=classic)
         assert low <= (n[5] + n[6]) / n[4] <= high, rho
+
+
+def bursts(seed: int, n: int, rho: float) -> tuple[np.ndarray, ...]:
+    """Null minutes whose activity comes in bursts: both variances go with the trades of a minute,
+    which wander by a factor of three over some twenty minutes."""
+    rng = np.random.default_rng(seed)
+    log = np.zeros(n)
+    for x, z in enumerate(rng.normal(size=n)):
+        log[x] = 0.95 * log[x - 1] + 0.34 * z if x else 0.0
+    trades = np.maximum(np.rint(100 * np.exp(log)), 1).astype(np.int64)
+    x, y = rng.normal(size=(2, n)) * np.sqrt(trades / 100)
+    close = np.cumsum(np.rint(1e6 * x)).astype(np.int64) + 10**12
+    flow = np.rint(1e6 * (rho * x + np.sqrt(1 - rho * rho) * y)).astype(np.int64)
+    wick = np.int64(2e5)
+    return close + wick, close - wick, close, flow, trades
+
+
+@pytest.mark.parametrize("rho", [0.3, 0.8])
+def test_null_rate_holds_where_activity_comes_in_bursts(rho: float) -> None:
+    """5 % a side at 1.645 and .1 % at 3, within what estimates over half a day cost."""
+    minutes = bursts(4, 100_000, rho)
+    assert np.quantile(minutes[4], 0.95) > 4 * np.median(minutes[4])
+    n = counts(minutes)
+    for seen, fired in ((0, 1), (2, 3), (4, 5), (4, 6)):
+        assert 0.04 <= n[fired] / n[seen] <= 0.065, n.tolist()
+    far = DELTA.copy()
+    far["z_alpha_fp9"] = 3 * 10**9
+    n = counts(minutes, dl=far)
+    assert (n[5] + n[6]) / n[4] < 0.008, n.tolist()
+
+
+def test_what_is_looked_for_does_not_become_what_is_usual() -> None:
+    """Thirty minutes of twenty sigmas each in half a day move sigma by less than a half."""
+    high, low, close, flow = null_minutes(12, 900, 0.5, 1e4, 1e4)
+    loud = flow.copy()
+    loud[300:900:20] += 200_000
+    sigma = []
+    for x in (flow, loud):
+        m = Market()
+        run(*m.records, PIVOTS[0], IMPACT[0], CVD[0], DELTA[0], high, low, close, x)
+        sigma.append(math.sqrt(float(m.impact["sums"]["ff"][0][0])))
+    assert sigma[1] < 1.5 * sigma[0]
 
 
 def planted(seed: int, n: int, every: int, side: int) -> tuple[np.ndarray, ...]:
@@ -175,7 +225,7 @@ def test_a_divergence_at_pivots_by_hand() -> None:
     g = m.cvd["signal"][0]
     assert (int(g["direction"]), int(g["fired_ns"])) == (-1, (900 + len(path)) * 60 * 10**9)
     sums = m.impact["sums"][0][2]
-    scale = math.sqrt(10 / 6)
+    scale = math.sqrt(10 * TRADES)
     z_p = 400 / (math.sqrt(sums["rr"]) * scale)
     z_c = -1500 / (math.sqrt(sums["ff"]) * scale)
     rho = sums["rf"] / math.sqrt(sums["rr"] * sums["ff"])
@@ -241,7 +291,7 @@ def test_impact_by_hand() -> None:
         assert int(m.impact["sums"][0]["n"][0]) == max(0, n - 1)
     sums = m.impact["sums"][0][0]
     folded = [-3, 8, 1, -9, 4]
-    assert float(sums["ff"]) == pytest.approx(np.mean(np.square(folded)))
+    assert float(sums["ff"]) == pytest.approx(np.mean(np.square(folded)) / TRADES)
     assert impact.impact_lambda(sums) == pytest.approx(2.0)
     assert impact.impact_rho(sums) == pytest.approx(1.0)
 
