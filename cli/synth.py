@@ -19,7 +19,7 @@ from data.units import NS_OF, format_duration
 
 if TYPE_CHECKING:
     from data.events import Kind
-    from data.sources.synthetic import Chunk, Label, MarketSpec
+    from data.sources.synthetic import AgentSpec, Chunk, Label, MarketSpec
 
 
 _FLAGS = {
@@ -29,6 +29,9 @@ _FLAGS = {
     "rate_per_s": "--rate",
     "ref_price": "--price",
     "daily_vol": "--vol",
+    "rho": "--rho",
+    "noise": "--noise",
+    "spread_ticks": "--spread",
     "depth_levels": "--levels",
     "depth_ms": "--depth-ms",
     "patterns": "--pattern",
@@ -36,6 +39,9 @@ _FLAGS = {
     "strength": "--strength",
 }
 """The option that says each part of a specification."""
+
+_OWN = {"flow": {"vol": 1.5}, "agents": {"rho": 0.6, "noise": 0.5, "spread": 1.0}}
+"""Options that one generator alone has, and what they are where nothing is said."""
 
 
 @common.command(
@@ -45,6 +51,7 @@ _FLAGS = {
         "ofs synth --pattern all --every 30m --days 0.1 --symbol ETHUSDT --price 3000 --log demo",
         "ofs synth --pattern absorption --pattern flow_flip --strength 1.5 2.5 --days 0.05 "
         "--log patterns --json",
+        "ofs synth --generator agents --rate 5/s --rho 0.5 --pattern all --days 0.1 --log agents",
         "ofs synth --pattern all --null --symbol BTCUSDT-NULL --days 0.05 --log demo",
     ),
     exits=(EXIT_CONFIG, EXIT_DATA, EXIT_INTERRUPT),
@@ -60,8 +67,22 @@ _FLAGS = {
 @click.option("--symbol", default="BTCUSDT", show_default=True, help="Symbol in the log.")
 @click.option("--price", type=float, default=60_000.0, show_default=True, help="First price.")
 @click.option(
-    "--vol", type=float, default=1.5, show_default=True, help="Deviation of a day, in percent."
+    "--generator",
+    type=click.Choice(["flow", "agents"]),
+    default="flow",
+    show_default=True,
+    help="Prices by a law of impact, or agents in an order book.",
 )
+@click.option("--vol", type=float, help="flow: deviation of a day, in percent. [default: 1.5]")
+@click.option(
+    "--rho",
+    type=float,
+    help="agents: correlation of a minute's flow and return to aim at. [default: 0.6]",
+)
+@click.option("--noise", type=float,
+              help="agents: share of orders by noise traders, 0 to 1. [default: 0.5]")  # fmt: skip
+@click.option("--spread", type=float,
+              help="agents: ticks of spread that market makers ask for. [default: 1]")  # fmt: skip
 @click.option(
     "--depth-ms", type=int, default=100, show_default=True, help="Milliseconds between books."
 )
@@ -82,9 +103,10 @@ _FLAGS = {
 def command(app: App, **options: Any) -> None:
     """Write a synthetic market with known patterns.
 
-    The market (trades, books, one-minute bars; venue 'synthetic') is the same for the same options
-    on every machine. Patterns: absorption, delta_divergence, cvd_divergence, liquidity_sweep,
-    flow_flip. Their labels are stored in the log's folder, under rejects/labels/.
+    The market (trades, books, one-minute bars, with agents quotes too; venue 'synthetic') is the
+    same for the same options on every machine. The two generators share no mechanism, so that what
+    holds on both is no artefact of one. Patterns: absorption, delta_divergence, cvd_divergence,
+    liquidity_sweep, flow_flip. Their labels are stored in the log's folder, under rejects/labels/.
     """
     spec = _spec(options)
     from data.sources.synthetic import label_path, write_market
@@ -101,31 +123,51 @@ def command(app: App, **options: Any) -> None:
     _report(app, spec, counts, labels, label_path(spec))
 
 
-def _spec(options: dict[str, Any]) -> MarketSpec:
+def _spec(options: dict[str, Any]) -> MarketSpec | AgentSpec:
     """The specification that the options ask for; ConfigError where one is out of range."""
-    from data.sources.synthetic import DEFAULT_START_NS, PATTERN_KINDS, MarketSpec
+    from data.sources.synthetic import DEFAULT_START_NS, PATTERN_KINDS, AgentSpec, MarketSpec
 
+    own = _own(options)
     named = options["patterns"]
     start_ns = options["start_ns"]
+    common_part: dict[str, Any] = {
+        "seed": options["seed"],
+        "symbol": options["symbol"],
+        "start_ns": DEFAULT_START_NS if start_ns is None else start_ns,
+        "duration_s": round(options["days"] * 1440) * 60,
+        "rate_per_s": options["rate"],
+        "ref_price": options["price"],
+        "depth_levels": options["levels"],
+        "depth_ms": options["depth_ms"],
+        "patterns": PATTERN_KINDS if "all" in named else tuple(dict.fromkeys(named)),
+        "every_s": _seconds(options["every_ns"]),
+        "strength": options["strength"],
+        "null": options["null"],
+    }
     try:
-        return MarketSpec(
-            seed=options["seed"],
-            symbol=options["symbol"],
-            start_ns=DEFAULT_START_NS if start_ns is None else start_ns,
-            duration_s=round(options["days"] * 1440) * 60,
-            rate_per_s=options["rate"],
-            ref_price=options["price"],
-            daily_vol=options["vol"] / 100.0,
-            depth_levels=options["levels"],
-            depth_ms=options["depth_ms"],
-            patterns=PATTERN_KINDS if "all" in named else tuple(dict.fromkeys(named)),
-            every_s=_seconds(options["every_ns"]),
-            strength=options["strength"],
-            null=options["null"],
-        )
+        if options["generator"] == "agents":
+            return AgentSpec(
+                **common_part, rho=own["rho"], noise=own["noise"], spread_ticks=own["spread"]
+            )
+        return MarketSpec(**common_part, daily_vol=own["vol"] / 100.0)
     except ConfigError as error:
         error.where = next((f for k, f in _FLAGS.items() if error.what.startswith(f"{k} ")), "")
         raise
+
+
+def _own(options: dict[str, Any]) -> dict[str, float]:
+    """What the generator's own options say; UsageError for one of the other generator."""
+    chosen = options["generator"]
+    for generator, names in _OWN.items():
+        wrong = [n for n in names if generator != chosen and options[n] is not None]
+        if wrong:
+            raise UsageError(
+                f"the generator {chosen} has no --{wrong[0]}",
+                where=f"--{wrong[0]}",
+                why=f"it belongs to --generator {generator}",
+                do=f"leave it out, or add --generator {generator}",
+            )
+    return {n: d if options[n] is None else options[n] for n, d in _OWN[chosen].items()}
 
 
 def _seconds(every_ns: int) -> int:
@@ -141,7 +183,7 @@ def _seconds(every_ns: int) -> int:
 
 
 def _report(
-    app: App, spec: MarketSpec, counts: Counter[Kind], labels: list[Label], path: str
+    app: App, spec: MarketSpec | AgentSpec, counts: Counter[Kind], labels: list[Label], path: str
 ) -> None:
     """Say what was written: one JSON object, or a few lines and the table of labels."""
     from data.sources.synthetic import VENUE

@@ -34,9 +34,8 @@ from data.sources.synthetic import tables
 from data.sources.synthetic.agents_flow import MEAN_LOTS, Arrivals
 from data.sources.synthetic.agents_spec import AgentSpec
 from data.sources.synthetic.bars import BarMaker
-from data.sources.synthetic.market import Chunk, Column
+from data.sources.synthetic.market import Chunk, Column, join
 from data.sources.synthetic.spec import PATTERN_KINDS, Label
-from data.sources.synthetic.store import join
 
 __all__ = ["PATTERN_KINDS", "AgentSpec", "Label", "Market", "generate", "market"]
 

@@ -48,6 +48,23 @@ def generate(spec: MarketSpec) -> Iterator[Chunk]:
     return iter(_Market(spec))
 
 
+def join(parts: list[dict[str, Column]]) -> dict[str, Column]:
+    """Columns of consecutive chunks as one; offsets of list columns go on counting."""
+    return {name: _join_column([p[name] for p in parts]) for name in parts[0]}
+
+
+def _join_column(parts: list[Column]) -> Column:
+    if not isinstance(parts[0], tuple):
+        return np.concatenate(parts)
+    values = np.concatenate([p[0] for p in parts])
+    offsets = [np.zeros(1, np.int64)]
+    total = 0
+    for p in parts:
+        offsets.append(p[1][1:] + total)
+        total += int(p[1][-1])
+    return values, np.concatenate(offsets)
+
+
 class _Market:
     def __init__(self, spec: MarketSpec) -> None:
         self.spec = spec

@@ -205,7 +205,8 @@ class Label:
 
     ``direction`` is the side that the pattern speaks for (+1 up, -1 down). ``onset_ns`` is the
     moment of the thing itself: the flip, the run through the level, the start elsewhere.
-    From ``settle_ns`` on a market and its null twin are the same again but for their trade ids.
+    From ``settle_ns`` on a market and its null twin are the same again but for their trade ids (in
+    a market of agents: no participant of the pattern acts any more).
     ``level`` is the price (stored integer) at which the mechanism sits, 0 where it has none.
     ``twin`` is True in the null twin, where nothing of the kind happens.
     """

@@ -7,19 +7,22 @@ market time and merged in order, so memory stays bounded whatever the length of 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from data.errors import DataError
 from data.events import Kind
 from data.log.transaction import REJECTS
-from data.sources.synthetic.market import Chunk, Column, generate
+from data.sources.synthetic import agents, market
+from data.sources.synthetic.agents_spec import AgentSpec
+from data.sources.synthetic.market import Chunk, join
 from data.sources.synthetic.spec import VENUE, Label, MarketSpec
 
 if TYPE_CHECKING:
     from data.log import LogStore
+
+Spec = MarketSpec | AgentSpec
+"""A market of either generator."""
 
 GATHER_S = 3600
 """Market time that is gathered in memory before a merge, seconds."""
@@ -31,7 +34,7 @@ NS = 1_000_000_000
 
 
 def write_market(
-    store: LogStore, spec: MarketSpec, progress: Callable[[Chunk], None] | None = None
+    store: LogStore, spec: Spec, progress: Callable[[Chunk], None] | None = None
 ) -> list[Label]:
     """Generate the market and merge it into ``store`` in one transaction; returns its labels.
 
@@ -43,7 +46,7 @@ def write_market(
     labels: list[Label] = []
     with store.transaction() as tx:
         held: list[Chunk] = []
-        for chunk in generate(spec):
+        for chunk in _generate(spec):
             labels += chunk.labels
             held.append(chunk)
             if progress is not None:
@@ -58,7 +61,11 @@ def write_market(
     return labels
 
 
-def _refuse_another(store: LogStore, spec: MarketSpec) -> None:
+def _generate(spec: Spec) -> Iterator[Chunk]:
+    return agents.generate(spec) if isinstance(spec, AgentSpec) else market.generate(spec)
+
+
+def _refuse_another(store: LogStore, spec: Spec) -> None:
     path = label_path(spec)
     if store.storage.fact(path) is not None:
         known, _ = decode_labels(store.storage.read_bytes(path))
@@ -75,43 +82,34 @@ def _refuse_another(store: LogStore, spec: MarketSpec) -> None:
             )
 
 
-def label_path(spec: MarketSpec) -> str:
+def label_path(spec: Spec) -> str:
     """Where the labels of a market stand, relative to the log's root."""
+    name = f"{VENUE}-{spec.symbol}-{spec.start_ns // NS}-{spec.seed}"
+    kind = "-agents" if isinstance(spec, AgentSpec) else ""
     twin = "-null" if spec.null else ""
-    return f"{SIDE_FILES}/labels/{VENUE}-{spec.symbol}-{spec.start_ns // NS}-{spec.seed}{twin}.json"
+    return f"{SIDE_FILES}/labels/{name}{kind}{twin}.json"
 
 
-def encode_labels(spec: MarketSpec, labels: Iterable[Label]) -> bytes:
-    """Labels with their specification as JSON: UTF-8, sorted keys, one trailing newline."""
-    body = {"spec": spec.to_dict(), "labels": [x.to_dict() for x in labels]}
+def encode_labels(spec: Spec, labels: Iterable[Label]) -> bytes:
+    """Labels with their specification as JSON: UTF-8, sorted keys, one trailing newline.
+
+    A market of agents says so under ``generator``.
+    """
+    body: dict[str, Any] = {"spec": spec.to_dict(), "labels": [x.to_dict() for x in labels]}
+    if isinstance(spec, AgentSpec):
+        body["generator"] = "agents"
     return (json.dumps(body, indent=1, sort_keys=True) + "\n").encode()
 
 
-def decode_labels(data: bytes) -> tuple[MarketSpec, list[Label]]:
+def decode_labels(data: bytes) -> tuple[Spec, list[Label]]:
     """The specification and labels that :func:`encode_labels` wrote."""
     body = json.loads(data)
-    return MarketSpec.from_dict(body["spec"]), [Label(**x) for x in body["labels"]]
+    made_by = AgentSpec if body.get("generator") == "agents" else MarketSpec
+    return made_by.from_dict(body["spec"]), [Label(**x) for x in body["labels"]]
 
 
-def _merge(tx: Any, spec: MarketSpec, held: list[Chunk]) -> None:
-    for kind in (Kind.TRADE, Kind.DEPTH, Kind.BAR):
+def _merge(tx: Any, spec: Spec, held: list[Chunk]) -> None:
+    for kind in (Kind.TRADE, Kind.DEPTH, Kind.BAR, Kind.QUOTE):
         parts = [c.columns[kind] for c in held if kind in c.columns]
         if parts and sum(len(p["ts_ns"]) for p in parts):
             tx.merge(kind, VENUE, spec.symbol, join(parts), spec.scales)
-
-
-def join(parts: list[dict[str, Column]]) -> dict[str, Column]:
-    """Columns of consecutive chunks as one; offsets of list columns go on counting."""
-    return {name: _join_column([p[name] for p in parts]) for name in parts[0]}
-
-
-def _join_column(parts: list[Column]) -> Column:
-    if not isinstance(parts[0], tuple):
-        return np.concatenate(parts)
-    values = np.concatenate([p[0] for p in parts])
-    offsets = [np.zeros(1, np.int64)]
-    total = 0
-    for p in parts:
-        offsets.append(p[1][1:] + total)
-        total += int(p[1][-1])
-    return values, np.concatenate(offsets)
