@@ -35,6 +35,7 @@ from data.errors import (
 COMMANDS: dict[str, tuple[str, str]] = {
     "backtest": ("cli.backtest", "Run a strategy over a replay or a range of the log."),
     "verify": ("cli.verify", "Fold a run's log again and compare every decision."),
+    "explain": ("cli.explain", "Tell the whole story of one order or decision."),
     "diff": ("cli.diff", "Tell where two runs part; their results side by side."),
     "bundle": ("cli.bundle", "Put a run into one file that another machine can verify."),
     "runs": ("cli.runs", "List the runs."),

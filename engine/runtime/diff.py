@@ -18,21 +18,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.errors import CorruptFileError, DataError
-from data.events import FP9, MONEY_SCALE, RECORDS, Field, Scales, Table
+from data.errors import CorruptFileError
+from data.events import RECORDS, Scales, Table
 from data.log.columns import larger, multiply_checked, scale_power
-from data.runs import MANIFEST, Run
-from engine.runtime.compare import Comparison, Mismatch, RecordedRows, stored_text
+from data.runs import Run
+from engine.runtime.compare import Comparison, Mismatch, RecordedRows
+from engine.runtime.shown import Side, shown
 
 PORTION = 16_384
 ORDER = ("decision", "signal", "order", "fill", "position", "equity")
 """Tables in the order in which one explains the next."""
 
-QUALITY = ("gap in window", "CVD approximate", "book stale", "warming up")
-"""What the bits of a decision's ``quality`` say."""
-
 _ACT = ("ts_ns", "action", "exit_reason", "direction")
-_BITS = ("gates", "blocked", "quality")
 _SIDES = ("left", "right")
 
 
@@ -123,7 +120,7 @@ class RunDiff:
 
 def diff_runs(left: Run, right: Run) -> RunDiff:
     """Compare two runs; DataError where one lacks a table or its manifest its scales."""
-    sides = _Side.of(left), _Side.of(right)
+    sides = Side.of(left), Side.of(right)
     scales = larger(sides[0].scales, sides[1].scales)
     found = RunDiff(left.id, right.id)
     for name in ORDER:
@@ -136,32 +133,8 @@ def diff_runs(left: Run, right: Run) -> RunDiff:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Side:
-    run: Run
-    scales: Scales
-
-    @classmethod
-    def of(cls, run: Run) -> _Side:
-        try:
-            scales = Scales(int(run.manifest["price_scale"]), int(run.manifest["qty_scale"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                "the manifest names no scales",
-                where=str(run.folder / MANIFEST),
-                why=str(error),
-                do="run the backtest again",
-            ) from error
-        return cls(run, scales)
-
-    def names(self, what: str) -> Sequence[str]:
-        """Names of gates or detectors, as the manifest lists them."""
-        found = self.run.manifest.get(what)
-        return [str(name) for name in found] if isinstance(found, list) else []
-
-
 def _table(
-    table: Table, sides: tuple[_Side, _Side], scales: Scales, only: Sequence[str] | None = None
+    table: Table, sides: tuple[Side, Side], scales: Scales, only: Sequence[str] | None = None
 ) -> TableDiff:
     """Compare one table; ``only`` these of its columns, where they are named."""
     left, right = (RecordedRows(side.run, table) for side in sides)
@@ -191,7 +164,7 @@ def _raised(table: Table, rows: np.ndarray, old: Scales, new: Scales) -> np.ndar
 
 
 def _divergence(
-    first: Mismatch, sides: tuple[_Side, _Side], scales: Scales, columns: Sequence[str]
+    first: Mismatch, sides: tuple[Side, Side], scales: Scales, columns: Sequence[str]
 ) -> Divergence:
     table = first.table
     records = (first.left, first.right)
@@ -214,32 +187,7 @@ def _divergence(
     )
 
 
-def shown(table: Table, column: Field, value: Any, scales: Scales, side: _Side) -> Any:
-    """A stored integer as people read it; bits become a list of names."""
-    number = int(value)
-    if column.name in _BITS and column.unit == "bits":
-        names = QUALITY if column.name == "quality" else side.names("gates")
-        return _named_bits(number, names)
-    if column.name == "detector":
-        names = side.names("detectors")
-        return names[number] if 0 <= number < len(names) else number
-    divisor = {"price": 10**scales.price, "qty": 10**scales.qty, "money": 10**MONEY_SCALE}
-    divisor["fp9"] = FP9
-    if column.unit in divisor:
-        return number / divisor[column.unit]
-    if column.unit == "ns" and column.name == "latency_ns":
-        return number
-    text = stored_text(table, column.name, value)
-    return number if text == str(number) else text
-
-
-def _named_bits(bits: int, names: Sequence[str]) -> list[str]:
-    known = [name for i, name in enumerate(names) if bits >> i & 1]
-    rest = bits >> len(names)
-    return known + ([f"bits {rest << len(names):#x}"] if rest else [])
-
-
-def _signals(side: _Side, decision: int) -> list[dict[str, Any]]:
+def _signals(side: Side, decision: int) -> list[dict[str, Any]]:
     """The signals of one decision of a run, as they stand."""
     table = RECORDS["signal"]
     rows = RecordedRows(side.run, table)

@@ -204,7 +204,10 @@ def verify(
     return verdict
 
 
-_FACTS = ("price_scale", "qty_scale", "currency", "from", "to", "gates", "detectors", "violations")
+_FACTS = (
+    "price_scale", "qty_scale", "currency", "from", "to", "gates", "refusals", "detectors",
+    "violations",
+)  # fmt: skip
 """What a manifest says about the fold beside what it asks for; runs of older versions lack some."""
 
 _OF_OTHERS = frozenset({"trials", "sharpe_luck", "dsr"})
