@@ -28,6 +28,11 @@ _EXAMPLES = (
 @click.option("--from", "from_ns", type=TIME, help="Start, UTC, inclusive.")
 @click.option("--to", "to_ns", type=TIME, help="End, UTC, exclusive.")
 @click.option("--strategy", default="delta_flip", show_default=True, help="NAME or path.py:NAME.")
+@click.option(
+    "--model", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Model of the classifier, as 'ofs calibrate' wrote it.",
+)  # fmt: skip
+@click.option("--force-model", is_flag=True, help="Take a model that was fitted on other sources.")
 @common.set_option
 @click.option("--settings", "list_settings", is_flag=True, help="List every KEY and its default.")
 def command(
@@ -38,6 +43,8 @@ def command(
     from_ns: int | None,
     to_ns: int | None,
     strategy: str,
+    model: Path | None,
+    force_model: bool,
     settings: dict[str, str],
     list_settings: bool,
 ) -> int:
@@ -62,13 +69,16 @@ def command(
     if list_settings:
         return _list_settings(app, chosen)
     pairs = fitting(app, chosen, settings)
+    noted = None
+    if model is not None:
+        pairs, noted = _fitted(app, chosen, model, pairs, force_model)
     where = _whole(app.log) if named else str(_replay_path(replay))
     from data.log import LogStore
     from engine.runtime.backtest import backtest, summary
 
     store = app.open_log() if named else LogStore(where)
     app.say(f"{strategy} over {where if named else f'replay {Path(where).name}'}")
-    request = Request(chosen, strategy, venue, symbol, from_ns, to_ns, pairs)
+    request = Request(chosen, strategy, venue, symbol, from_ns, to_ns, pairs, model=noted)
     with app.progress("backtest", from_ns=from_ns or 0, to_ns=to_ns or 0) as progress:
 
         def on_progress(done: int, total: int, market_ns: int) -> None:
@@ -78,9 +88,19 @@ def command(
         content = backtest(
             store, where, request, app.runs, on_progress, lambda: progress.say("compiling…")
         )
+    facts = summary(content)
+    _say_notes(app, content, facts)
+    if app.json:
+        app.emit(facts)
+    else:
+        _print(app, facts)
+    return 0
+
+
+def _say_notes(app: App, content: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Say what of a run is worth knowing before its figures are believed."""
     for name, count in content["violations"].items():
         app.say(f"note: {count:,} x {name}")
-    facts = summary(content)
     if not facts["trades"]:
         app.say(
             f"note: the range has no trades of {facts['venue']} {facts['symbol']}; quotes and bars "
@@ -92,11 +112,21 @@ def command(
             f"sim.spread ({content['params']['sim.spread']}) and sim.slippage "
             f"({content['params']['sim.slippage']}); --set them to what the market charges"
         )
-    if app.json:
-        app.emit(facts)
-    else:
-        _print(app, facts)
-    return 0
+
+
+def _fitted(
+    app: App, strategy: Any, path: Path, pairs: dict[str, str], force: bool
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """(parameters with those of the model in ``path``, what the manifest says about it)."""
+    from engine.calibrate.model import read_model
+    from engine.calibrate.use import note, with_model
+    from engine.runtime.compose import compose
+
+    model = read_model(path)
+    pairs, doubts = with_model(model, compose(strategy), pairs, force=force)
+    for doubt in doubts:
+        app.say(f"note: {doubt}")
+    return pairs, note(model, doubts)
 
 
 def _whole(log: str) -> str:

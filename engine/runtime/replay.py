@@ -38,7 +38,8 @@ class Request:
     """What to run: strategy and settings over a range of one series of the log.
 
     Times are ns UTC, from inclusive, to exclusive; None means the end of the log. ``only`` leaves
-    out every other kind of event (a benchmark of trades alone asks for that).
+    out every other kind of event (a benchmark of trades alone asks for that). ``model`` is what the
+    manifest says about a fitted model whose numbers stand among the settings.
     """
 
     strategy: Strategy
@@ -50,6 +51,7 @@ class Request:
     settings: dict[str, str] = field(default_factory=dict)
     chunk_rows: int = 32_768
     only: tuple[Kind, ...] | None = None
+    model: dict[str, Any] | None = None
 
 
 @dataclass
@@ -189,6 +191,7 @@ def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: 
         "to": format_utc(outcome.to_ns),
         "range": {"from_ns": request.from_ns, "to_ns": request.to_ns},
         "params": outcome.settings,
+        **({"model": request.model} if request.model else {}),
         "gates": list(request.strategy.gates),
         "refusals": list(request.strategy.refusals),
         "detectors": list(request.strategy.detectors),

@@ -112,6 +112,7 @@ def test_every_example_of_the_readme_runs(user: Path, tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_every_example_of_the_helps_runs(user: Path, tmp_path: Path) -> None:
     world.make_log(user)
+    world.make_planted(user)
     made = called("ofs backtest --json").json()
     world.make_runs(str(made["run"]))
     run_all(help_examples(), tmp_path)

@@ -19,6 +19,7 @@ from data.events import Kind, Scales
 from data.log import LogStore
 from data.sources.archive_files import ArchiveFile
 from data.sources.importer import import_paths
+from data.sources.synthetic import PATTERN_KINDS, MarketSpec, write_market
 from data.venue.archive_rows import MadeUp
 from tests.data.make_log import depth
 
@@ -108,6 +109,15 @@ def make_log(folder: Path) -> None:
     start_ns = int(datetime(2024, 8, 8, 23, 50, tzinfo=UTC).timestamp()) * 10**9
     with store.transaction() as change:
         change.merge(Kind.DEPTH, "binance-um", "BTCUSDT", depth(start_ns, 400), Scales(1, 3))
+
+
+def make_planted(folder: Path) -> None:
+    """The log ``planted``: half a day of a synthetic market with patterns in it."""
+    spec = MarketSpec(
+        duration_s=43_200, rate_per_s=2.0, depth_levels=10, depth_ms=2000,
+        patterns=PATTERN_KINDS, every_s=900, strength=(2.0, 4.0),
+    )  # fmt: skip
+    write_market(LogStore(folder / "planted", create=True), spec)
 
 
 def make_runs(made: str) -> None:
