@@ -244,11 +244,13 @@ def results(totals: Totals) -> dict[str, Any]:
 
 def violations(fold: Fold) -> dict[str, int]:
     """What the kernel refused or left out, by name; empty when nothing was."""
-    if not fold.composition.simulated:
-        return {}
-    sim = fold.state["sim"]
-    found = {name: int(sim["violations"][0][n]) for n, name in enumerate(VIOLATION_NAMES)}
-    found["reports of fills merged into later ones"] = int(sim["reports_merged"][0])
+    found: dict[str, int] = {}
+    if fold.composition.simulated:
+        sim = fold.state["sim"]
+        found = {name: int(sim["violations"][0][n]) for n, name in enumerate(VIOLATION_NAMES)}
+        found["reports of fills merged into later ones"] = int(sim["reports_merged"][0])
+    if any(h.name == "lifecycle" for h in fold.composition.handlers):
+        found["illegal step of the life cycle"] = int(fold.state["lifecycle"]["illegal"][0])
     return {name: count for name, count in found.items() if count}
 
 

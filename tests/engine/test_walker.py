@@ -9,11 +9,11 @@ import pytest
 
 from data.events import RECORDS, Action, ExitReason, Kind, Lifecycle, Scales
 from data.log import LogStore
-from engine.kernel.lifecycle import TRANSITIONS
+from engine.kernel.lifecycle import ENTER, TRANSITIONS, lifecycle_event
 from engine.kernel.risk import REFUSALS
 from engine.runtime.backtest import backtest
 from engine.runtime.records import read_rows
-from engine.runtime.replay import Request
+from engine.runtime.replay import Request, violations
 from tests.engine import walker
 from tests.engine.driving import (
     Result,
@@ -63,6 +63,8 @@ def test_all_nine_states_are_in_the_decisions_of_a_run_over_a_log(tmp_path: Path
         Lifecycle.BLOCKED, Lifecycle.SCANNING, Lifecycle.SIGNAL_DETECTED, Lifecycle.POSITION_ENTRY,
         Lifecycle.PAUSED, Lifecycle.IN_POSITION, Lifecycle.POSITION_EXIT,
     ], "the operator paused while the entry was under way: it was filled all the same"  # fmt: skip
+    assert run["refusals"] == list(REFUSALS)
+    assert run["violations"] == {}
     assert run["digest"] == fold_events(WALKER, events, walker.NINE).digest
 
 
@@ -85,6 +87,13 @@ def test_states_follow_the_orders_and_the_account() -> None:
     blocked = rows[rows["lifecycle"] == Lifecycle.BLOCKED]
     assert set(blocked["refused"].tolist()) == {bits("cooldown")}
     assert (np.diff(blocked["ts_ns"]) == 5 * S).all()
+
+
+def test_an_illegal_step_is_a_violation_of_the_run() -> None:
+    done = fold_events(WALKER, walker.halted()[:9])
+    assert violations(done.fold) == {}
+    lifecycle_event(done.fold.state["lifecycle"][0], ENTER, 0)
+    assert violations(done.fold) == {"illegal step of the life cycle": 1}
 
 
 def halt(**settings: str) -> Result:

@@ -26,6 +26,7 @@ from engine.kernel.lifecycle import (
     lifecycle_withdraws,
 )
 from engine.kernel.risk import (
+    REFUSALS,
     risk_accept,
     risk_check,
     risk_closes,
@@ -112,6 +113,7 @@ STRATEGY = Strategy(
      Param("warm", "duration", "12s", "time before it looks")),
     np.dtype([("unused", "i8")]),
     decide,
+    refusals=REFUSALS,
 )  # fmt: skip
 
 NINE = {"risk.losses": "1", "risk.losses_pause": "60s"}
