@@ -109,11 +109,31 @@ def _records(dtype: np.dtype) -> Any:
     return field_records(array) if numba.config.DISABLE_JIT else array
 
 
+class Buffers:
+    """What a fold needs only while it runs: output records, cursor, resolved sides, one event.
+
+    A fold that stands alone has its own; folds that take turns may share one.
+    """
+
+    def __init__(self) -> None:
+        self.out = _records(OUT)
+        self.cursor = _records(CURSOR)
+        self.event = _records(EVENT)
+        self._side = np.zeros(0, dtype=np.int8)
+
+    def sides(self, trades: int) -> np.ndarray:
+        """int8 array of at least ``trades`` places."""
+        if len(self._side) < trades:
+            self._side = np.zeros(trades, dtype=np.int8)
+        return self._side
+
+
 class Fold:
     """A compiled fold with its state.
 
     ``composition`` says what is compiled in, ``params`` is the record (shape (1,)) of
-    ``engine.runtime.parameters.build``, ``sink`` takes the drained records.
+    ``engine.runtime.parameters.build``, ``sink`` takes the drained records. Folds of many symbols
+    pass one :class:`Buffers` to all: what a symbol then holds is its state.
     """
 
     def __init__(
@@ -122,6 +142,7 @@ class Fold:
         params: np.ndarray,
         sink: Sink,
         on_cold: Callable[[], None] | None = None,
+        buffers: Buffers | None = None,
     ) -> None:
         self.composition = composition
         self.sink = sink
@@ -129,10 +150,11 @@ class Fold:
         self.params = _records(composition.params)
         self.params[:] = params
         self.state = _records(composition.state)
-        self.out = _records(OUT)
-        self._cursor = _records(CURSOR)
-        self._side = np.zeros(0, dtype=np.int8)
-        self._event = _records(EVENT)
+        self._shares = buffers is not None
+        self._buffers = buffers or Buffers()
+        self.out = self._buffers.out
+        self._cursor = self._buffers.cursor
+        self._event = self._buffers.event
         self._stepped = False
         self._one_side = np.zeros(1, dtype=np.int8)
         self._empty = {k: empty_columns(k) for k in composition.kinds}
@@ -175,13 +197,14 @@ class Fold:
             have = columns.get(kind, self._empty[kind])
             args.extend(have[c] for c in COLUMNS[kind])
         trades = len(columns[Kind.TRADE]["ts_ns"]) if Kind.TRADE in columns else 0
-        if len(self._side) < trades:
-            self._side = np.zeros(trades, dtype=np.int8)
+        side = self._buffers.sides(trades)
         self._cursor[:] = 0
         while not self.module.fold(
-            self.state, self.params, self.out, self._cursor, self._side, run_kind, run_stop, *args
+            self.state, self.params, self.out, self._cursor, side, run_kind, run_stop, *args
         ):
             self.drain()
+        if self._shares:
+            self.drain()  # the next to write here is another symbol
 
     def step(self, kind: Kind, values: dict[str, Any]) -> None:
         """Fold one event: ``values`` by column name; levels as sequences, no offsets."""

@@ -13,10 +13,13 @@ from data.events import Kind
 from engine.kernel import registry
 from engine.kernel.outputs import DECISIONS_MAX, ORDERS_MAX
 from engine.runtime.compose import compose
-from engine.runtime.fold import event_columns
+from engine.runtime.fold import Buffers, Fold, event_columns
+from engine.runtime.parameters import build, settle
 from strategies.delta_flip import STRATEGY
 from tests.engine import cheat
 from tests.engine.driving import (
+    SCALES,
+    Collect,
     every,
     fold_cut,
     fold_events,
@@ -232,3 +235,23 @@ def test_event_columns_give_back_the_events() -> None:
         seen[kind] += 1
         for name, value in row.items():
             assert np.asarray(value).tolist() == e[name]
+
+
+def test_folds_that_share_buffers_take_turns() -> None:
+    """Records go to the fold that made them, and each decides what it would alone."""
+    c, tape = composition(), pack(MARKET)
+    want = fold_cut(c, tape, (), EAGER)
+    buffers = Buffers()
+    params = build(c, settle(c, EAGER), SCALES)
+    sinks = [Collect(), Collect()]
+    folds = [Fold(c, params, sink, buffers=buffers) for sink in sinks]
+    done = [0, 0]
+    for n, size in enumerate([1, 40, 7, 300] * 200):
+        turn = n % 2
+        stop = min(done[turn] + size, len(tape))
+        if stop > done[turn]:
+            folds[turn].feed(*tape.batch(done[turn], stop))
+        done[turn] = stop
+    assert done == [len(tape)] * 2
+    for fold, sink in zip(folds, sinks, strict=True):
+        assert result(fold, sink).digests == want.digests
