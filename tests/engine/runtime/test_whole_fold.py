@@ -246,7 +246,7 @@ def test_folds_that_share_buffers_take_turns() -> None:
     sinks = [Collect(), Collect()]
     folds = [Fold(c, params, sink, buffers=buffers) for sink in sinks]
     done = [0, 0]
-    for n, size in enumerate([1, 40, 7, 300] * 200):
+    for n, size in enumerate([1, 40, 300, 7] * 400):
         turn = n % 2
         stop = min(done[turn] + size, len(tape))
         if stop > done[turn]:
