@@ -24,7 +24,7 @@ COLUMNS: dict[Kind, tuple[str, ...]] = {
         "ask_qty",
     ),
     Kind.QUOTE: ("ts_ns", "id", "bid", "bid_qty", "ask", "ask_qty"),
-    Kind.BAR: ("ts_ns", "id", "open_ns", "open", "high", "low", "close"),
+    Kind.BAR: ("ts_ns", "id", "open_ns", "open", "high", "low", "close", "volume", "trades"),
     Kind.GAP: ("ts_ns", "stream", "from_ns", "to_ns", "filled"),
     Kind.CLOCK: ("ts_ns",),
     Kind.CONTROL: ("ts_ns", "code", "value"),

@@ -9,11 +9,12 @@ from __future__ import annotations
 from engine.kernel.handler import Handler
 from engine.kernel.handlers_detectors import DETECTORS
 from engine.kernel.handlers_market import MARKET
+from engine.kernel.handlers_proxy import PROXIES
 from engine.kernel.handlers_trading import TRADING
 
 __all__ = ["HANDLERS", "Handler", "resolve"]
 
-_ALL = (*MARKET, *DETECTORS, *TRADING)
+_ALL = (*MARKET, *DETECTORS, *PROXIES, *TRADING)
 
 HANDLERS: dict[str, Handler] = {h.name: h for h in _ALL}
 """Handlers by name, in the order in which a fold calls them."""

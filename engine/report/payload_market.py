@@ -43,7 +43,7 @@ COLUMNS: dict[Kind, tuple[str, ...]] = {
     for kind in (Kind.CONTROL, Kind.TRADE, Kind.DEPTH, Kind.QUOTE, Kind.CLOCK)
 } | {
     Kind.GAP: (*READ_COLUMNS[Kind.GAP], "reason"),
-    Kind.BAR: (*READ_COLUMNS[Kind.BAR], "interval_ns", "volume", "buy_volume", "trades"),
+    Kind.BAR: (*READ_COLUMNS[Kind.BAR], "interval_ns", "buy_volume"),
 }
 """What is read of each kind."""
 

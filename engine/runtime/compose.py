@@ -23,6 +23,7 @@ from engine.kernel.events import COLUMNS
 from engine.kernel.intents import INTENTS
 from engine.kernel.matching import SIM_PARAMS, SIM_STATE
 from engine.kernel.registry import Handler, resolve
+from engine.runtime import compose_proxy as proxied
 from engine.runtime.strategy import Strategy
 
 ORDER = (Kind.GAP, Kind.CONTROL, Kind.BAR, Kind.TRADE, Kind.DEPTH, Kind.QUOTE, Kind.CLOCK)
@@ -82,7 +83,7 @@ def column_names(kind: Kind) -> list[str]:
 def generate(c: Composition, strategy_module: str, function: str) -> str:
     """Source of the fold module; ``function`` is the compiled hook in ``strategy_module``."""
     parts = [_header(c, strategy_module, function), _session(c), _candles(c), _route(c)]
-    parts += [_boundary(c), _REACH, _trades(c)]
+    parts += [proxied.pseudo(c.handlers), _boundary(c), _reach(c), _trades(c)]
     parts += [_rows(c, k) for k in c.kinds if k != Kind.TRADE]
     parts += [_fold(c), _step(c)]
     return "\n\n".join(p.strip("\n") for p in parts if p) + "\n"
@@ -93,7 +94,11 @@ def _has(c: Composition, name: str) -> bool:
 
 
 def _hook(c: Composition, hook: str, indent: int) -> str:
-    lines = [line for h in c.handlers for line in h.hooks.get(hook, ())]
+    lines: list[str] = []
+    for h in c.handlers:
+        lines += h.hooks.get(hook, ())
+        if hook == "boundary" and h.name == "proxy":
+            lines += proxied.gate(c.handlers)
     return "\n".join(" " * indent + line for line in lines)
 
 
@@ -113,6 +118,7 @@ def _header(c: Composition, module: str, function: str) -> str:
             "from engine.kernel.intents import flatten",
             "from engine.kernel.outputs import room",
             "from engine.kernel.sides import sides_trades",
+            *proxied.imports(c.handlers),
             *imports,
             f"from {module} import {function} as _decide",
         ]
@@ -209,7 +215,8 @@ def _boundary(s, p, o):
 {route}"""
 
 
-_REACH = """
+def _reach(c: Composition) -> str:
+    return f"""
 @njit(cache=True, nogil=True)
 def _reach(s, p, o, at):
     core = s.core
@@ -219,9 +226,9 @@ def _reach(s, p, o, at):
     while core.next_ns <= at:
         if not room(o):
             return False
-        _boundary(s, p, o)
+{proxied.flush(c.handlers, "core.next_ns", 8)}        _boundary(s, p, o)
         advance_boundary(core, p.core, at)
-    return room(o)
+{proxied.flush(c.handlers, "at", 4)}    return room(o)
 """
 
 
@@ -233,6 +240,8 @@ def _trades(c: Composition) -> str:
         while s.candles.started == 1 and trade_ts_ns[i] >= s.candles.end_ns:
             _close_candles(s, p)"""
         limit = "\n        limit = min(limit, candles_limit(s.candles, trade_ts_ns[i]))"
+    limit += proxied.limit(c.handlers)
+    wait = proxied.wait(c.handlers)
     sim = "k = j"
     if c.simulated:
         sim = (
@@ -247,7 +256,7 @@ def _trades(s, p, o, c, side, {names}, stop):
     i = c.at[{int(Kind.TRADE)}]
     while i < stop:
         at = trade_ts_ns[i] + latency
-        if at >= core.next_ns and not _reach(s, p, o, at):
+        if {wait} and not _reach(s, p, o, at):
             return False
         if trade_ts_ns[i] >= core.session_end_ns:
             _new_session(s, p, trade_ts_ns[i])
@@ -303,7 +312,7 @@ def _row_body(c: Composition, kind: Kind) -> str:
         trade = _hook(c, "gap_trade", 12)
         depth = _hook(c, "gap_depth", 12) or "            pass"
         return f"""
-        if gap_filled[r] == 0 and gap_stream[r] == {int(Kind.TRADE)}:
+        if gap_filled[r] == 0 and {proxied.gap(c.handlers)}:
             core.trade_gap_ns = max(core.trade_gap_ns, gap_to_ns[r])
 {trade}
         elif gap_filled[r] == 0 and gap_stream[r] == {int(Kind.DEPTH)}:

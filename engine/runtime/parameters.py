@@ -22,6 +22,7 @@ from engine.runtime.compose import Composition
 from engine.runtime.day_zone import fill_zone, zone_switches
 from engine.runtime.groups_broker import BROKER
 from engine.runtime.groups_classifier import CLASSIFIER, check_model
+from engine.runtime.groups_proxy import PROXIES
 from engine.runtime.groups_risk import GUARDS
 from engine.runtime.groups_trading import PRESETS, TRADING
 from engine.runtime.strategy import Param
@@ -253,6 +254,7 @@ GROUPS: dict[str, tuple[Param, ...]] = {
     **TRADING,
     **GUARDS,
     **BROKER,
+    **PROXIES,
 }
 """Settings of everything but the strategy, by group."""
 

@@ -17,7 +17,9 @@ from engine.kernel.vwap import vwap_value, vwap_z
 from engine.runtime.strategy import Strategy
 from tests.engine import probes_divergence as divergence
 from tests.engine import probes_levels, probes_rows
+from tests.engine.kernel.oracle_proxy import SHORT as PROXY_SHORT
 from tests.engine.probes_market import MARKET_PROBES
+from tests.engine.probes_proxy import PROXY_PROBES
 from tests.engine.probes_trading import TRADING_PROBES
 
 
@@ -113,6 +115,7 @@ PROBES.update(probes_rows.PROBES)
 PROBES.update(probes_levels.PROBES)
 PROBES |= MARKET_PROBES
 PROBES |= TRADING_PROBES
+PROBES |= PROXY_PROBES
 STATE = np.dtype([("unused", "i8")])
 
 
@@ -131,4 +134,6 @@ def alone(name: str) -> Strategy:
 
 def short(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Settings under which the detectors among ``names`` speak on a tape of minutes."""
-    return divergence.SHORT if "impact" in {h.name for h in resolve(names)} else ()
+    needed = {h.name for h in resolve(names)}
+    proxied = PROXY_SHORT if "proxy" in needed else ()
+    return (divergence.SHORT if "impact" in needed else ()) + proxied

@@ -134,8 +134,9 @@ class Author:
     def bar(self) -> None:
         high, low = self.price + self.r.randint(0, 50), max(1, self.price - self.r.randint(0, 50))
         self.add(
-            Kind.BAR, open_ns=self.now - MINUTE, open=low, high=high, low=low, close=self.price
-        )
+            Kind.BAR, open_ns=self.now - MINUTE, open=low, high=high, low=low, close=self.price,
+            volume=1, trades=self.id % 90,
+        )  # fmt: skip
 
     def gap(self, stream: Kind, length_ns: int, filled: int = 0) -> None:
         start = self.now

@@ -21,6 +21,7 @@ from tests.engine.kernel.oracle_candles import Candles, Footprint
 from tests.engine.kernel.oracle_divergence import CvdDivergence, Impact, Pivots
 from tests.engine.kernel.oracle_levels import Atr, VwapDeviation
 from tests.engine.kernel.oracle_market import MARKET
+from tests.engine.kernel.oracle_proxy import PROXIED, REAL_ONLY
 from tests.engine.kernel.oracle_sweep import Sweep
 from tests.engine.kernel.oracle_trading import TRADING
 from tests.engine.kernel.oracle_trend import CvdTrend, DeltaDivergence, Recent
@@ -284,7 +285,7 @@ class Book(Oracle):
 ORACLES: dict[str, type[Oracle]] = {
     "sides": Sides, "flow": Flow, "windows": Windows, "candles": Candles,
     "footprint": Footprint, "vwap": Vwap, "book": Book, "atr": Atr, **MARKET, **TRADING,
-    **WALLED,
+    **WALLED, **PROXIED,
     "pivots": Pivots, "impact": Impact, "cvd_divergence": CvdDivergence,
     "recent": Recent, "delta_divergence": DeltaDivergence, "cvd_trend": CvdTrend,
     "vwap_deviation": VwapDeviation,
@@ -333,6 +334,7 @@ class Reference:
             self.new_session(at)
         while self.next <= at:
             now = self.next
+            self.pseudo(now)
             if now > self.end:
                 self.new_session(now)
             for o in self.oracles.values():
@@ -342,21 +344,46 @@ class Reference:
             if self.next < last and self.next - self.heard > self.idle:
                 self.skipped += (last - self.next) // self.step
                 self.next = last
+        self.pseudo(at)
+
+    def pseudo(self, at: int) -> None:
+        """What quotes come to by engine time ``at``."""
+        if "proxy" in self.oracles:
+            self.fold_pseudo(self.oracle("proxy").due(at))
+
+    def fold_pseudo(self, trades: list[Trade]) -> None:
+        """Trades that never were, told to every oracle but those that hear real ones only."""
+        if not trades:
+            return
+        if trades[0][0] >= self.end:
+            self.new_session(trades[0][0])
+        if "candles" in self.oracles:
+            self.oracle("candles").time(trades[0][0])
+        self.flag = 0
+        for name, o in self.oracles.items():
+            if name not in REAL_ONLY:
+                for t in trades:
+                    o.trade(t)
 
     def event(self, e: Event) -> None:
         ts, kind = e["ts_ns"], Kind(e["kind"])
-        self.flag = e.get("side", 0)
         at = ts + self.latency.get(kind, 0)
         self.reach(at)
+        self.flag = e.get("side", 0)
         if kind == Kind.TRADE:
             if not self.trade(e):
                 return
         elif kind in (Kind.DEPTH, Kind.QUOTE):
             for o in self.oracles.values():
                 (o.depth if kind == Kind.DEPTH else o.quote)(e)
+        elif kind == Kind.BAR and "proxy" in self.oracles:
+            self.fold_pseudo(self.oracle("proxy").bar(e))
         elif kind == Kind.GAP and not e["filled"]:
+            stream = e["stream"]
+            if "proxy" in self.oracles and self.oracle("proxy").hears(stream, e["from_ns"]):
+                stream = int(Kind.TRADE)
             for o in self.oracles.values():
-                o.gap(e["stream"], e["from_ns"], e["to_ns"])
+                o.gap(stream, e["from_ns"], e["to_ns"])
         elif kind == Kind.CONTROL:
             for o in self.oracles.values():
                 o.control(e["code"])

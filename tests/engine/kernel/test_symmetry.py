@@ -13,6 +13,7 @@ from engine.kernel.registry import HANDLERS
 from engine.kernel.signals import SIGNAL_STATE
 from tests.engine.driving import fold_events, probe
 from tests.engine.kernel import mirror_divergence as divergence
+from tests.engine.kernel import mirrors_proxy as proxied
 from tests.engine.kernel.mirrors_market import MARKET_MIRRORS, MARKET_PRICES, MARKET_VOLUMES
 from tests.engine.kernel.mirrors_trading import TRADING_MIRRORS, TRADING_PRICES, TRADING_VOLUMES
 from tests.engine.kernel.test_handlers import EXAMPLES
@@ -211,6 +212,10 @@ def mirror_tape(a: Any, b: Any) -> None:
 
 
 MIRROR |= {
+    "proxy": lambda a, b: proxied.mirror_proxy(a, b, CENTRE),
+    "proxy_metrics": proxied.mirror_proxy_metrics,
+}
+MIRROR |= {
     "diagonal": mirror_diagonal, "auction": mirror_auction, "delta_turn": mirror_delta_turn,
     "tape": mirror_tape,
 }  # fmt: skip
@@ -244,6 +249,7 @@ PRICES: dict[str, tuple[str, ...]] = {
     "sides": ("last_price", "bid", "ask"), "book": ("bid_price", "ask_price", "mid2"),
     "candles": ("last_close",), "atr": ("range_sum",),
 }  # fmt: skip
+VOLUMES |= {"proxy": (), "proxy_metrics": ()}
 VOLUMES |= {"diagonal": (), "auction": (), "delta_turn": (), "tape": ("bought", "sold", "largest")}
 
 
@@ -262,6 +268,12 @@ def scale_free(a: Any, b: Any) -> None:
 
 def parts(name: str, a: Any, b: Any, k: int, volume: bool) -> None:
     """What is nested: candles, grids and weighted sums."""
+    if name == "proxy":
+        proxied.scaled_proxy(a, b)
+        return
+    if name == "proxy_metrics":
+        proxied.scaled_proxy_metrics(a, b, k, volume)
+        return
     for x, y in zip(signal_parts(a), signal_parts(b), strict=True):
         same(x, y, ("ready", "direction", "strength_fp9", "value_fp9", "fired", "until_ns"))
     if name == "candles":

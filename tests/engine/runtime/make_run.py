@@ -47,9 +47,7 @@ def columns(kind: Kind, rows: list[Event]) -> dict[str, Any]:
     if kind == Kind.BAR:
         for name, value in (
             ("interval_ns", MINUTE),
-            ("volume", 1),
             ("buy_volume", 0),
-            ("trades", 0),
         ):
             found[name] = np.full(len(rows), value, dtype=np.int64)
     return found
