@@ -40,7 +40,7 @@ WALK_MAX = 8
 SHOWN = 3
 """Mean orders that a hidden participant shows."""
 
-BEGIN, PEAK, WALL_ON, WALL_OFF, ANCHOR, ANCHOR_LEVEL, ANCHOR_PEAK, END = range(1, 9)
+BEGIN, PEAK, WALL_ON, WALL_OFF, ANCHOR, ANCHOR_LEVEL, ANCHOR_PEAK, END, TOUCH = range(1, 10)
 """Events of a control: see ``_control``."""
 
 PLAIN, PUSH, GIVE_BACK, CONFIRM, RUN = range(5)
@@ -208,13 +208,12 @@ def _control(s, p, rings, c, levels):
         s.worst = s.anchor
         s.side, s.cvd_from, s.cvd_peak, s.active = c.side, s.cvd, s.cvd, 1
         s.level = _level(s)
-        levels[c.pattern] = int(s.level)
     elif c.event == PEAK:
         s.peak, s.cvd_peak = s.worst, s.cvd
         levels[c.pattern] = int(s.peak)
-    elif c.event == WALL_ON:
-        s.wall_side = s.side
+    elif c.event == WALL_ON or c.event == TOUCH:
         s.wall = s.best[1] if s.side > 0 else s.best[0]
+        s.wall_side = s.side if c.event == WALL_ON else 0
         levels[c.pattern] = s.wall
     elif c.event == WALL_OFF:
         s.wall_side = 0
@@ -223,6 +222,7 @@ def _control(s, p, rings, c, levels):
         s.anchor = _mid(s)
     elif c.event == ANCHOR_LEVEL:
         s.anchor = s.level
+        levels[c.pattern] = int(s.level)
     elif c.event == ANCHOR_PEAK:
         # whatever lies further out by now is what a new extreme must pass
         s.anchor = s.worst

@@ -212,9 +212,9 @@ def _turn(p: Planted, cast: _Cast, out: Script, reach: float) -> None:
 
 def _absorption(p: Planted, null: bool, cast: _Cast, out: Script, unit: float) -> None:
     cast.take(p.start_s, p.end_s, -p.direction, PRESS * p.strength)
+    out.events.append((p.start_s + 1, book.TOUCH if null else book.WALL_ON))
     if null:
         return
-    out.events.append((p.start_s + 1, book.WALL_ON))
     out.events.append((p.end_s - 1, book.WALL_OFF))
     _turn(p, cast, out, unit)
 
