@@ -339,3 +339,62 @@ def test_what_the_decision_keeps() -> None:
     want = {"refused": 1 << risk.REFUSALS.index("size"), "qty": 101, "stop": 49_000,
             "target": 51_500, "risk": 101 * 1000 * 10**5, "needed_fp9": 5}  # fmt: skip
     assert {name: int(d[name][0]) for name in want} == want
+
+
+acts = st.lists(
+    st.tuples(
+        st.sampled_from(["result", "result", "result", "open", "resume", "stop", "hours"]),
+        st.integers(-6, 5),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(acts)
+def test_the_account_against_a_diary(plot: list[tuple[str, int]]) -> None:
+    """Every rule again, as one who keeps a diary of equities would tell it."""
+    x = Scene()
+    now, closed, kill = NOON, 0, False
+    diary = [(now, MONEY)]  # since the start, or since the last resume of a drawdown
+    days = {now // DAY: MONEY}
+    halted_day, halted, streak = -1, False, 0
+    for act, size in plot:
+        now += 7 * S
+        balance = int(x.k["balance"][0])
+        opened = 0
+        if act == "result":
+            closed += 1
+            x.know(balance=balance + size * MONEY // 100, closed_positions=closed)
+            streak = streak + 1 if size < 0 else 0
+        elif act == "open":
+            opened = size * 500 * 1000 * 10**5 // 10
+        elif act == "hours":
+            now += abs(size) * DAY // 4
+        elif act == "resume":
+            risk.risk_control(x.s[0], int(Control.RESUME))
+            kill = False
+            if halted:
+                diary, halted = [diary[-1]], False
+        else:
+            risk.risk_control(x.s[0], int(Control.STOP))
+            kill = True
+        x.know(qty=100 if act == "open" else 0, entry_price=50_000 if act == "open" else 0)
+        bid = 50_000 + opened // (100 * 10**5)
+        x.update(now, bid, bid + 10)
+        equity = int(x.k["balance"][0]) + opened
+        diary.append((now, equity))
+        today = now // DAY
+        days.setdefault(today, equity)
+        lost = days[today] - equity
+        if lost > 0 and lost * 20 >= days[today]:
+            halted_day = today
+        peak = max(e for _, e in diary)
+        halted = halted or (peak - equity) * 5 >= peak
+        have = {n: int(x.s[n][0]) for n in ("equity", "day_equity", "peak", "daily_halt",
+                                            "drawdown_halt", "kill", "losses")}  # fmt: skip
+        assert have == {
+            "equity": equity, "day_equity": days[today], "peak": peak,
+            "daily_halt": int(halted_day == today), "drawdown_halt": int(halted),
+            "kill": int(kill), "losses": streak,
+        }  # fmt: skip
