@@ -5,10 +5,13 @@ Owns their place in a fold: last. They refuse to look at events; they read signa
 
 from __future__ import annotations
 
+from data.events import Kind
 from engine.kernel import (
     exits,
     flip,
     lifecycle,
+    metrics,
+    plans,
     risk,
 )
 from engine.kernel.handler import Handler
@@ -47,5 +50,27 @@ TRADING: tuple[Handler, ...] = (
         },
         params=risk.RISK_PARAMS,
         needs=("sides",),
+    ),
+    Handler(
+        "metrics",
+        metrics.METRICS_STATE,
+        "engine.kernel.metrics",
+        ("metrics_begin",),
+        {"boundary": ("metrics_begin(s.metrics, core, now)",)},
+    ),
+    Handler(
+        "plans",
+        plans.PLANS_STATE,
+        "engine.kernel.plans",
+        ("plans_control", "plans_pass"),
+        {
+            "control": ("plans_control(s.plans, p.plans, control_code[r], control_value[r])",),
+            "metrics": (
+                "plans_pass(s.plans, p.plans, s.metrics, s.absorption.zones, p.core.slow_ns, now)",
+            ),
+        },
+        plans.PLANS_PARAMS,
+        needs=("metrics", "absorption"),
+        kinds=(Kind.CONTROL,),
     ),
 )

@@ -12,6 +12,7 @@ anywhere changes nothing.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -22,6 +23,7 @@ from engine.kernel.core import CORE_PARAMS, CORE_STATE, KNOWN
 from engine.kernel.events import COLUMNS
 from engine.kernel.intents import INTENTS
 from engine.kernel.matching import SIM_PARAMS, SIM_STATE
+from engine.kernel.metrics import FILLERS
 from engine.kernel.registry import Handler, resolve
 from engine.runtime import compose_proxy as proxied
 from engine.runtime.strategy import Strategy
@@ -102,8 +104,21 @@ def _hook(c: Composition, hook: str, indent: int) -> str:
     return "\n".join(" " * indent + line for line in lines)
 
 
+_FILLER_NAME = re.compile(r"metrics_\w+|\b[A-Z][A-Z_]+\b")
+
+
+def _fillers(c: Composition) -> list[str]:
+    """Calls that fill in the numbers of the handlers of this fold, where it has metrics."""
+    if not _has(c, "metrics"):
+        return []
+    return [FILLERS[h.name] for h in c.handlers if h.name in FILLERS]
+
+
 def _header(c: Composition, module: str, function: str) -> str:
     imports = [f"from {h.module} import {', '.join(h.imports)}" for h in c.handlers if h.imports]
+    if fillers := _fillers(c):
+        names = sorted({n for call in fillers for n in _FILLER_NAME.findall(call)})
+        imports.append(f"from engine.kernel.metrics import {', '.join(names)}")
     if c.simulated:
         imports.append(
             "from engine.kernel.matching import sim_bar, sim_boundary, sim_cancel, sim_clock, "
@@ -193,6 +208,8 @@ def _see(s):
 def _boundary(c: Composition) -> str:
     sim = "    sim_boundary(s.sim, p.sim, o, now)\n    _see(s)\n" if c.simulated else ""
     route = "    _route(s, p, o, now)\n" if c.simulated else ""
+    lines = [*_fillers(c), *(line for h in c.handlers for line in h.hooks.get("metrics", ()))]
+    after = "".join(f"\n    {line}" for line in lines)
     flow = "s.flow.cvd, s.flow.approximate" if _has(c, "flow") else "0, 0"
     decided = "".join(line + "\n" for line in _hook(c, "decided", 4).splitlines())
     return f"""
@@ -203,7 +220,7 @@ def _boundary(s, p, o):
     note_now(core, now)
     if now > core.session_end_ns:
         _new_session(s, p, now)
-{sim}{_hook(c, "boundary", 4)}
+{sim}{_hook(c, "boundary", 4)}{after}
     grid = begin_decision(core, p.core, {flow}, s.known.qty)
     s.intents.n = 0
     if core.flatten == 1:

@@ -20,6 +20,7 @@ from tests.engine import probes_levels, probes_rows
 from tests.engine.kernel.oracle_proxy import SHORT as PROXY_SHORT
 from tests.engine.probes_market import MARKET_PROBES
 from tests.engine.probes_proxy import PROXY_PROBES
+from tests.engine.probes_plans import BESIDE, PLAN_PROBES
 from tests.engine.probes_trading import TRADING_PROBES
 
 
@@ -116,6 +117,7 @@ PROBES.update(probes_levels.PROBES)
 PROBES |= MARKET_PROBES
 PROBES |= TRADING_PROBES
 PROBES |= PROXY_PROBES
+PROBES |= PLAN_PROBES
 STATE = np.dtype([("unused", "i8")])
 
 
@@ -124,7 +126,7 @@ def alone(name: str) -> Strategy:
     return Strategy(
         f"probe_{name}",
         f"Probe {name}.",
-        (name,),
+        (*BESIDE.get(name, ()), name),
         (),
         STATE,
         PROBES[name],

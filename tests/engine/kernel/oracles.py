@@ -22,6 +22,7 @@ from tests.engine.kernel.oracle_divergence import CvdDivergence, Impact, Pivots
 from tests.engine.kernel.oracle_levels import Atr, VwapDeviation
 from tests.engine.kernel.oracle_market import MARKET
 from tests.engine.kernel.oracle_proxy import PROXIED, REAL_ONLY
+from tests.engine.kernel.oracle_plans import PLANNED
 from tests.engine.kernel.oracle_sweep import Sweep
 from tests.engine.kernel.oracle_trading import TRADING
 from tests.engine.kernel.oracle_trend import CvdTrend, DeltaDivergence, Recent
@@ -294,6 +295,7 @@ ORACLES: dict[str, type[Oracle]] = {
 }  # fmt: skip
 """One oracle for every handler of the registry; the suite fails for a handler without one."""
 ORACLES |= oracle_footprints.ORACLES
+ORACLES |= PLANNED
 
 
 class Reference:

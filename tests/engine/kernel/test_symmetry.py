@@ -14,6 +14,7 @@ from engine.kernel.signals import SIGNAL_STATE
 from tests.engine.driving import fold_events, probe
 from tests.engine.kernel import mirror_divergence as divergence
 from tests.engine.kernel import mirrors_proxy as proxied
+from tests.engine.kernel import mirror_plans
 from tests.engine.kernel.mirrors_market import MARKET_MIRRORS, MARKET_PRICES, MARKET_VOLUMES
 from tests.engine.kernel.mirrors_trading import TRADING_MIRRORS, TRADING_PRICES, TRADING_VOLUMES
 from tests.engine.kernel.test_handlers import EXAMPLES
@@ -217,7 +218,8 @@ MIRROR |= {
 }
 MIRROR |= {
     "diagonal": mirror_diagonal, "auction": mirror_auction, "delta_turn": mirror_delta_turn,
-    "tape": mirror_tape,
+    "tape": mirror_tape, "plans": mirror_plans.mirror_plans,
+    "metrics": lambda a, b: mirror_plans.mirror_metrics(a, b, CENTRE),
 }  # fmt: skip
 
 
@@ -250,6 +252,7 @@ PRICES: dict[str, tuple[str, ...]] = {
     "candles": ("last_close",), "atr": ("range_sum",),
 }  # fmt: skip
 VOLUMES |= {"proxy": (), "proxy_metrics": ()}
+VOLUMES |= {"metrics": (), "plans": ()}
 VOLUMES |= {"diagonal": (), "auction": (), "delta_turn": (), "tape": ("bought", "sold", "largest")}
 
 
@@ -293,6 +296,8 @@ def parts(name: str, a: Any, b: Any, k: int, volume: bool) -> None:
             same(a[grid], b[grid], ("cells",), k if volume else 1)
     elif name in ("vwap_deviation", "absorption", "sweep"):
         scale_free(a, b)
+    elif name == "metrics":
+        mirror_plans.scaled_metrics(a, b, k, volume)
     elif name == "vwap":
         for x, y in ((a[n], b[n]) for n in ("session", "anchored")):
             w, p = (k, 1) if volume else (1, k)

@@ -1,0 +1,46 @@
+"""How metrics and plans mirror and scale (see ``test_symmetry``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.kernel.metrics import AT, METRICS
+
+TURNED = ("delta_30s", "delta_300s", "cvd", "cvd_slope", "cvd_slope_t", "vwap_z", "book_imbalance",
+          "trend_regime")  # fmt: skip
+SWAPPED = {"bid": "ask", "ask": "bid", "price": "price"}
+
+
+def mirror_metrics(a: Any, b: Any, centre: int) -> None:
+    for name, unit in METRICS:
+        x, y = AT[name], AT[SWAPPED.get(name, name)]
+        assert int(a["known"][x]) == int(b["known"][y]), name
+        if not int(a["known"][x]):
+            continue
+        have, other = int(a["value"][x]), int(b["value"][y])
+        if name in SWAPPED:
+            assert have == centre - other, name
+        elif unit == "side" or name in TURNED:
+            assert abs(have + other) <= 1, name
+        elif name == "book_share":
+            assert abs(have + other - 10**9) <= 1
+        elif name == "aggressor_ratio":
+            if 0 < have < 900 * 10**9 and 0 < other < 900 * 10**9:
+                assert abs(have * other - 10**18) <= max(have, other)
+        else:
+            assert have == other, name
+
+
+def mirror_plans(a: Any, b: Any) -> None:
+    for name in ("started", "now_ns", "met", "committed", "rejected"):
+        assert int(a[name]) == int(b[name]), name
+    for x, y in zip(a["slots"], b["slots"], strict=True):
+        for name in ("id", "status", "at_ns", "passed", "failed", "unknown"):
+            assert int(x[name]) == int(y[name]), name
+
+
+def scaled_metrics(a: Any, b: Any, k: int, volume: bool) -> None:
+    for n, (name, unit) in enumerate(METRICS):
+        assert int(a["known"][n]) == int(b["known"][n]), name
+        factor = k if unit == ("qty" if volume else "price") else 1
+        assert abs(int(a["value"][n]) * factor - int(b["value"][n])) <= 1, name
