@@ -18,6 +18,8 @@ _EXAMPLES = (
     "ofs backtest",
     "ofs backtest --symbol BTCUSDT --venue binance-um --from 2024-08-08 --to 2024-08-09",
     "ofs backtest --strategy delta_flip --set flip.mode=cusum --set entry_z=2.5 --json",
+    "ofs backtest --strategy plan_watch --plans plans.toml --symbol BTCUSDT --venue binance-um "
+    "--from 2024-08-08 --to 2024-08-09",
 )
 
 
@@ -34,6 +36,8 @@ _EXAMPLES = (
 )  # fmt: skip
 @click.option("--force-model", is_flag=True, help="Take a model that was fitted on other sources.")
 @common.set_option
+@click.option("--plans", "plans_file", type=click.Path(path_type=Path),
+              help="File of plans (TOML) for a strategy that takes plans.")  # fmt: skip
 @click.option("--settings", "list_settings", is_flag=True, help="List every KEY and its default.")
 def command(
     app: App,
@@ -46,6 +50,7 @@ def command(
     model: Path | None,
     force_model: bool,
     settings: dict[str, str],
+    plans_file: Path | None,
     list_settings: bool,
 ) -> int:
     """Run a strategy over a replay or a range of the log.
@@ -62,6 +67,7 @@ def command(
         app.log_flag or any(x is not None for x in (symbol, venue, from_ns, to_ns))
     )
     from cli.section_set import fitting
+    from engine.plans.load import text_of_file
     from engine.runtime.replay import Request
     from strategies import get
 
@@ -78,7 +84,8 @@ def command(
 
     store = app.open_log() if named else LogStore(where)
     app.say(f"{strategy} over {where if named else f'replay {Path(where).name}'}")
-    request = Request(chosen, strategy, venue, symbol, from_ns, to_ns, pairs, model=noted)
+    request = Request(chosen, strategy, venue, symbol, from_ns, to_ns, pairs, model=noted,
+                      plans=text_of_file(plans_file) if plans_file else None)  # fmt: skip
     with app.progress("backtest", from_ns=from_ns or 0, to_ns=to_ns or 0) as progress:
 
         def on_progress(done: int, total: int, market_ns: int) -> None:
@@ -101,6 +108,8 @@ def _say_notes(app: App, content: dict[str, Any], facts: dict[str, Any]) -> None
     """Say what of a run is worth knowing before its figures are believed."""
     for name, count in content["violations"].items():
         app.say(f"note: {count:,} x {name}")
+    if "plans" in content and not content["plans"]["plans"]:
+        app.say(f"note: no plan of {content['plans']['file']} is for {facts['symbol']}")
     if not facts["trades"]:
         app.say(
             f"note: the range has no trades of {facts['venue']} {facts['symbol']}; quotes and bars "

@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "calibrate": ("cli.calibrate", "Fit the classifier's model on a range of the log."),
     "doctor": ("cli.doctor", "Look at machine, settings, log and network; say what to mend."),
     "strategy": ("cli.strategy", "List strategies, show one, or start a new one."),
+    "plan": ("cli.plan", "Check a file of plans, or explain what a plan said."),
     "config": ("cli.config", "Show and check the settings: show, check, schema."),
     "completion": ("cli.completion", "Print the script that completes ofs in a shell."),
     "bench": ("cli.bench", "Measure this machine: decode, fold and step."),

@@ -50,14 +50,14 @@ def user_file() -> Path:
 
 def read_settings(path: str | Path) -> SettingsFile:
     """The settings in ``path``; ConfigError where it cannot be read or is not TOML."""
-    import tomllib
-    from decimal import Decimal
+    return parse_settings(read_text(path), str(path))
 
-    from data.toml_lines import key_lines
 
+def read_text(path: str | Path) -> str:
+    """The text of a TOML file, without what an editor of Windows leaves; ConfigError if none."""
     try:
         # An editor of Windows may put a byte order mark in front.
-        text = Path(path).read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        return Path(path).read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError("cannot read a file of settings", where=str(path), why=reason) from None
@@ -68,19 +68,28 @@ def read_settings(path: str | Path) -> SettingsFile:
             why=f"it is not UTF-8: {error.reason} at byte {error.start}",
             do="save it as UTF-8",
         ) from None
+
+
+def parse_settings(text: str, path: str) -> SettingsFile:
+    """What the TOML ``text`` holds, which messages call ``path``; ConfigError if it is not TOML."""
+    import tomllib
+    from decimal import Decimal
+
+    from data.toml_lines import key_lines
+
     try:
         values = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
-        raise _broken(str(path), text, str(error)) from None
+        raise _broken(path, text, str(error)) from None
     except (ValueError, RecursionError) as error:  # what tomllib lets through of int() and itself
         why = f"it holds a number beyond all use ({error})"
         raise ConfigError(
             "cannot read a file of settings",
-            where=str(path),
+            where=path,
             why="it is nested too deeply" if isinstance(error, RecursionError) else why,
             do="take that out; no setting needs it",
         ) from None
-    return SettingsFile(str(path), values, key_lines(text))
+    return SettingsFile(path, values, key_lines(text))
 
 
 def _broken(path: str, text: str, message: str) -> ConfigError:

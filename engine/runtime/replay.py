@@ -21,6 +21,8 @@ from data.times import format_utc
 from engine.kernel.events import READ_COLUMNS
 from engine.kernel.matching import MODEL_VERSION
 from engine.kernel.matching_state import VIOLATION_NAMES
+from engine.plans.compile import Compiled
+from engine.plans.load import PlanText, check_handlers, in_manifest, load_plans
 from engine.runtime.behind import Behind
 from engine.runtime.compose import Composition, compose
 from engine.runtime.fold import Fold, Sink
@@ -39,7 +41,8 @@ class Request:
 
     Times are ns UTC, from inclusive, to exclusive; None means the end of the log. ``only`` leaves
     out every other kind of event (a benchmark of trades alone asks for that). ``model`` is what the
-    manifest says about a fitted model whose numbers stand among the settings.
+    manifest says about a fitted model whose numbers stand among the settings; ``plans`` the text of
+    a file of plans, of which those of the symbol take part.
     """
 
     strategy: Strategy
@@ -52,6 +55,7 @@ class Request:
     chunk_rows: int = 32_768
     only: tuple[Kind, ...] | None = None
     model: dict[str, Any] | None = None
+    plans: PlanText | None = None
 
 
 @dataclass
@@ -74,6 +78,7 @@ class Outcome:
     wall_s: float
     cpu_s: float
     first_event_s: float | None
+    plans: list[Compiled] = field(default_factory=list)
 
 
 def open_reader(
@@ -117,6 +122,7 @@ def run(
     settings = settle(composition, request.settings)
     reader = open_reader(store, composition, settings, request, venue, symbol)
     params = build(composition, settings, reader.scales)
+    plans = planned(request, composition, params, symbol, reader.scales)
     with Behind(sink) as behind:
         fold = Fold(composition, params, behind, on_cold)
         quiet_collector()
@@ -126,7 +132,7 @@ def run(
     outcome = Outcome(
         fold, settings, venue, symbol, reader.scales, reader.content_hash(),
         [{"path": e.path, "sha256": e.sha256, "rows": e.rows} for e in reader.entries],
-        *span(reader, request), watch.wall_s, watch.cpu_s, first_event_s,
+        *span(reader, request), watch.wall_s, watch.cpu_s, first_event_s, plans,
     )  # fmt: skip
     if not any(fold.events.values()):
         raise DataError(
@@ -135,6 +141,18 @@ def run(
             do="`ofs log ls` shows what is there",
         )
     return outcome
+
+
+def planned(
+    request: Request, composition: Composition, params: Any, symbol: str, scales: Scales
+) -> list[Compiled]:
+    """Put the plans of the request into ``params``; ConfigError where one does not fit."""
+    if request.plans is None:
+        return []
+    name = request.strategy.name
+    compiled = load_plans(params, request.plans, symbol, scales, name)
+    check_handlers(compiled, tuple(h.name for h in composition.handlers), name)
+    return compiled
 
 
 def span(reader: LogReader, request: Request) -> tuple[int, int]:
@@ -192,6 +210,7 @@ def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: 
         "range": {"from_ns": request.from_ns, "to_ns": request.to_ns},
         "params": outcome.settings,
         **({"model": request.model} if request.model else {}),
+        **({"plans": in_manifest(request.plans, outcome.plans)} if request.plans else {}),
         "gates": list(request.strategy.gates),
         "refusals": list(request.strategy.refusals),
         "detectors": list(request.strategy.detectors),

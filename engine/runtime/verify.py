@@ -22,6 +22,7 @@ from data.log import LogStore
 from data.log.compact import explained
 from data.runs import MANIFEST, Run
 from data.times import format_utc
+from engine.plans.load import from_manifest
 from engine.report.statistics import headline, summarise
 from engine.report.tables import Statistic, read_statistics
 from engine.runtime.compare import Comparison, Mismatch, RecordedRows, stored_text
@@ -180,7 +181,7 @@ def verify(
     span = m["range"]
     request = Request(
         strategy, m["strategy"], m["venue"], m["symbol"], span["from_ns"], span["to_ns"],
-        dict(m["params"]), chunk_rows,
+        dict(m["params"]), chunk_rows, plans=from_manifest(m),
     )  # fmt: skip
     sink = CompareSink(recorded)
     outcome = run(store, request, sink, progress, on_cold)

@@ -30,6 +30,25 @@ RUNS = ("20240808T101500-delta_flip", "20240808T103000-delta_flip")
 """Runs that examples name."""
 
 
+PLANS = """
+[[plan]]
+id = 1
+name = "trend"
+symbol = "BTCUSDT"
+direction = "BUY"
+stop = { atr = 2 }
+target = { r = 2 }
+risk = 0.01
+
+[plan.conditions]
+delta_positive = true
+cvd_rising = true
+avoid_absorption_zones = true
+hours = "07:00-21:00"
+"""
+"""A file of plans that examples name."""
+
+
 def make_files(folder: Path, endpoint: str) -> None:
     """The files that examples read, in ``folder``; settings that fetch from ``endpoint``."""
     settings = f'progress = false\n\n[fetch]\nendpoint = "{endpoint}"\nretries = 0\n\n[log.fill]\n'
@@ -53,6 +72,7 @@ def make_files(folder: Path, endpoint: str) -> None:
         + "".join(f"2024-08-08T00:{i:02}:00Z,LTCUSDT,sell,60.{i:02},1.5\n" for i in range(50)),
         encoding="utf-8",
     )
+    (folder / "plans.toml").write_text(PLANS, encoding="utf-8")
     bars(folder / "EURUSD_M1_202401020000_202401312359.csv")
 
 
