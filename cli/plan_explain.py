@@ -69,17 +69,9 @@ def command(
     text = text_of_file(file) if file else None
     symbol = symbol or _symbol(text, plan)
     start = at_ns - DAY_NS if from_ns is None else from_ns
-    request = Request(chosen, strategy, venue, symbol, start, at_ns, fitting(app, chosen, settings),
+    request = Request(chosen, strategy, venue, symbol, start, None, fitting(app, chosen, settings),
                       plans=text)  # fmt: skip
-    with app.progress("explain", from_ns=start, to_ns=at_ns) as progress:
-
-        def on_progress(done: int, total: int, market_ns: int) -> None:
-            progress.total = total
-            progress.update(done, market_ns)
-
-        found, _ = plans_at(
-            app.open_log(), request, at_ns, on_progress, lambda: progress.say("compiling…")
-        )
+    found = plans_at(app.open_log(), request, at_ns, lambda: app.say("compiling…"))
     shown = one_of(found, plan)
     if app.json:
         app.emit(shown.facts())

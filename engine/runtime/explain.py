@@ -21,6 +21,7 @@ from data.log import LogReader, LogStore
 from data.runs import Run
 from data.show import all_columns, readable
 from data.times import format_utc
+from engine.plans.load import from_manifest
 from engine.runtime.compare import RecordedRows
 from engine.runtime.moment import Moment, moment
 from engine.runtime.records import packed
@@ -93,7 +94,7 @@ def explain(
     m, span = recorded.manifest, recorded.manifest["range"]
     request = Request(
         strategy, m["strategy"], m["venue"], m["symbol"], span["from_ns"], span["to_ns"],
-        dict(m["params"]),
+        dict(m["params"]), plans=from_manifest(m),
     )  # fmt: skip
     at = moment(store, request, int(row["ts_ns"]), on_cold)
     fills = [f for o in orders for f in rows.all("fill", "order_id", int(o["id"]))]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from data.log import LogStore
+from engine.plans.load import PlanText, text_of_file
 from engine.runtime.records import RunSink
 from engine.runtime.replay import Progress, Request, run
 from engine.runtime.strategy import Strategy
@@ -26,7 +27,10 @@ TABLES = ("signal", "decision", "order", "fill", "position")
 
 @dataclass(frozen=True)
 class Session:
-    """One golden session: its log, what is run over it, and what that must give (``golden``)."""
+    """One golden session: its log, what is run over it, and what that must give (``golden``).
+
+    ``golden["plans"]`` names a file of plans that lies with the session, where it has one.
+    """
 
     name: str
     title: str
@@ -34,6 +38,12 @@ class Session:
     strategy: str
     settings: dict[str, str]
     golden: dict[str, Any]
+
+    @property
+    def plans(self) -> PlanText | None:
+        """The plans of the session; ConfigError where their file is wrong."""
+        name = self.golden.get("plans")
+        return text_of_file(Path(self.log) / name) if name else None
 
 
 @dataclass(frozen=True)
@@ -104,12 +114,13 @@ def facts_of(
     """What a fold over the session gives; ``options`` go to the request."""
     sink = RunSink(None)
     settings = {**session.settings, **options.pop("settings", {})}
-    request = Request(strategy, session.strategy, settings=settings, **options)
+    request = Request(strategy, session.strategy, settings=settings, plans=session.plans, **options)
     outcome = run(LogStore(str(session.log)), request, sink, progress, on_cold)
     rows = sink.digest.rows
     return {
         "strategy": session.strategy,
         **({"settings": dict(session.settings)} if session.settings else {}),
+        **({"plans": session.golden["plans"]} if "plans" in session.golden else {}),
         "digest": sink.digest.hexdigest(),
         "state_digest": outcome.fold.state_digest(),
         "state_on": platform_name(),

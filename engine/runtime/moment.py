@@ -9,7 +9,7 @@ is the one of the run. It refuses to know what is read off it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,10 +18,11 @@ from data.events import RECORDS, Kind, Scales, numpy_dtype
 from data.log import Batch, LogStore
 from data.series import pick_series
 from data.times import format_utc
+from engine.plans.compile import Compiled
 from engine.runtime.compose import compose
 from engine.runtime.fold import Fold
 from engine.runtime.parameters import build, settle
-from engine.runtime.replay import Request, open_reader
+from engine.runtime.replay import Request, open_reader, planned
 
 
 class _Last:
@@ -43,7 +44,7 @@ class Moment:
     """The state right after the decision at ``ts_ns``.
 
     ``fold`` holds it; ``decision`` is its record (structured, shape (1,)), ``signals`` those that
-    came with it.
+    came with it, ``plans`` the plans of the request as they were compiled.
     """
 
     fold: Fold
@@ -53,6 +54,7 @@ class Moment:
     ts_ns: int
     decision: np.ndarray
     signals: np.ndarray
+    plans: list[Compiled] = field(default_factory=list)
 
 
 def moment(
@@ -70,7 +72,9 @@ def moment(
     settings = settle(composition, request.settings)
     reader = open_reader(store, composition, settings, request, venue, symbol, ahead=False)
     last = _Last()
-    fold = Fold(composition, build(composition, settings, reader.scales), last, on_cold)
+    params = build(composition, settings, reader.scales)
+    plans = planned(request, composition, params, symbol, reader.scales)
+    fold = Fold(composition, params, last, on_cold)
     step = int(fold.params["core"]["step_ns"][0])
     at = ts_ns // step * step
     for batch in reader:
@@ -90,7 +94,7 @@ def moment(
     last.signals = last.signals[:0]
     _fire(fold, at)
     signals = last.signals[last.signals["ts_ns"] == last.decision["ts_ns"][0]]
-    return Moment(fold, reader.scales, venue, symbol, at, last.decision, signals)
+    return Moment(fold, reader.scales, venue, symbol, at, last.decision, signals, plans)
 
 
 def _fire(fold: Fold, at_ns: int) -> None:

@@ -1,44 +1,34 @@
 """What the plans said at a moment: the fold of the log up to it, and what the kernel kept.
 
-Owns the fold that ends at a decision boundary and the choice of one plan by id or name. The last
-boundary is reached by time itself, as a clock event would, so that the moment needs no event. It
-refuses to know how anything is printed.
+Owns reading the plans off a fold that was stopped there (:mod:`engine.runtime.moment`), and the
+choice of one by id or name. It refuses to know how anything is printed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from data.errors import UsageError
-from data.events import Kind
 from data.log import LogStore
 from engine.plans.explain import Explained, explain
-from engine.runtime.replay import Outcome, Progress, Request, run
-
-
-class _Nothing:
-    """A sink that keeps nothing."""
-
-    def take(self, name: str, rows: np.ndarray) -> None:
-        """Forget ``rows`` of record table ``name``."""
+from engine.runtime.moment import moment
+from engine.runtime.replay import Request
 
 
 def plans_at(
     store: LogStore,
     request: Request,
     at_ns: int,
-    progress: Progress | None = None,
     on_cold: Callable[[], None] | None = None,
-) -> tuple[list[Explained], Outcome]:
-    """Every plan that stands in the fold up to ``at_ns`` (ns UTC, inclusive), as it left it.
+) -> list[Explained]:
+    """Every plan that stands at the last decision at or before ``at_ns`` (ns UTC).
 
     Those of the request, and those that came by control events in the log. DataError when the log
-    has no event before; ConfigError for a plan that does not fit, UsageError for a strategy that
-    takes none.
+    has no decision by then; ConfigError for a plan that does not fit, UsageError for a strategy
+    that takes none.
     """
     if "plans" not in request.strategy.handlers:
         raise UsageError(
@@ -46,20 +36,17 @@ def plans_at(
             where="--strategy",
             do="choose one that does, e.g. plan_watch",
         )
-    outcome = run(store, replace(request, to_ns=at_ns), _Nothing(), progress, on_cold)
-    fold = outcome.fold
-    clock: Any = {Kind.CLOCK: {"ts_ns": np.array([at_ns], dtype=np.int64)}}
-    fold.feed(clock, np.array([Kind.CLOCK], dtype=np.int8), np.array([1], dtype=np.int64))
-    known = {c.plan.id: c for c in outcome.plans}
+    at = moment(store, request, at_ns, on_cold)
+    known = {c.plan.id: c for c in at.plans}
     found = []
-    for slot in np.asarray(fold.state["plans"]["slots"][0]):
+    for slot in np.asarray(at.fold.state["plans"]["slots"][0]):
         number = int(slot["id"])
         c = known.get(number)
         if c is not None and same_plan(slot, c.record[0]):
-            found.append(explain(slot, outcome.scales, c.plan.name, c.words))
+            found.append(explain(slot, at.scales, c.plan.name, c.words))
         elif number:
-            found.append(explain(slot, outcome.scales))
-    return found, outcome
+            found.append(explain(slot, at.scales))
+    return found
 
 
 def same_plan(slot: Any, record: Any) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import replays
 from data.events import RECORDS, Scales, numpy_dtype
 from data.log import LogStore
+from engine.plans.load import PlanText
 from engine.runtime.records import Digest
 from engine.runtime.replay import Request, run, violations
 from engine.runtime.strategy import Strategy
@@ -69,16 +70,19 @@ def fold(
     to_ns: int | None = None,
     settings: dict[str, str] | None = None,
     chunk_rows: int = 32_768,
+    plans: str = "",
 ) -> Trial:
     """Fold a range (ns UTC, from inclusive, to exclusive) of ``log``, else of the replay.
 
-    ``settings`` are the keys of ``ofs backtest --set``. Errors are those of a backtest: DataError
-    where the range holds no event, ConfigError for a setting that does not exist.
+    ``settings`` are the keys of ``ofs backtest --set``, ``plans`` the text of a file of plans.
+    Errors are those of a backtest: DataError where the range holds no event, ConfigError for a
+    setting that does not exist.
     """
     store = LogStore(replays.path() if log is None else log)
     request = Request(
-        strategy, strategy.name, venue, symbol, from_ns, to_ns, dict(settings or {}), chunk_rows
-    )
+        strategy, strategy.name, venue, symbol, from_ns, to_ns, dict(settings or {}), chunk_rows,
+        plans=PlanText("plans", plans) if plans else None,
+    )  # fmt: skip
     sink = _Kept()
     outcome = run(store, request, sink)
     return Trial(
