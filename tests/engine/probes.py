@@ -19,8 +19,8 @@ from tests.engine import probes_divergence as divergence
 from tests.engine import probes_levels, probes_rows
 from tests.engine.kernel.oracle_proxy import SHORT as PROXY_SHORT
 from tests.engine.probes_market import MARKET_PROBES
-from tests.engine.probes_proxy import PROXY_PROBES
 from tests.engine.probes_plans import BESIDE, PLAN_PROBES
+from tests.engine.probes_proxy import PROXY_PROBES
 from tests.engine.probes_trading import TRADING_PROBES
 
 

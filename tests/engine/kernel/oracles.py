@@ -21,8 +21,8 @@ from tests.engine.kernel.oracle_candles import Candles, Footprint
 from tests.engine.kernel.oracle_divergence import CvdDivergence, Impact, Pivots
 from tests.engine.kernel.oracle_levels import Atr, VwapDeviation
 from tests.engine.kernel.oracle_market import MARKET
-from tests.engine.kernel.oracle_proxy import PROXIED, REAL_ONLY
 from tests.engine.kernel.oracle_plans import PLANNED
+from tests.engine.kernel.oracle_proxy import PROXIED, REAL_ONLY
 from tests.engine.kernel.oracle_sweep import Sweep
 from tests.engine.kernel.oracle_trading import TRADING
 from tests.engine.kernel.oracle_trend import CvdTrend, DeltaDivergence, Recent

@@ -13,8 +13,8 @@ from engine.kernel.registry import HANDLERS
 from engine.kernel.signals import SIGNAL_STATE
 from tests.engine.driving import fold_events, probe
 from tests.engine.kernel import mirror_divergence as divergence
-from tests.engine.kernel import mirrors_proxy as proxied
 from tests.engine.kernel import mirror_plans
+from tests.engine.kernel import mirrors_proxy as proxied
 from tests.engine.kernel.mirrors_market import MARKET_MIRRORS, MARKET_PRICES, MARKET_VOLUMES
 from tests.engine.kernel.mirrors_trading import TRADING_MIRRORS, TRADING_PRICES, TRADING_VOLUMES
 from tests.engine.kernel.test_handlers import EXAMPLES
