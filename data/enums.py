@@ -7,6 +7,7 @@ new word takes a new number. ``data.events`` re-exports all of it; import it fro
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import cast
 
 
 class Kind(IntEnum):
@@ -26,6 +27,20 @@ class Kind(IntEnum):
     QUOTE = 7
     MARK = 8
     CLOCK = 9
+
+
+class FoldKind(IntEnum):
+    """Kinds that only a fold takes: made of events of the log, never written to one.
+
+    REFERENCE: the bar of another series, a level beside the market (such as the VIX). It comes last
+    among events of one time.
+    """
+
+    REFERENCE = 10
+
+
+REFERENCE = cast("Kind", FoldKind.REFERENCE)
+"""A kind wherever a fold asks for one; no table of the log has it."""
 
 
 class Side(IntEnum):

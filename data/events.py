@@ -26,10 +26,12 @@ import numpy as np
 
 from data.enums import (
     ENUMS,
+    REFERENCE,
     Action,
     Control,
     ExitReason,
     FillReason,
+    FoldKind,
     GapReason,
     Kind,
     Lifecycle,
@@ -46,10 +48,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ENUMS",
+    "REFERENCE",
     "Action",
     "Control",
     "ExitReason",
     "FillReason",
+    "FoldKind",
     "GapReason",
     "Kind",
     "Lifecycle",

@@ -10,7 +10,7 @@ It refuses to know who folds the batches.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from data.events import EVENTS, Kind, Scales
 from data.log import catalogue as catalogues
 from data.log.ahead import ahead as run_ahead
 from data.log.arrow import lean_memory
+from data.log.beside import Beside
 from data.log.columns import larger
 from data.log.entry import Entry
 from data.log.files import corrupt_file, damaged
@@ -61,10 +62,11 @@ class LogReader:
     ``kinds`` names the columns wanted of each kind. ``latency_ns`` is added, by kind, to the
     exchange time of rows without a receive time. A batch has at most ``chunk_rows`` rows. ``ahead``
     decodes on a second thread; ``verify`` checks each file's sha256 before its rows are used.
+    ``beside`` are bars of other series, which stand under labels of their own in the columns.
 
     ``scales`` is the largest scale among the files, to which all rows are raised; ``entries`` are
-    the files of the range; ``counters`` tells what the last pass read and skipped. It can be
-    iterated again and again.
+    the files of the range, ``market_entries`` those without the series beside; ``counters`` tells
+    what the last pass read and skipped. It can be iterated again and again.
 
     DataError where the log has nothing of these kinds in the range; CorruptFileError, while
     iterating or here, where a file is not what was written.
@@ -82,6 +84,7 @@ class LogReader:
         chunk_rows: int = 65_536,
         ahead: bool = True,
         verify: bool = True,
+        beside: Sequence[Beside] = (),
     ) -> None:
         if chunk_rows < 1:
             raise ValueError(f"chunk_rows must be positive, got {chunk_rows}")
@@ -92,6 +95,7 @@ class LogReader:
             for name in names:
                 EVENTS[kind].field(name)
         self.venue, self.symbol = venue, symbol
+        self.beside = tuple(beside)
         self.from_ns, self.to_ns = from_ns, to_ns
         self._latency_ns = dict(latency_ns or {})
         self._chunk_rows = chunk_rows
@@ -99,11 +103,13 @@ class LogReader:
         self._verify = verify
         self.counters = Counters()
         found = store.catalogue()
-        self._refuse_broken(found)
-        self.entries = found.select(self._kinds, venue, symbol, from_ns, to_ns)
-        if not self.entries:
+        self._refuse_broken(found, (venue, symbol), self._kinds, (from_ns, to_ns))
+        self.market_entries = found.select(self._kinds, venue, symbol, from_ns, to_ns)
+        if not self.market_entries:
             raise _nothing_there(found, self)
-        self.scales = _largest(self.entries)
+        self.scales = _largest(self.market_entries)
+        self._beside = [self._place(found, b) for b in self.beside]
+        self.entries = [*self.market_entries, *(e for _, more, _ in self._beside for e in more)]
 
     def content_hash(self) -> str:
         """Hex sha256 over the range and over path and sha256 of every file in it."""
@@ -118,32 +124,43 @@ class LogReader:
 
     def _batches(self) -> Iterator[Batch]:
         streams = self._streams()
-        kinds = np.array([s.kind for s in streams], np.int8)
-        rest = {k: names for k, names in self._kinds.items() if k not in kinds}
+        market = len(streams) - len(self.beside)
+        labels = [s.kind for s in streams[:market]] + [b.label for b in self.beside]
+        rest = {k: names for k, names in self._kinds.items() if k not in labels}
         try:
             for piece in Merger(streams).pieces(self._chunk_rows):
-                yield _batch(piece, kinds, rest)
+                yield _batch(piece, labels, rest)
         finally:
             for stream in streams:
                 stream.close()
 
     def _streams(self) -> list[Stream]:
-        plan = Plan(
-            self._store.storage,
-            self._check if self._verify else _trust,
-            self.scales,
-            self.from_ns,
-            self.to_ns,
-            self.counters,
-        )
+        """One stream a kind in order of rank, then one for each series beside."""
         by_kind: dict[Kind, list[Entry]] = {}
-        for entry in self.entries:
+        for entry in self.market_entries:
             by_kind.setdefault(entry.kind, []).append(entry)
-        keyed = len(by_kind) > 1
-        return [
+        keyed = len(by_kind) + len(self.beside) > 1
+        plan = self._plan(self.scales, self.from_ns, self.to_ns)
+        streams = [
             stream_of(plan, by_kind[k], self._kinds[k], self._latency_ns.get(k, 0), keyed=keyed)
             for k in sorted(by_kind)
         ]
+        for b, entries, span in self._beside:
+            plan = self._plan(b.scales(entries), *span)
+            streams.append(stream_of(plan, entries, b.columns, b.latency_ns, keyed=keyed))
+        return streams
+
+    def _place(
+        self, found: catalogues.Catalogue, b: Beside
+    ) -> tuple[Beside, list[Entry], tuple[int, int]]:
+        """A series beside, with its files and its span."""
+        span = b.span(self.market_entries, self.from_ns, self.to_ns)
+        self._refuse_broken(found, (b.venue, b.symbol), (Kind.BAR,), span)
+        return b, b.entries(found, self._store.storage.where, span), span
+
+    def _plan(self, scales: Scales, from_ns: int | None, to_ns: int | None) -> Plan:
+        check = self._check if self._verify else _trust
+        return Plan(self._store.storage, check, scales, from_ns, to_ns, self.counters)
 
     def _check(self, entry: Entry, source: Any) -> None:
         """CorruptFileError unless the bytes of ``source`` are those that were written."""
@@ -162,7 +179,7 @@ class LogReader:
 
     def _differs(self, entry: Entry, where: str, found: str) -> DataError:
         now = catalogues.load(self._store.storage)
-        current = now.select([entry.kind], self.venue, self.symbol) if now else []
+        current = now.select([entry.kind], entry.venue, entry.symbol) if now else []
         if any(e.path == entry.path and e.sha256 == found for e in current):
             return DataError(
                 f"{where} was replaced by an import or a compaction while it was being read",
@@ -171,14 +188,19 @@ class LogReader:
             )
         return damaged(where, f"its sha256 is {found}, the catalogue says {entry.sha256}")
 
-    def _refuse_broken(self, found: catalogues.Catalogue) -> None:
+    def _refuse_broken(
+        self,
+        found: catalogues.Catalogue,
+        series: tuple[str, str],
+        kinds: Collection[Kind],
+        span: tuple[int | None, int | None],
+    ) -> None:
         """A broken file of this series in the range is an error, not a hole in the result."""
         for broken in found.broken:
             place = broken.place
-            if place is None or place.kind not in self._kinds:
+            if place is None or place.kind not in kinds:
                 continue
-            mine = (place.venue, place.symbol) == (self.venue, self.symbol)
-            if mine and broken.touches(self.from_ns, self.to_ns):
+            if (place.venue, place.symbol) == series and broken.touches(*span):
                 raise catalogues.broken_error(self._store.storage, broken)
 
 
@@ -194,12 +216,12 @@ def _largest(entries: Sequence[Entry]) -> Scales:
     return result
 
 
-def _batch(piece: Piece, kinds: np.ndarray, rest: Mapping[Kind, Sequence[str]]) -> Batch:
-    columns = {part.rows.kind: part.rows.columns for part in piece.parts}
+def _batch(piece: Piece, labels: Sequence[Kind], rest: Mapping[Kind, Sequence[str]]) -> Batch:
+    columns = {label: part.rows.columns for label, part in zip(labels, piece.parts, strict=True)}
     for kind, names in rest.items():
         columns[kind] = nothing(kind, names).columns
     rows = sum(part.rows.n for part in piece.parts)
-    return Batch(columns, kinds[piece.run_stream], piece.run_stop, rows)
+    return Batch(columns, np.array(labels, np.int8)[piece.run_stream], piece.run_stop, rows)
 
 
 def _nothing_there(found: catalogues.Catalogue, reader: LogReader) -> DataError:

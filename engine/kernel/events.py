@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.events import DEPTH_LEVELS_MAX, Kind
+from data.events import DEPTH_LEVELS_MAX, REFERENCE, FoldKind, Kind
 
 COLUMNS: dict[Kind, tuple[str, ...]] = {
     Kind.TRADE: ("ts_ns", "id", "price", "qty", "side"),
@@ -28,8 +28,10 @@ COLUMNS: dict[Kind, tuple[str, ...]] = {
     Kind.GAP: ("ts_ns", "stream", "from_ns", "to_ns", "filled"),
     Kind.CLOCK: ("ts_ns",),
     Kind.CONTROL: ("ts_ns", "code", "value"),
+    REFERENCE: ("ts_ns", "close"),
 }
-"""Columns that a fold takes, by kind, in call order."""
+"""Columns that a fold takes, by kind, in call order; of a REFERENCE the end of its bar (ns) and its
+close at 1e-9."""
 
 INT8_COLUMNS = frozenset({"side", "stream", "filled"})
 READ_COLUMNS: dict[Kind, tuple[str, ...]] = {
@@ -69,7 +71,8 @@ EVENT = np.dtype(
 """kind (a Kind) and one nested record a kind, each field a column of length one (levels: 25)."""
 
 CURSOR = np.dtype(
-    [(name, "i8") for name in ("run", "sided", "invalid", "again")] + [("at", "i8", (len(Kind),))],
+    [(name, "i8") for name in ("run", "sided", "invalid", "again")]
+    + [("at", "i8", (len(Kind) + len(FoldKind),))],
     align=True,
 )
 """Where a fold stands in a batch: run, trades whose side is resolved, invalid ones among them,

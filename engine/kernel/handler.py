@@ -21,11 +21,11 @@ from data.events import Kind
 class Handler:
     """One handler: ``hooks`` maps a hook name to source lines, ``imports`` names what they use.
 
-    Hooks: trades, depth, quote, bar, control, gap_trade, gap_depth, boundary, session; metrics
-    (every handler has had its boundary, its numbers are filled in); decided (the decision is made,
-    or was not asked for, and is about to be written); rows (a candle ends, its footprint still
-    stands; ``minute_ends`` and ``five_ends`` tell which do beside that of 15 s) and candle (it is
-    closed; ``frames`` is how many timeframes closed, 1 to 3).
+    Hooks: trades, depth, quote, bar, control, reference, gap_trade, gap_depth, boundary, session;
+    metrics (every handler has had its boundary, its numbers are filled in); decided (the decision
+    is made, or was not asked for, and is about to be written); rows (a candle ends, its footprint
+    still stands; ``minute_ends`` and ``five_ends`` tell which do beside that of 15 s) and candle
+    (it is closed; ``frames`` is how many timeframes closed, 1 to 3).
     """
 
     name: str

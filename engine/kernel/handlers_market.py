@@ -5,13 +5,14 @@ Owns their place in a fold. Detectors read what these keep; they refuse to judge
 
 from __future__ import annotations
 
-from data.events import Kind
+from data.events import REFERENCE, Kind
 from engine.kernel import (
     book,
     candles,
     flow,
     footprint,
     recent,
+    reference,
     sides,
     vwap,
     windows,
@@ -136,5 +137,17 @@ MARKET: tuple[Handler, ...] = (
         ("recent_trades",),
         {"trades": ("recent_trades(s.recent, trade_qty, side, i, k)",)},
         needs=("sides",),
+    ),
+    Handler(
+        "reference",
+        reference.REFERENCE_STATE,
+        "engine.kernel.reference",
+        ("reference_bar", "reference_boundary"),
+        {
+            "reference": ("reference_bar(s.reference, reference_ts_ns[r], reference_close[r])",),
+            "boundary": ("reference_boundary(s.reference, p.reference, now)",),
+        },
+        reference.REFERENCE_PARAMS,
+        kinds=(REFERENCE,),
     ),
 )

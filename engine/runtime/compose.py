@@ -18,7 +18,7 @@ from functools import cache
 
 import numpy as np
 
-from data.events import Kind
+from data.events import REFERENCE, Kind
 from engine.kernel.core import CORE_PARAMS, CORE_STATE, KNOWN
 from engine.kernel.events import COLUMNS
 from engine.kernel.intents import INTENTS
@@ -71,7 +71,7 @@ def compose(strategy: Strategy, *, simulated: bool = True) -> Composition:
         strategy,
         handlers,
         simulated,
-        tuple(k for k in ORDER if k in kinds),
+        tuple(k for k in (*ORDER, REFERENCE) if k in kinds),
         np.dtype(state, align=True),
         np.dtype(params, align=True),
     )
@@ -348,7 +348,27 @@ def _row_body(c: Composition, kind: Kind) -> str:
     return "\n".join(" " * 8 + line for line in lines)
 
 
+def _references(c: Composition) -> str:
+    """A level beside the market starts no clock; boundaries before it do not see it."""
+    return f"""
+@njit(cache=True, nogil=True)
+def _references(s, p, o, c, {", ".join(column_names(REFERENCE))}, stop):
+    core = s.core
+    r = c.at[{int(REFERENCE)}]
+    while r < stop:
+        at = reference_ts_ns[r] + p.reference.latency_ns
+        if core.next_ns > 0 and not _reach(s, p, o, at):
+            return False
+{_hook(c, "reference", 8)}
+        r += 1
+        c.at[{int(REFERENCE)}] = r
+    return True
+"""
+
+
 def _rows(c: Composition, kind: Kind) -> str:
+    if kind == REFERENCE:
+        return _references(c)
     name = kind.name.lower()
     return f"""
 @njit(cache=True, nogil=True)

@@ -23,7 +23,7 @@ import numpy as np
 
 from data import jitcache
 from data.busy import replace
-from data.events import RECORDS, Kind
+from data.events import RECORDS, REFERENCE, Kind
 from engine.kernel.events import COLUMNS, CURSOR, EVENT, empty_columns
 from engine.kernel.matching import sim_finish, sim_init
 from engine.kernel.outputs import OUT
@@ -278,7 +278,10 @@ class Fold:
     def events(self) -> dict[Kind, int]:
         """How many events of each kind were folded."""
         counts = self.state["core"]["events"][0]
-        return {k: int(counts[int(k)]) for k in Kind}
+        found = {k: int(counts[int(k)]) for k in Kind}
+        if REFERENCE in self.composition.kinds:
+            found[REFERENCE] = int(self.state["reference"]["seen"][0])
+        return found
 
 
 def _digest_fields(digest: Any, array: np.ndarray) -> None:

@@ -23,6 +23,7 @@ from engine.runtime.day_zone import fill_zone, zone_switches
 from engine.runtime.groups_broker import BROKER
 from engine.runtime.groups_classifier import CLASSIFIER, check_model
 from engine.runtime.groups_proxy import PROXIES
+from engine.runtime.groups_reference import REFERENCES, series_of
 from engine.runtime.groups_risk import GUARDS
 from engine.runtime.groups_trading import PRESETS, TRADING
 from engine.runtime.strategy import Param
@@ -117,6 +118,7 @@ GROUPS: dict[str, tuple[Param, ...]] = {
         Param("life", "duration", "15s", "how long large prints speak"),
     ),
     "vwap": (Param("anchor", "time", "0", "the anchored VWAP begins here (0: first trade)"),),
+    **REFERENCES,
     "book": (Param("stale", "duration", "5s", "a book older than this is not read"),),
     "atr": (Param("length", "count", "14", "candles averaged", low=1, high=250),),
     "pivots": (
@@ -300,6 +302,8 @@ def _parse(p: Param, text: str, scales: Scales) -> int:
         return parse_duration(text)
     if p.kind == "time":
         return 0 if text == "0" else _time(text)
+    if p.kind == "series":
+        return 0 if text == "none" else len(series_of(text)) // 2
     if p.kind == "zone":
         return len(zone_switches(text))
     if p.kind == "choice":

@@ -14,7 +14,7 @@ from typing import Any
 
 from data import jitcache
 from data.errors import DataError
-from data.events import MONEY_SCALE, RECORD_VERSION, Kind, Scales
+from data.events import MONEY_SCALE, RECORD_VERSION, REFERENCE, Kind, Scales
 from data.log import LogReader, LogStore
 from data.series import pick_series
 from data.times import format_utc
@@ -26,6 +26,7 @@ from engine.plans.load import PlanText, check_handlers, in_manifest, load_plans
 from engine.runtime.behind import Behind
 from engine.runtime.compose import Composition, compose
 from engine.runtime.fold import Fold, Sink
+from engine.runtime.groups_reference import reference_series
 from engine.runtime.parameters import build, feed_latency, settle
 from engine.runtime.records import Totals
 from engine.runtime.strategy import Strategy
@@ -92,7 +93,8 @@ def open_reader(
     ahead: bool = True,
 ) -> LogReader:
     """A reader of the kinds that the fold takes, in the total order; its scales are the run's."""
-    kinds = {k: READ_COLUMNS[k] for k in c.kinds if r.only is None or k in r.only}
+    wanted = [k for k in c.kinds if k != REFERENCE]
+    kinds = {k: READ_COLUMNS[k] for k in wanted if r.only is None or k in r.only}
     return LogReader(
         store,
         venue,
@@ -103,6 +105,7 @@ def open_reader(
         latency_ns=feed_latency(settings),
         chunk_rows=r.chunk_rows,
         ahead=ahead,
+        beside=reference_series(settings) if r.only is None else (),
     )
 
 
@@ -134,7 +137,7 @@ def run(
         [{"path": e.path, "sha256": e.sha256, "rows": e.rows} for e in reader.entries],
         *span(reader, request), watch.wall_s, watch.cpu_s, first_event_s, plans,
     )  # fmt: skip
-    if not any(fold.events.values()):
+    if not any(n for kind, n in fold.events.items() if kind != REFERENCE):
         raise DataError(
             "the range holds no event that this strategy reads",
             where=f"{venue} {symbol} from {_time(request.from_ns)} to {_time(request.to_ns)}",
@@ -157,8 +160,8 @@ def planned(
 
 def span(reader: LogReader, request: Request) -> tuple[int, int]:
     """(from, to) in ns UTC: as asked, else the first and just past the last event of the files."""
-    first = min((e.min_ts_ns for e in reader.entries), default=0)
-    last = max((e.max_ts_ns for e in reader.entries), default=0) + 1
+    first = min((e.min_ts_ns for e in reader.market_entries), default=0)
+    last = max((e.max_ts_ns for e in reader.market_entries), default=0) + 1
     return (
         first if request.from_ns is None else request.from_ns,
         last if request.to_ns is None else request.to_ns,
@@ -242,6 +245,7 @@ def counts(fold: Fold, rows: dict[str, int]) -> dict[str, int]:
         "bars": events[Kind.BAR],
         "quotes": events[Kind.QUOTE],
         "gaps": events[Kind.GAP],
+        **({"references": events[REFERENCE]} if REFERENCE in events else {}),
         "invalid_trades": int(state["invalid_trades"][0]),
         "skipped_boundaries": int(state["skipped_boundaries"][0]),
         **{f"{name}s" if name != "equity" else name: n for name, n in rows.items()},

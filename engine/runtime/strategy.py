@@ -28,6 +28,7 @@ SUFFIX = {
     "choice": "",
     "time": "_ns",
     "zone": "",
+    "series": "",
 }
 """Parameter kinds and the suffix of the int64 field that holds the value for compiled code."""
 
@@ -44,8 +45,8 @@ class Param:
 
     ``kind``: duration (``5s``, ``250ms``), ratio (a plain number, kept at 1e-9), money (account
     currency), price and quantity (the instrument's), count, flag (``true``/``false``), choice, time
-    (ISO 8601, or 0), zone (of a calendar day: a name or an offset). The compiled code reads field
-    ``name + SUFFIX[kind]`` as int64.
+    (ISO 8601, or 0), zone (of a calendar day: a name or an offset), series (``venue:symbol`` or
+    none, kept as 1 or 0). The compiled code reads field ``name + SUFFIX[kind]`` as int64.
     """
 
     name: str

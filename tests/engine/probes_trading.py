@@ -33,4 +33,12 @@ def risk(s, p, o, now, grid):
     d.flip_fp9 = s.risk.day + 7 * s.risk.paused
 
 
-TRADING_PROBES = {f.__name__: f for f in (flip, exits, lifecycle, risk)}
+@njit(cache=True, nogil=True)
+def reference(s, p, o, now, grid):
+    d = s.core.decision
+    d.delta = s.reference.vix_fp9
+    d.entry_delta = s.reference.at_ns
+    d.flip_fp9 = s.reference.known
+
+
+TRADING_PROBES = {f.__name__: f for f in (flip, exits, lifecycle, risk, reference)}

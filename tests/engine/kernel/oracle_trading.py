@@ -86,4 +86,5 @@ class Risk(Oracle):
 
 TRADING: dict[str, type[Oracle]] = {
     "flip": Untouched, "exits": Untouched, "lifecycle": LifecycleOracle, "risk": Risk,
+    "reference": Untouched,
 }  # fmt: skip
