@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from data.events import Kind
 from engine.kernel import (
+    desk,
     exits,
     flip,
     lifecycle,
@@ -72,5 +73,28 @@ TRADING: tuple[Handler, ...] = (
         plans.PLANS_PARAMS,
         needs=("metrics", "absorption"),
         kinds=(Kind.CONTROL,),
+    ),
+    Handler(
+        "desk",
+        desk.DESK_STATE,
+        "engine.kernel.desk",
+        (),
+        params=desk.DESK_PARAMS,
+        needs=(
+            "windows",
+            "book",
+            "atr",
+            "pivots",
+            "absorption",
+            "sweep",
+            "market_state",
+            "confluence",
+            "plans",
+            "exits",
+            "lifecycle",
+            "risk",
+            "reference",
+        ),
+        kinds=(),
     ),
 )

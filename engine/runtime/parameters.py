@@ -22,6 +22,7 @@ from engine.runtime.compose import Composition
 from engine.runtime.day_zone import fill_zone, zone_switches
 from engine.runtime.groups_broker import BROKER
 from engine.runtime.groups_classifier import CLASSIFIER, check_model
+from engine.runtime.groups_desk import DESK
 from engine.runtime.groups_proxy import PROXIES
 from engine.runtime.groups_reference import REFERENCES, series_of
 from engine.runtime.groups_risk import GUARDS
@@ -254,6 +255,7 @@ GROUPS: dict[str, tuple[Param, ...]] = {
     ),
     **CLASSIFIER,
     **TRADING,
+    **DESK,
     **GUARDS,
     **BROKER,
     **PROXIES,

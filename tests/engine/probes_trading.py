@@ -41,4 +41,10 @@ def reference(s, p, o, now, grid):
     d.flip_fp9 = s.reference.known
 
 
-TRADING_PROBES = {f.__name__: f for f in (flip, exits, lifecycle, risk, reference)}
+@njit(cache=True, nogil=True)
+def desk(s, p, o, now, grid):
+    s.core.decision.delta = s.desk.entries
+    s.core.decision.stop = s.desk.idea.stop
+
+
+TRADING_PROBES = {f.__name__: f for f in (flip, exits, lifecycle, risk, reference, desk)}

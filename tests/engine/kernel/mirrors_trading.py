@@ -21,10 +21,10 @@ def mirror_risk(a: Any, b: Any) -> None:
 
 TRADING_MIRRORS = {
     "flip": mirror_untouched, "exits": mirror_untouched, "lifecycle": mirror_untouched,
-    "risk": mirror_risk, "reference": mirror_untouched,
+    "risk": mirror_risk, "desk": mirror_untouched, "reference": mirror_untouched,
 }  # fmt: skip
 TRADING_VOLUMES: dict[str, tuple[str, ...]] = {
-    "flip": (), "exits": (), "lifecycle": (), "risk": ("equity",),
+    "flip": (), "exits": (), "lifecycle": (), "risk": ("equity",), "desk": (),
     "reference": (),
 }  # fmt: skip
 TRADING_PRICES: dict[str, tuple[str, ...]] = {"risk": ("bid", "ask_price")}

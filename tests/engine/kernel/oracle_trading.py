@@ -85,6 +85,7 @@ class Risk(Oracle):
 
 
 TRADING: dict[str, type[Oracle]] = {
-    "flip": Untouched, "exits": Untouched, "lifecycle": LifecycleOracle, "risk": Risk,
+    "flip": Untouched, "exits": Untouched, "desk": Untouched, "lifecycle": LifecycleOracle,
+    "risk": Risk,
     "reference": Untouched,
 }  # fmt: skip
