@@ -57,7 +57,7 @@ def _golden(app: App, run: str | None, golden: bool, trust: bool) -> int:
     """Fold every golden session; finding when one differs."""
     if run is not None or trust or not golden:
         raise UsageError(
-            "verify takes a run, a bundle or --golden, one of them",
+            "verify takes a RUN, a BUNDLE or --golden, one of them",
             where="ofs verify",
             do="`ofs verify last` takes the latest run; --golden takes nothing beside it",
         )

@@ -21,7 +21,7 @@ from engine.runtime.strategy import Strategy
 DETECTORS = (
     "absorption", "delta_divergence", "liquidity_sweep", "cvd_divergence", "vwap_deviation",
     "pressure", "cvd_trend", "diagonal", "exhaustion", "unfinished", "delta_turn", "tape", "prints",
-    "replenish", "walls", "regime", "market_state", "order_block", "confluence", "microstructure",
+    "replenish", "walls", "regime", "market_state", "confluence", "microstructure",
 )  # fmt: skip
 """Names of the detectors in the manifest; a signal's ``detector`` is the place in this list."""
 
@@ -50,13 +50,12 @@ def _others(s, d, o):
     signal_write(o, d, 14, s.walls.signal)
     signal_write(o, d, 15, s.regime.signal)
     signal_write(o, d, 16, s.market_state.signal)
-    signal_write(o, d, 17, s.order_block.signal)
 
 
 @njit(cache=True, nogil=True)
 def _scores(s, d, o):
-    signal_write(o, d, 18, s.confluence.signal)
-    signal_write(o, d, 19, s.microstructure.signal)
+    signal_write(o, d, 17, s.confluence.signal)
+    signal_write(o, d, 18, s.microstructure.signal)
 
 
 @njit(cache=True, nogil=True)
@@ -73,17 +72,10 @@ HANDLERS = (
     "flow", "windows", "candles", "footprint", "vwap", "book", "diagonal", "auction", "delta_turn",
     "tape", "atr", "pivots", "impact", "cvd_divergence", "vwap_deviation", "delta_divergence",
     "cvd_trend", "absorption", "pressure", "toxicity", "regime", "walls", "market_state", "sweep",
-    "replenish", "order_block", "confluence", "microstructure", "metrics", "plans", "flip", "exits",
+    "replenish", "reference", "confluence", "microstructure", "metrics", "plans", "flip", "exits",
     "lifecycle", "risk", "desk",
 )  # fmt: skip
 """Everything: what a plan may ask for must be in the fold."""
-
-SEED = (
-    ("cvd_divergence.mode", "seed"), ("delta_divergence.mode", "seed"), ("absorption.mode", "seed"),
-    ("cvd_trend.mode", "seed"), ("confluence.mode", "seed"), ("microstructure.mode", "seed"),
-    ("pressure.mode", "seed"), ("walls.mode", "seed"), ("exits.preset", "seed"),
-)  # fmt: skip
-"""The formulas as the seed documents state them: ``--set`` each, or take the strategy below."""
 
 STRATEGY = Strategy(
     name="scalper",
@@ -95,6 +87,6 @@ STRATEGY = Strategy(
     gates=GATES,
     detectors=DETECTORS,
     refusals=REFUSALS,
-    overrides=(("confluence.threshold", "0.4"), ("flip.mode", "cusum")),
+    overrides=(("confluence.threshold", "0.2"), ("flip.mode", "cusum")),
 )
 """The strategy as the engine takes it."""

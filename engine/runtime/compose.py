@@ -126,7 +126,7 @@ def _header(c: Composition, module: str, function: str) -> str:
         )
     return "\n".join(
         [
-            f'"""Generated fold of strategy {c.strategy.name}; do not edit."""',
+            f'"""Generated fold of {module}; do not edit."""',
             "from numba import njit",
             "from engine.kernel.core import advance_boundary, begin_decision, control, "
             "find_invalid, first_boundary, note_event, note_now, scan_before, session_end",

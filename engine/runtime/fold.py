@@ -80,7 +80,8 @@ def _named_source(c: Composition) -> tuple[str, str]:
     source = generate(c, hook.__module__, hook.__name__)
     text = source + c.strategy.source_sha256 + str(c.state) + str(c.params)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return f"ofs_fold_{c.strategy.name}_{digest}", source
+    # by the hook and not by the strategy: two that differ in settings alone are compiled once
+    return f"ofs_fold_{hook.__module__.rpartition('.')[2]}_{digest}", source
 
 
 def publish_source(path: Path, source: str) -> None:
