@@ -2,7 +2,8 @@
 
 Owns no idea of its own. It is how a detector is looked at: a run of it fills the table ``signals``
 with every direction that was not 0, and ``ofs query`` tells how often each spoke, how strongly, and
-what the price did then. It refuses to judge what is said.
+what the price did then. The two classifiers are written down beside them, and a decision carries
+the score of the confluence. It refuses to judge what is said.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ DETECTORS = (
     "walls",
     "regime",
     "market_state",
+    "confluence",
+    "microstructure",
 )
 """Names of the detectors in the manifest; a signal's ``detector`` is the place in this list."""
 
@@ -65,6 +68,14 @@ def _book(s, d, o):
 
 
 @njit(cache=True, nogil=True)
+def _classifiers(s, d, o):
+    signal_write(o, d, 17, s.confluence.signal)
+    signal_write(o, d, 18, s.microstructure.signal)
+    d.score_fp9 = s.confluence.score_fp9
+    d.probability_fp9 = s.confluence.probability_fp9
+
+
+@njit(cache=True, nogil=True)
 def decide(s, p, o, now_ns, grid_s):
     """Write the signals that stand at boundary ``now_ns`` (ns UTC)."""
     d = s.core.decision
@@ -73,6 +84,7 @@ def decide(s, p, o, now_ns, grid_s):
     _flow(s, d, o)
     _rows(s, d, o)
     _book(s, d, o)
+    _classifiers(s, d, o)
 
 
 STRATEGY = Strategy(
@@ -97,6 +109,8 @@ STRATEGY = Strategy(
         "regime",
         "market_state",
         "toxicity",
+        "confluence",
+        "microstructure",
     ),
     params=(),
     state=np.dtype([("unused", "i8")], align=True),

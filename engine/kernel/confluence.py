@@ -62,9 +62,10 @@ CONFLUENCE_STATE = np.dtype(
 )
 """signal: ready 0 where it abstains; direction is the side, strength the score in [0, 1], value the
 score, threshold what it is held against. side -1, 0, +1; score 0 to 100 (seed) or 0 to 1; meets:
-score >= threshold; for, against: shares of weight on the side and against it; missing: bits of
-sources not heard; dominant: index of the source that says most, -1 none; logit: L; fitted 1: the
-probability and its lower bound are known (else both are 0); evidence: s_i; scores: weighted."""
+score >= threshold (standard: and a side); for, against: shares of weight on the side and against
+it; missing: bits of sources not heard; dominant: index of the source that says most, -1 none;
+logit: L; fitted 1: the probability and its lower bound are known (else both are 0); evidence: s_i;
+scores: weighted."""
 
 CONFLUENCE_PARAMS = np.dtype(
     [
@@ -251,7 +252,8 @@ def _classify(s, p, windows, now_ns):
         signal_unready(s.signal)
         return
     threshold = np.int64(full) * p.threshold_fp9
-    s.meets = 1 if s.score_fp9 >= threshold else 0
+    sided = p.mode == SEED or s.side != 0
+    s.meets = 1 if sided and s.score_fp9 >= threshold else 0
     score = float(s.score_fp9) * _UNIT
     direction = s.side if s.score_fp9 > 0 else np.int64(0)
     signal_stand(s.signal, now_ns, direction, score / full, score, float(threshold) * _UNIT)

@@ -7,16 +7,63 @@ from __future__ import annotations
 
 from data.events import Kind
 from engine.kernel import (
+    confluence,
     exits,
     flip,
     lifecycle,
     metrics,
+    microstructure,
     plans,
     risk,
 )
 from engine.kernel.handler import Handler
 
+_SIGNALS = (
+    "absorption",
+    "delta_divergence",
+    "sweep",
+    "cvd_divergence",
+    "vwap_deviation",
+    "pressure",
+    "cvd_trend",
+    "diagonal",
+)
+"""Handlers that the classifier listens to, in the order of ``confluence.SOURCES``."""
+
 TRADING: tuple[Handler, ...] = (
+    Handler(
+        "confluence",
+        confluence.CONFLUENCE_STATE,
+        "engine.kernel.confluence",
+        ("confluence_boundary",),
+        {
+            "boundary": (
+                "confluence_boundary(s.confluence, p.confluence, s.windows, now, "
+                + ", ".join(f"s.{name}.signal" for name in _SIGNALS)
+                + ")",
+            ),
+        },
+        confluence.CONFLUENCE_PARAMS,
+        needs=("windows", *_SIGNALS),
+        kinds=(),
+    ),
+    Handler(
+        "microstructure",
+        microstructure.MICROSTRUCTURE_STATE,
+        "engine.kernel.microstructure",
+        ("microstructure_trades", "microstructure_boundary", "microstructure_gap"),
+        {
+            "trades": ("microstructure_trades(s.microstructure, trade_price, i, k)",),
+            "boundary": (
+                "microstructure_boundary(s.microstructure, p.microstructure, s.core, "
+                "p.core.step_ns, s.windows, s.book, s.walls, s.market_state, now)",
+            ),
+            "gap_trade": ("microstructure_gap(s.microstructure)",),
+        },
+        microstructure.MICROSTRUCTURE_PARAMS,
+        needs=("windows", "book", "walls", "market_state"),
+        kinds=(Kind.TRADE, Kind.DEPTH, Kind.GAP),
+    ),
     Handler("flip", flip.FLIP_STATE, "engine.kernel.flip", (), params=flip.FLIP_PARAMS, kinds=()),
     Handler(
         "exits",

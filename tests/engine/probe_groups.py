@@ -35,9 +35,18 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "vwap_deviation",
         "absorption",
         "sweep",
+        "confluence",
     ),
     "tape": ("diagonal", "auction", "delta_turn", "tape"),
-    "regimes": ("pressure", "toxicity", "regime", "walls", "market_state", "replenish"),
+    "regimes": (
+        "pressure",
+        "toxicity",
+        "regime",
+        "walls",
+        "market_state",
+        "replenish",
+        "microstructure",
+    ),
     "trading": ("exits", "lifecycle", "risk"),
 }
 """Handlers by group; ``which`` is the place in it."""
@@ -79,6 +88,8 @@ _market_state = PROBES["market_state"]
 _replenish = PROBES["replenish"]
 _exits = PROBES["exits"]
 _lifecycle = PROBES["lifecycle"]
+_confluence = PROBES["confluence"]
+_microstructure = PROBES["microstructure"]
 _risk = PROBES["risk"]
 
 
@@ -126,6 +137,8 @@ def _levels_group(s, p, o, now, grid):
         _absorption(s, p, o, now, grid)
     elif which == 8:
         _sweep(s, p, o, now, grid)
+    elif which == 9:
+        _confluence(s, p, o, now, grid)
 
 
 @njit(cache=True, nogil=True)
@@ -156,6 +169,8 @@ def _regimes_group(s, p, o, now, grid):
         _market_state(s, p, o, now, grid)
     elif which == 5:
         _replenish(s, p, o, now, grid)
+    elif which == 6:
+        _microstructure(s, p, o, now, grid)
 
 
 @njit(cache=True, nogil=True)

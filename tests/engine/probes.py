@@ -15,8 +15,8 @@ from engine.kernel.numbers import fp9
 from engine.kernel.registry import resolve
 from engine.kernel.vwap import vwap_value, vwap_z
 from engine.runtime.strategy import Strategy
+from tests.engine import probes_classifier, probes_levels, probes_rows
 from tests.engine import probes_divergence as divergence
-from tests.engine import probes_levels, probes_rows
 from tests.engine.kernel.oracle_proxy import SHORT as PROXY_SHORT
 from tests.engine.probes_market import MARKET_PROBES
 from tests.engine.probes_plans import BESIDE, PLAN_PROBES
@@ -118,6 +118,7 @@ PROBES |= MARKET_PROBES
 PROBES |= TRADING_PROBES
 PROBES |= PROXY_PROBES
 PROBES |= PLAN_PROBES
+PROBES |= probes_classifier.PROBES
 STATE = np.dtype([("unused", "i8")])
 
 

@@ -108,6 +108,7 @@ class MarketState(Oracle):
         self.depths: list[float] = []
         self.usual_depth = 0.0
         self.pump = 0.0
+        self.way = 0
 
     def trade(self, t: Trade) -> None:
         self.price, self.heard = t[1], t[0]
@@ -118,9 +119,10 @@ class MarketState(Oracle):
 
     def measure(self, now: int) -> bool:
         whole = not self.dirty and now - self.before == self.market.step and self.last > 0
-        self.pump, jumped = 0.0, False
+        self.pump, jumped, self.way = 0.0, False, 0
         if whole:
             move = abs(self.price - self.last)
+            self.way = (self.price > self.last) - (self.price < self.last)
             jumped = move >= 0.06 * self.last
             buy, sell, buys, sells, _ = self.market.oracle("windows").sums[1]
             self.score(float(move), float(buy + sell), float(buys + sells))

@@ -18,6 +18,7 @@ from tests.engine.kernel import oracle_footprints
 from tests.engine.kernel.oracle import Event, Oracle, S, Trade
 from tests.engine.kernel.oracle_absorption import Absorption
 from tests.engine.kernel.oracle_candles import Candles, Footprint
+from tests.engine.kernel.oracle_classifier import CLASSIFIER
 from tests.engine.kernel.oracle_divergence import CvdDivergence, Impact, Pivots
 from tests.engine.kernel.oracle_levels import Atr, VwapDeviation
 from tests.engine.kernel.oracle_market import MARKET
@@ -296,6 +297,7 @@ ORACLES: dict[str, type[Oracle]] = {
 """One oracle for every handler of the registry; the suite fails for a handler without one."""
 ORACLES |= oracle_footprints.ORACLES
 ORACLES |= PLANNED
+ORACLES |= CLASSIFIER
 
 
 class Reference:

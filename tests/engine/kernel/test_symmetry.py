@@ -15,6 +15,7 @@ from tests.engine.driving import fold_events, probe
 from tests.engine.kernel import mirror_divergence as divergence
 from tests.engine.kernel import mirror_plans
 from tests.engine.kernel import mirrors_proxy as proxied
+from tests.engine.kernel.mirrors_classifier import CLASSIFIER_MIRRORS, CLASSIFIER_VOLUMES
 from tests.engine.kernel.mirrors_market import MARKET_MIRRORS, MARKET_PRICES, MARKET_VOLUMES
 from tests.engine.kernel.mirrors_trading import TRADING_MIRRORS, TRADING_PRICES, TRADING_VOLUMES
 from tests.engine.kernel.test_handlers import EXAMPLES
@@ -218,7 +219,7 @@ MIRROR |= {
 }
 MIRROR |= {
     "diagonal": mirror_diagonal, "auction": mirror_auction, "delta_turn": mirror_delta_turn,
-    "tape": mirror_tape, "plans": mirror_plans.mirror_plans,
+    "tape": mirror_tape, **CLASSIFIER_MIRRORS, "plans": mirror_plans.mirror_plans,
     "metrics": lambda a, b: mirror_plans.mirror_metrics(a, b, CENTRE),
 }  # fmt: skip
 
@@ -236,6 +237,7 @@ def test_mirrored_sides_mirror_every_direction(unit: str, plot: Plot) -> None:
 VOLUMES: dict[str, tuple[str, ...]] = {
     **MARKET_VOLUMES,
     **TRADING_VOLUMES,
+    **CLASSIFIER_VOLUMES,
     "pivots": (), "impact": (), "cvd_divergence": (), "cvd_trend": (),
     "delta_divergence": (), "recent": ("delta",), "sides": (),
     "flow": ("cvd", "buy", "sell", "unknown"),
