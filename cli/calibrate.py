@@ -130,11 +130,15 @@ def _ask(app: App, o: dict[str, Any]) -> Ask:
         raise UsageError(
             "a trade needs time", where="--horizon", do="write, for example, --horizon 30m"
         )
+    sources = _sources(o["sources"])
+    given = fitting(app, strategy, o["settings"])
+    settings, weights, idle = sampler_settings(strategy, given)
+    for key in idle:
+        app.say(f"note: {key} has no say in what the sources say; it is passed over")
     return Ask(
-        strategy, o["strategy"], o["venue"], o["symbol"], o["from_ns"], o["to_ns"],
-        sampler_settings(strategy, fitting(app, strategy, o["settings"])),
+        strategy, o["strategy"], o["venue"], o["symbol"], o["from_ns"], o["to_ns"], settings,
         Barriers(o["stop"], o["target"], o["horizon_ns"]),
-        o["folds"], o["scheme"], o["embargo_ns"], _sources(o["sources"]),
+        o["folds"], o["scheme"], o["embargo_ns"], sources, weights,
     )  # fmt: skip
 
 

@@ -39,6 +39,8 @@ from engine.runtime.parameters import table
 from engine.runtime.replay import Progress, Request, ofs_version
 from engine.runtime.strategy import Strategy
 
+_WEIGHT = "confluence.weight_"
+
 LONG_TIMEOUTS = 0.3
 """Share of labels that end by time above which the barriers are too far for the horizon."""
 
@@ -57,7 +59,8 @@ class Ask:
     """What to fit: the range, whose settings, labels, folds, sources.
 
     ``embargo_ns`` None is the longest look-back of a feature. ``settings`` are text by key, those
-    of the strategy already among them (see :func:`sampler_settings`).
+    of the strategy already among them, and ``weights`` (by source) give the side that the
+    classifier takes: see :func:`sampler_settings` for both.
     """
 
     strategy: Strategy
@@ -84,15 +87,21 @@ class Calibration:
     notes: tuple[str, ...]
 
 
-def sampler_settings(strategy: Strategy, given: dict[str, str]) -> dict[str, str]:
-    """The settings of the sampler's fold: ``strategy``'s own defaults under ``given``.
+def sampler_settings(
+    strategy: Strategy, given: dict[str, str]
+) -> tuple[dict[str, str], dict[str, str], list[str]]:
+    """(settings of the sampler's fold, weight of each source, keys of ``given`` that say nothing).
 
-    What belongs to the strategy alone is left out; what nobody knows stays, to be refused.
+    ``strategy``'s own defaults stand under ``given``. What belongs to the strategy alone has no
+    say in what the sources say and is left out; what nobody knows stays, to be refused.
     """
     mine, its = table(compose(SAMPLER)), table(compose(strategy))
     out = {k: v for k, v in strategy.overrides if k in mine}
     out.update({k: v for k, v in given.items() if k in mine or k not in its})
-    return out
+    known = {**{f"{_WEIGHT}{k}": v for k, v in WEIGHTS.items()}, **dict(strategy.overrides)}
+    weights = {**known, **given} if f"{_WEIGHT}{SOURCES[0]}" in its else known
+    idle = [k for k in given if k not in out and not k.startswith(_WEIGHT)]
+    return out, {name: weights[f"{_WEIGHT}{name}"] for name in SOURCES}, idle
 
 
 def calibrate(

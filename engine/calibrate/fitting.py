@@ -2,9 +2,10 @@
 
 Owns the order in which things are fitted and what every figure stands on. A probability in the
 report is out of sample twice: its score comes from a model of other folds, and its calibrator from
-the scores of other folds (purged as the folds are). The calibrator that goes into the file is
-fitted on all scores out of fold, unless these show no skill (Brier skill not above 0): then it is
-the base rate, with which nothing is traded (see :mod:`engine.calibrate.calibrator`).
+the scores of other folds (purged as the folds are; walking forward, of earlier ones). The
+calibrator that goes into the file is fitted on all scores out of fold, unless these show no skill
+(Brier skill not above 0): then it is the base rate, with which nothing is traded (see
+:mod:`engine.calibrate.calibrator`).
 
 It refuses to know where rows come from and how a model is written.
 """
@@ -134,14 +135,20 @@ def enough(rows: Rows, which: np.ndarray, where: str, folds: Sequence[Fold] = ()
 def _cross_calibrated(
     rows: Rows, scored: OutOfFold, folds: Sequence[Fold], scheme: Scheme
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(p, low) float64[n, 2]; each fold by a calibrator of the other folds' scores, purged."""
+    """(p, low) float64[n, 2]; each fold by a calibrator of the other folds' scores, purged.
+
+    Walking forward, these are the folds before it; the first has none and stays NaN.
+    """
     p, low = np.full(rows.won.shape, np.nan), np.full(rows.won.shape, np.nan)
     for n, fold in enumerate(folds):
         if scored.models[n] is None:
             continue
         first_ns, last_ns = rows.start_ns[fold.test].min(), rows.end_ns[fold.test].max()
         others = (scored.fold >= 0) & (scored.fold != n)
-        others &= (rows.end_ns < first_ns) | (rows.start_ns > last_ns + scheme.embargo_ns)
+        clear = rows.end_ns < first_ns
+        if scheme.name == "kfold":
+            clear |= rows.start_ns > last_ns + scheme.embargo_ns
+        others &= clear
         won, weight = rows.won[others], rows.weight[others]
         if not won.any() or won.all() or weight.sum() / 2 < RARE_MIN:
             continue

@@ -37,6 +37,13 @@ def with_model(
             why="a model is read by the handler confluence, which is not in its fold",
             do="leave --model out, or choose a strategy that names confluence among its handlers",
         )
+    if settle(composition, dict(given))["confluence.mode"] != "standard":
+        raise ConfigError(
+            "in seed mode no model is read",
+            where=model.path,
+            why="confluence.mode is seed, whose score is no probability",
+            do="leave --model out, or set confluence.mode=standard",
+        )
     own = settings(model)
     twice = sorted(k for k, v in given.items() if k in own and v != own[k])
     if twice:

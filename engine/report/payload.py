@@ -35,6 +35,7 @@ from engine.report.payload_records import (
     rows_of,
 )
 from engine.runtime.compose import ORDER
+from engine.runtime.groups_reference import beside_files
 from engine.runtime.parameters import GROUPS, parse_value
 
 DAY_NS = 86_400_000_000_000
@@ -207,7 +208,9 @@ def _compare(
     before = {e["path"]: e["sha256"] for e in m.get("log", {}).get("entries", [])}
     if not before:
         return
-    found = store.catalogue().select(ORDER, m["venue"], m["symbol"], *bounds)
+    catalogue = store.catalogue()
+    found = catalogue.select(ORDER, m["venue"], m["symbol"], *bounds)
+    found += beside_files(m.get("params", {}), bounds, catalogue, found)
     now = {e.path: e.sha256 for e in found}
     changed = sorted(p for p in before.keys() | now.keys() if before.get(p) != now.get(p))
     if changed:

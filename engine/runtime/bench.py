@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from data.errors import DataError
-from data.events import Kind
+from data.events import REFERENCE, Kind
 from data.log import LogReader, LogStore
 from data.series import pick_series
 from engine.kernel.events import READ_COLUMNS
@@ -129,7 +129,7 @@ def _singles(reader: LogReader) -> Iterator[tuple[Kind, dict[str, Any]]]:
     for batch in reader:
         at = dict.fromkeys(batch.columns, 0)
         for number, stop in zip(batch.run_kind, batch.run_stop, strict=True):
-            kind = Kind(int(number))
+            kind = REFERENCE if number == REFERENCE else Kind(int(number))
             for row in range(at[kind], int(stop)):
                 yield kind, event_columns(kind, batch.columns[kind], row)
             at[kind] = int(stop)

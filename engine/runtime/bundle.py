@@ -30,14 +30,13 @@ from typing import Any, BinaryIO
 
 from data.busy import replace
 from data.errors import DataError, UsageError
-from data.events import RECORD_VERSION, RECORDS, Kind
+from data.events import RECORD_VERSION, RECORDS
 from data.log import LogStore
-from data.log.catalogue import Catalogue
 from data.log.compact import explained
 from data.log.entry import Entry, place_of
 from data.log.files import damaged
 from data.runs import MANIFEST, Run
-from engine.runtime.groups_reference import reference_series
+from engine.runtime.groups_reference import beside_files
 from engine.runtime.records import Digest, read_rows
 from engine.runtime.strategy_file import hash_of, local_modules, recorded_strategy
 
@@ -136,7 +135,8 @@ def log_files(run: Run, store: LogStore) -> list[Entry]:
     span = m["range"]
     catalogue = store.catalogue()
     found = catalogue.select(kinds, m["venue"], m["symbol"], span["from_ns"], span["to_ns"])
-    found += _beside_files(m, catalogue, found)
+    bounds = span["from_ns"], span["to_ns"]
+    found += beside_files(m["params"], bounds, catalogue, found)
     for broken in catalogue.broken:
         if broken.path in before:
             raise damaged(store.storage.name(broken.path), broken.why)
@@ -150,15 +150,6 @@ def log_files(run: Run, store: LogStore) -> list[Entry]:
             do="run the backtest again, and bundle the new run",
         )
     return sorted(found, key=lambda e: e.path)
-
-
-def _beside_files(m: dict[str, Any], catalogue: Catalogue, market: list[Entry]) -> list[Entry]:
-    """Files of the series beside the market that the run read, for the range of ``market``."""
-    span = m["range"]["from_ns"], m["range"]["to_ns"]
-    found: list[Entry] = []
-    for b in reference_series(m["params"]) if market else ():
-        found += catalogue.select([Kind.BAR], b.venue, b.symbol, *b.span(market, *span))
-    return found
 
 
 def strategy_source(run: Run, builtin: Path | None) -> Source:

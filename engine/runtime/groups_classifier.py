@@ -153,3 +153,12 @@ def check_model(record: np.ndarray) -> None:
                 why=wrong,
                 do="let x ascend, p never fall, and low lie at or below p",
             )
+
+
+def check_classifiers(params: np.ndarray) -> None:
+    """ConfigError unless the settings of the classifiers in ``params`` (shape (1,)) make sense."""
+    names = params.dtype.names or ()
+    if "confluence" in names:
+        check_model(params["confluence"])
+    if "microstructure" in names:
+        check_parabola(params["microstructure"])

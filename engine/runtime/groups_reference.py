@@ -5,8 +5,10 @@ Owns the group ``reference`` and the form ``venue:symbol``. It refuses to know w
 
 from __future__ import annotations
 
-from data.events import REFERENCE
+from data.events import REFERENCE, Kind
 from data.log.beside import Beside
+from data.log.catalogue import Catalogue
+from data.log.entry import Entry
 from data.units import parse_duration
 from engine.kernel.events import READ_COLUMNS
 from engine.runtime.strategy import Param
@@ -37,3 +39,19 @@ def reference_series(values: dict[str, str]) -> tuple[Beside, ...]:
     latency_ns = parse_duration(values["reference.latency"].strip())
     columns = READ_COLUMNS[REFERENCE]
     return (Beside(REFERENCE, *series_of(named), columns, latency_ns=latency_ns),)
+
+
+def beside_files(
+    values: dict[str, str],
+    bounds: tuple[int | None, int | None],
+    catalogue: Catalogue,
+    market: list[Entry],
+) -> list[Entry]:
+    """Files of the series beside the market that a run with these settings reads.
+
+    ``market`` are the files of its own series that hold its range, ``bounds`` (ns).
+    """
+    found: list[Entry] = []
+    for b in reference_series(values) if market else ():
+        found += catalogue.select([Kind.BAR], b.venue, b.symbol, *b.span(market, *bounds))
+    return found

@@ -21,7 +21,7 @@ from engine.broker.simulated import SimulatedBroker, money_factors
 from engine.runtime.compose import Composition
 from engine.runtime.day_zone import fill_zone, zone_switches
 from engine.runtime.groups_broker import BROKER
-from engine.runtime.groups_classifier import CLASSIFIER, check_model, check_parabola
+from engine.runtime.groups_classifier import CLASSIFIER, check_classifiers
 from engine.runtime.groups_desk import DESK
 from engine.runtime.groups_proxy import PROXIES
 from engine.runtime.groups_reference import REFERENCES, series_of
@@ -465,12 +465,8 @@ def _finish(c: Composition, params: np.ndarray, scales: Scales) -> None:
         if h.params is not None and "price_scale" in (h.params.names or ()):
             params[h.name]["price_scale"] = 10**scales.price
             params[h.name]["qty_scale"] = 10**scales.qty
-    names = {h.name for h in c.handlers}
-    if "confluence" in names:
-        check_model(params["confluence"])
-    if "microstructure" in names:
-        check_parabola(params["microstructure"])
-    if "footprint" in names:
+    check_classifiers(params)
+    if any(h.name == "footprint" for h in c.handlers):
         rows: Any = params["footprint"]["row_units"]
         rows[rows < 1] = 1
 

@@ -134,9 +134,9 @@ class _Market:
             what.write(controls, start_s * 1000, spec.step_ms)
         table = np.concatenate(orders)
         table = np.ascontiguousarray(table[np.argsort(table[:, 0], kind="stable")])
-        u = tables.uniforms(spec.seed, QUEUES, index, steps * 4 * book.DEEP)
+        u = tables.uniforms(spec.seed, QUEUES, index, steps * 2 * (book.DEEP + 1))
         price, qty = self._fold(
-            controls, table, u.reshape(steps, 2, book.DEEP, 2), start_s, seconds
+            controls, table, u.reshape(steps, 2, book.DEEP + 1), start_s, seconds
         )
         return self._chunk(start_s, seconds, price, qty)
 

@@ -18,7 +18,7 @@ together in this file, because numba's disk cache does not see a change in anoth
 How ``rho`` is steered: what flow does to a minute's price is a matter of the queues, and was
 measured (``agents.SLOPE``, ``agents.REST``); news moves quotes without flow, and ``news_sigma``
 there makes it as large as the wanted correlation needs. Without any news ``rho`` is about 0.7 at
-one order a second, 0.86 at 5, 0.95 at 15: a higher target gives that. A pattern's minutes lower it.
+one order a second, 0.87 at 5, 0.95 at 15: a higher target gives that. A pattern's minutes lower it.
 
 What must hold: best bid < best ask; queues are never negative; a print lies at the best price of
 its side. Random numbers come in arrays anchored to steps, so that twins draw the same ones.
@@ -254,7 +254,7 @@ def _level(s):
 def _quote(s, p, rings, c, u):
     """Market makers and patient orders, one step: joining, cancelling, leaving stale prices.
 
-    ``u`` float64[2, DEEP, 2]: for each level, what happens and how much.
+    ``u`` float64[2, DEEP + 1] a side: for each level what happens, and for leaving.
     """
     s.fair += c.news
     s.fair += c.hold * (s.anchor + c.goal - s.fair)
@@ -264,7 +264,7 @@ def _quote(s, p, rings, c, u):
     top0 = int(np.floor(centre - p.half))
     top1 = max(int(np.ceil(centre + p.half)), top0 + 1)
     for side in range(2):
-        _leave(s, p, rings, side, top0 if side == 0 else top1, u[side, DEEP - 1, 1])
+        _leave(s, p, rings, side, top0 if side == 0 else top1, u[side, DEEP])
     for side in range(2):
         _join(s, p, rings, side, top0 if side == 0 else top1, c.supply[side], u[side])
     _show(s, p, rings)
@@ -301,15 +301,16 @@ def _join(s, p, rings, side, top, supply, u):
         if (price - other) * step <= 0:
             continue
         at = price & MASK
-        x = u[k, 0]
+        x = u[k]
         if x < p.add:
-            lots = int(np.rint(2.0 * u[k, 1] * p.joins[k] * supply))
+            lots = int(np.rint(2.0 * (x / p.add) * p.joins[k] * supply))
             rings[side, at] += lots
             if lots > 0 and (price - s.best[side]) * step < 0:
                 s.best[side] = price
         elif x > 1.0 - p.cancel and rings[side, at] > 0:
-            rings[side, at] -= int(u[k, 1] * rings[side, at])
-            if 2.0 * u[k, 1] > 1.8 and price != s.best[side]:
+            gone = (1.0 - x) / p.cancel
+            rings[side, at] -= int(gone * rings[side, at])
+            if gone > 0.9 and price != s.best[side]:
                 rings[side, at] = 0
 
 
@@ -379,6 +380,7 @@ def run(s, p, rings, controls, orders, u, out, touch, quotes, price, qty, levels
             if _wants(s, c, order[3], order[1]):
                 reach = 3 * WALK_MAX if order[3] == RUN else WALK_MAX
                 _take(s, p, rings, order[0], order[1], order[2], reach, out, touch)
+                _remember(s, order[0] // 1000)
                 _write_quote(s, rings, order[0], quotes)
             s.order += 1
         if last:

@@ -243,7 +243,7 @@ def _cvd_divergence(p: Planted, null: bool, cast: _Cast, out: Script, unit: floa
     out.events.append((second, book.ANCHOR_PEAK))
     goal = side * max(0.25 * unit, 3.0)
     if null:
-        cast.take(second + 1, p.end_s, side, 3.0 * PRESS * p.strength, book.CONFIRM)
+        cast.take(second + 1, p.end_s, side, 6.0 * PRESS * p.strength, book.CONFIRM)
         out.walks.append((second + 1, p.end_s, 0.0, goal, 1e-9))
         return
     out.walks.append((second + 1, p.end_s, -goal, goal, WILL))

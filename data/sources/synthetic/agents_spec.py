@@ -43,7 +43,7 @@ class AgentSpec:
     """Parameters of one agent-based market.
 
     ``start_ns`` is UTC and a whole minute, ``duration_s`` whole minutes. ``rate_per_s`` is the mean
-    number of orders that take liquidity (a print a price: about 1.2 trades an order). ``ref_price``
+    number of orders that take liquidity (a print a price: about 1.1 trades an order). ``ref_price``
     is the first price; ``tick`` and ``lot`` are in units of ``scales``, and a ``tick`` of 0 makes
     30,000 ticks of the first price. ``spread_ticks`` is the spread that market makers ask for.
 

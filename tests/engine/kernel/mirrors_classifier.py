@@ -37,6 +37,4 @@ def mirror_microstructure(a: Any, b: Any) -> None:
 
 
 CLASSIFIER_MIRRORS = {"confluence": mirror_confluence, "microstructure": mirror_microstructure}
-CLASSIFIER_VOLUMES: dict[str, tuple[str, ...]] = {
-    "confluence": ("side", "score_fp9", "evidence_fp9", "missing"), "microstructure": (),
-}  # fmt: skip
+CLASSIFIER_VOLUMES: dict[str, tuple[str, ...]] = {"confluence": (), "microstructure": ()}

@@ -219,9 +219,8 @@ MIRROR |= {
 }
 MIRROR |= {
     "diagonal": mirror_diagonal, "auction": mirror_auction, "delta_turn": mirror_delta_turn,
-    "tape": mirror_tape, "plans": mirror_plans.mirror_plans,
+    "tape": mirror_tape, **CLASSIFIER_MIRRORS, "plans": mirror_plans.mirror_plans,
     "metrics": lambda a, b: mirror_plans.mirror_metrics(a, b, CENTRE),
-    **CLASSIFIER_MIRRORS,
 }  # fmt: skip
 
 

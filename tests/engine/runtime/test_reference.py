@@ -15,8 +15,10 @@ from data.log import LogStore
 from data.runs import find_run
 from data.sources.importer import import_paths
 from engine.runtime.backtest import backtest
+from engine.runtime.bench import _singles
 from engine.runtime.bundle import write_bundle
 from engine.runtime.compose import compose
+from engine.runtime.fold import Fold
 from engine.runtime.parameters import build, settle
 from engine.runtime.replay import Request, open_reader, run
 from engine.runtime.unbundle import unpacked
@@ -104,6 +106,19 @@ def test_cuts_change_nothing(store: LogStore) -> None:
         outcome, sink = folded(store, chunk_rows=chunk_rows)
         assert sink.digest.hexdigest() == want[1].digest.hexdigest()
         assert outcome.fold.state_digest() == want[0].fold.state_digest()
+
+
+def test_step_is_the_fold(store: LogStore) -> None:
+    """Event by event, as a live session would hear it."""
+    c = compose(STRATEGY)
+    values = settle(c, VIX)
+    reader = open_reader(store, c, values, Request(STRATEGY, "level"), VENUE, SYMBOL)
+    sink = Collect()
+    fold = Fold(c, build(c, values, reader.scales), sink)
+    for kind, row in _singles(reader):
+        fold.step(kind, row)
+    fold.finish()
+    assert sink.digest.hexdigest() == folded(store)[1].digest.hexdigest()
 
 
 def test_it_stands_in_the_one_total_order(store: LogStore) -> None:

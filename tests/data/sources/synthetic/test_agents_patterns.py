@@ -55,14 +55,15 @@ def test_absorption_takes_heavy_flow_at_one_price_and_then_turns() -> None:
 
 def test_delta_divergence_walks_the_price_against_the_takers() -> None:
     m, null = planted("delta_divergence"), planted("delta_divergence", null=True)
-    later = []
+    later, followed = [], []
     for x in m.labels:
         d, a, b = x.direction, x.start_ns, x.end_ns
         assert d * m.flow(a, b) > 0 and d * null.flow(a, b) > 0
         assert d * (m.mid(b) - m.mid(a)) < -3 * m.spec.spread_ticks
-        assert d * (null.mid(b) - null.mid(a)) > 0
+        followed.append(d * (null.mid(b) - null.mid(a)))
         later.append(d * (m.mid(x.settle_ns) - m.mid(b)))
     assert np.mean(np.array(later) > 0) >= 0.8
+    assert np.mean(np.array(followed) > 0) >= 0.8 and np.median(followed) > 20
 
 
 def test_cvd_divergence_makes_a_second_extreme_without_flow() -> None:
