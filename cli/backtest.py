@@ -110,7 +110,12 @@ def _say_notes(app: App, content: dict[str, Any], facts: dict[str, Any]) -> None
         app.say(f"note: {count:,} x {name}")
     if "plans" in content and not content["plans"]["plans"]:
         app.say(f"note: no plan of {content['plans']['file']} is for {facts['symbol']}")
-    if not facts["trades"]:
+    if not facts["trades"] and "proxy.horizon" in content["params"]:
+        app.say(
+            f"note: the range has no trades of {facts['venue']} {facts['symbol']}; its quotes and "
+            "bars stand for the flow, and what they cannot know is not said (proxy.gate)"
+        )
+    elif not facts["trades"]:
         app.say(
             f"note: the range has no trades of {facts['venue']} {facts['symbol']}; quotes and bars "
             "do not show who was the aggressor, so rules on order flow have nothing to decide on"

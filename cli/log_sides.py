@@ -47,6 +47,10 @@ def command(
     Rules: tick, quote, lee_ready, the ladder that a fold uses for trades without a flag, and
     venue_tick where the venue sends tick directions. `agrees` is the share of the decided trades,
     `found` the share of all flagged trades; by number and by quantity.
+
+    Below them bulk volume classification, which judges bars of 1 to 60 s: its accuracy beside
+    that of plain halves, the skill over them, and over minutes the correlation with the true
+    delta, whole and with the price change held fixed.
     """
     common.check_range(from_ns, to_ns)
     store = app.open_log()
@@ -101,6 +105,15 @@ def _print(app: App, chosen: tuple[str, str], report: SidesReport) -> None:
         shares = (_percent(value) for value in _shares(report, rule).values())
         rows.append((rule.rule, rule.decided, *shares))
     app.table(("rule", "decided", "agrees", "found", "agrees_by_qty", "found_by_qty"), rows)
+    bulk = []
+    for b in report.bulk:
+        shares = (_percent(x) for x in (b.accuracy, b.halves, b.skill, b.sign))
+        corrs = ("" if x is None else f"{x:.2f}" for x in (b.corr, b.partial_corr))
+        bulk.append((f"bvc {b.horizon_s} s", b.bars, *shares, b.minutes, *corrs))
+    app.table(
+        ("bars of", "judged", "accuracy", "halves", "skill", "sign", "minutes", "corr", "partial"),
+        bulk,
+    )
 
 
 def _percent(share: float | None) -> str:

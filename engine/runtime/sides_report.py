@@ -34,6 +34,7 @@ from engine.kernel.sides import (
     sides_trades,
     tick_rule,
 )
+from engine.runtime.bulk_report import BulkCount, BulkCounter
 from engine.runtime.plain import field_records
 
 Array = np.ndarray
@@ -83,13 +84,15 @@ class RuleCount:
 
 @dataclass(frozen=True, slots=True)
 class SidesReport:
-    """Counts over a range. ``trades`` carry a flag; ``unflagged`` ones are not judged."""
+    """Counts over a range. ``trades`` carry a flag; ``unflagged`` ones are not judged; ``bulk`` is
+    what bulk volume classification finds, which judges bars and not trades."""
 
     trades: int
     qty: float
     unflagged: int
     quotes: int
     rules: tuple[RuleCount, ...]
+    bulk: tuple[BulkCount, ...] = ()
 
 
 @njit(cache=True, nogil=True)
@@ -181,6 +184,7 @@ class _Counter:
             self.state = field_records(self.state)
             self.params = field_records(self.params)
         self.counts = np.zeros((len(RULES), 4), np.int64)
+        self.bulk = BulkCounter()
         self.trades = self.qty = self.unflagged = self.quotes = self.last_ns = 0
 
     def take(self, batch: Batch) -> None:
@@ -196,6 +200,7 @@ class _Counter:
             depth["ask_price"], depth["ask_offsets"],
             quotes["ts_ns"], quotes["bid"], quotes["ask"], self.counts,
         )  # fmt: skip
+        self.bulk.take(trades["ts_ns"], trades["price"], trades["qty"], flag)
         self.unflagged += int(unflagged)
         self.quotes += int(seen)
         self.trades += n - int(unflagged)
@@ -235,4 +240,11 @@ def _report(counter: _Counter, scales: Scales) -> SidesReport:
         for rule, counts in zip(RULES, counter.counts, strict=True)
         if rule != "venue_tick" or counts[DECIDED]
     )
-    return SidesReport(counter.trades, counter.qty / unit, counter.unflagged, counter.quotes, rules)
+    return SidesReport(
+        counter.trades,
+        counter.qty / unit,
+        counter.unflagged,
+        counter.quotes,
+        rules,
+        counter.bulk.counts(),
+    )

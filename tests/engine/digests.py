@@ -1,9 +1,9 @@
 """Digests of fixed tapes, printed as JSON: run in processes of every kind and compared.
 
 ``python -m tests.engine.digests`` prints {name: [decision digest, state digest]} for the first
-handlers, for delta_flip and for watch, which has every detector in one fold (one compile for all of
-them; each by itself is what ``kernel/test_handlers`` folds). With NUMBA_DISABLE_JIT=1 the same
-sources run as plain Python.
+handlers, for delta_flip, for watch_proxy (flow of quotes and bars) and for watch, which has every
+detector in one fold (one compile for all of them; each by itself is what ``kernel/test_handlers``
+folds). With NUMBA_DISABLE_JIT=1 the same sources run as plain Python.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import sys
 
 from strategies.delta_flip import STRATEGY
 from strategies.watch import STRATEGY as WATCH
+from strategies.watch_proxy import STRATEGY as WATCH_PROXY
 from tests.engine.driving import fold_events, fold_steps, probe, whole
 from tests.engine.tapes import fixed, market
+from tests.engine.tapes_proxy import proxy_tape
 
 SETTINGS = {
     "window": "5s", "warmup": "2", "entry_z": "0.5", "cooldown": "1s", "book": "off",
@@ -34,6 +36,11 @@ def digests() -> dict[str, tuple[str, str]]:
     events = market(2, 120)
     found["delta_flip"] = fold_events(whole(STRATEGY), events, SETTINGS).digests
     found["delta_flip stepped"] = fold_steps(whole(STRATEGY), events, SETTINGS).digests
+    quoted, soon = proxy_tape(3, 6), {"impact.warm": "6", "proxy.warm": "2", "proxy.quiet": "2s"}
+    found["watch_proxy"] = fold_events(whole(WATCH_PROXY), quoted, soon).digests
+    found["watch_proxy t"] = fold_events(
+        whole(WATCH_PROXY), quoted, {**soon, "proxy.dist": "t", "proxy_metrics.mode": "seed"}
+    ).digests
     found["watch"] = fold_events(whole(WATCH), events, SHORT).digests
     return found
 
