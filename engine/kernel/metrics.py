@@ -13,9 +13,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from data.events import NS
+from data.events import FP9, NS
 from engine.kernel.core import window_ready
 from engine.kernel.numbers import FP9_MAX, fp9
+from engine.kernel.proxy_metrics import SOURCE_PROXY
 from engine.kernel.windows import SPANS_S
 
 METRICS: tuple[tuple[str, str], ...] = (
@@ -120,8 +121,10 @@ FILLERS: dict[str, str] = {
     "market_state": "metrics_market(s.metrics, s.market_state)",
     "regime": "metrics_regime(s.metrics, s.regime)",
     "atr": "metrics_atr(s.metrics, s.atr)",
+    "proxy_metrics": "metrics_proxy(s.metrics, s.proxy_metrics)",
 }
-"""The call that fills in what a handler knows, by the handler's name."""
+"""The call that fills in what a handler knows, by the handler's name; where two know a number, the
+later one in the order of a fold is believed (``proxy_metrics`` where flow comes by proxy)."""
 
 SOURCES: dict[str, tuple[str, ...]] = {
     "windows": ("delta_30s", "delta_300s", "volume_60s", "volume_300s", "aggressor_ratio",
@@ -239,6 +242,21 @@ def metrics_windows(m, w, core, now_ns):
     m.known[_VOLUME_300S] = whole
     m.known[_RATIO] = whole
     m.known[_SCORE] = whole
+
+
+@njit(cache=True, nogil=True)
+def metrics_proxy(m, x):
+    """Where flow comes by proxy, ratio, score and trend are those of half an hour (11.9), and
+    unknown where its quality is ``unavailable`` (PROXY_METRICS_STATE record)."""
+    if x.data_source != SOURCE_PROXY:
+        return
+    m.value[_RATIO] = x.aggressor_ratio_fp9
+    m.value[_SCORE] = x.imbalance_score * FP9
+    m.value[_TREND] = x.cvd_slope
+    known = 1 if x.data_quality > 0 else 0
+    m.known[_RATIO] = known
+    m.known[_SCORE] = known
+    m.known[_TREND] = known
 
 
 @njit(cache=True, nogil=True)

@@ -10,10 +10,14 @@ import pytest
 from engine.kernel import proxy_metrics as pm
 from engine.kernel.candles import CANDLES_STATE
 from engine.kernel.core import CORE_PARAMS, CORE_STATE
+from engine.kernel.metrics import AT, METRICS_STATE, metrics_proxy
 from engine.kernel.proxy import PROXY_STATE
+from engine.runtime.compose import compose, generate
+from engine.runtime.strategy import Strategy
 from tests.engine.driving import new_fold, probe
 from tests.engine.kernel.oracle_proxy import ProxyMetrics
 from tests.engine.kernel.oracles import Reference
+from tests.engine.probes import PROBES, STATE
 from tests.engine.tapes import MINUTE, S, pack
 from tests.engine.tapes_proxy import plain_quotes, proxy_tape
 
@@ -165,6 +169,24 @@ def test_jumps_of_the_mid_are_large_by_proxy() -> None:
     for n in range(400):
         pm.proxy_metrics_quote(real, FLAG, NOW + n * S // 10, 1000 + 40 * (n == 150), 1100)
     assert not real["large"].any(), "where there are trades, trades are counted"
+
+
+def test_plans_ask_half_an_hour_where_flow_comes_by_proxy() -> None:
+    """cvd_rising, aggressor_ratio and imbalance_score of a plan are those of 11.9 then."""
+    m = np.zeros(1, METRICS_STATE)[0]
+    ratio, score, trend = (AT[n] for n in ("aggressor_ratio", "imbalance_score", "cvd_trend"))
+    metrics_proxy(m, metrics(flows(10, -20, 40, 0, 30, 6), source=FLAG, quality=3))
+    assert not m["known"].any(), "where there are trades, their windows are asked"
+    metrics_proxy(m, metrics(flows(10, -20, 40, 0, 30, 6)))
+    assert [int(m["value"][k]) for k in (ratio, score, trend)] == [round(4.3 * FP9), 62 * FP9, 1]
+    assert m["known"][[ratio, score, trend]].tolist() == [1, 1, 1]
+    metrics_proxy(m, metrics(flows(10, -20)))
+    assert not m["known"].any(), "two bars of six: unavailable, so a condition on it fails"
+    names = ("windows", "cvd_trend", "proxy_metrics", "metrics")
+    source = generate(compose(Strategy("x", "x", names, (), STATE, PROBES["flow"])), "m", "f")
+    order = [source.index(call) for call in ("metrics_windows(s", "metrics_trend(s",
+                                             "metrics_proxy(s")]  # fmt: skip
+    assert order == sorted(order), "the later filler is believed"
 
 
 @pytest.mark.parametrize("mode", ["standard", "seed"])
