@@ -59,13 +59,18 @@ def _scores(s, d, o):
 
 
 @njit(cache=True, nogil=True)
-def decide(s, p, o, now_ns, grid_s):
-    """One decision at boundary ``now_ns`` (ns UTC)."""
-    desk_decide(s, p, now_ns)
-    d = s.core.decision
+def signals(s, d, o):
+    """Write every signal that stands at decision ``d`` (record)."""
     _sources(s, d, o)
     _others(s, d, o)
     _scores(s, d, o)
+
+
+@njit(cache=True, nogil=True)
+def decide(s, p, o, now_ns, grid_s):
+    """One decision at boundary ``now_ns`` (ns UTC)."""
+    desk_decide(s, p, now_ns)
+    signals(s, s.core.decision, o)
 
 
 HANDLERS = (
