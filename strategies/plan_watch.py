@@ -36,7 +36,7 @@ def decide(s, p, o, now_ns, grid_s):
 STRATEGY = Strategy(
     name="plan_watch",
     doc="Trade nothing; write down which plan would act, for a look at plans.",
-    handlers=(*WATCH.handlers, "metrics", "plans"),
+    handlers=(*WATCH.handlers, "order_block", "confluence", "metrics", "plans"),
     params=(),
     state=np.dtype([("unused", "i8")], align=True),
     decide=decide,

@@ -20,6 +20,7 @@ from engine.kernel import (
     diagonal,
     impact,
     market_state,
+    order_block,
     pivots,
     pressure,
     regime,
@@ -308,6 +309,26 @@ DETECTORS: tuple[Handler, ...] = (
         },
         replenish.REPLENISH_PARAMS,
         needs=("book",),
+        kinds=(Kind.TRADE, Kind.DEPTH, Kind.GAP),
+    ),
+    Handler(
+        "order_block",
+        order_block.ORDER_BLOCK_STATE,
+        "engine.kernel.order_block",
+        ("order_block_candle", "order_block_boundary", "order_block_gap"),
+        {
+            "candle": (
+                "order_block_candle(s.order_block, p.order_block, s.candles, s.pivots, s.atr, "
+                "frames)",
+            ),
+            "boundary": (
+                "order_block_boundary(s.order_block, p.order_block, s.candles, s.atr, "
+                "s.cvd_trend, s.absorption, core.last_price, now)",
+            ),
+            "gap_trade": ("order_block_gap(s.order_block)",),
+        },
+        order_block.ORDER_BLOCK_PARAMS,
+        needs=("candles", "pivots", "atr", "cvd_trend", "absorption"),
         kinds=(Kind.TRADE, Kind.DEPTH, Kind.GAP),
     ),
 )

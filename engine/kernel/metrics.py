@@ -78,6 +78,8 @@ METRICS: tuple[tuple[str, str], ...] = (
     ("confluence_score", "fp9"),
     ("confluence_probability", "fp9"),
     ("confluence_side", "side"),
+    ("large_trades", "count"),
+    ("data_quality", "level"),
     ("time_of_day", "second"),
     ("weekday", "day"),
 )
@@ -121,7 +123,9 @@ FILLERS: dict[str, str] = {
     "market_state": "metrics_market(s.metrics, s.market_state)",
     "regime": "metrics_regime(s.metrics, s.regime)",
     "atr": "metrics_atr(s.metrics, s.atr)",
+    "order_block": "metrics_order_block(s.metrics, s.order_block)",
     "proxy_metrics": "metrics_proxy(s.metrics, s.proxy_metrics)",
+    "confluence": "metrics_confluence(s.metrics, s.confluence)",
 }
 """The call that fills in what a handler knows, by the handler's name; where two know a number, the
 later one in the order of a fold is believed (``proxy_metrics`` where flow comes by proxy)."""
@@ -147,8 +151,14 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "market_state": ("market_state",),
     "regime": ("volatility_regime", "trend_regime", "volume_regime", "book_regime"),
     "atr": ("atr_1m",),
+    "order_block": ("order_block", "order_block_strength", "order_block_delta", "order_block_cvd",
+                    "order_block_absorption"),
+    "proxy_metrics": ("aggressor_ratio", "imbalance_score", "cvd_trend", "cvd_slope",
+                      "large_trades", "data_quality"),
+    "confluence": ("confidence", "confluence_score", "confluence_probability", "confluence_side"),
 }  # fmt: skip
-"""Which numbers a handler fills in; the rest (price, time) the core does."""
+"""Which numbers a handler fills in; the rest (price, time) the core does. Where two fill in one,
+the later handler of the fold speaks: where flow comes by proxy, its half hour (11.9)."""
 
 CVD_DIVERGENCE = np.int64(AT["cvd_divergence"])
 DELTA_DIVERGENCE = np.int64(AT["delta_divergence"])
@@ -165,6 +175,10 @@ _EXHAUSTION = np.int64(AT["exhaustion"])
 _UNFINISHED = np.int64(AT["unfinished_auction"])
 _WALLS = np.int64(AT["walls"])
 _TREND = np.int64(AT["cvd_trend"])
+_BLOCK = np.int64(AT["order_block"])
+_CONFIDENCE, _CONFLUENCE = AT["confidence"], AT["confluence_score"]
+_PROBABILITY, _SIDE = AT["confluence_probability"], AT["confluence_side"]
+_LARGE, _QUALITY = AT["large_trades"], AT["data_quality"]
 _PRICE, _BID, _ASK, _SPREAD = AT["price"], AT["bid"], AT["ask"], AT["spread"]
 _DELTA_30S, _DELTA_300S = AT["delta_30s"], AT["delta_300s"]
 _VOLUME_60S, _VOLUME_300S = AT["volume_60s"], AT["volume_300s"]
@@ -242,21 +256,6 @@ def metrics_windows(m, w, core, now_ns):
     m.known[_VOLUME_300S] = whole
     m.known[_RATIO] = whole
     m.known[_SCORE] = whole
-
-
-@njit(cache=True, nogil=True)
-def metrics_proxy(m, x):
-    """Where flow comes by proxy, ratio, score and trend are those of half an hour (11.9), and
-    unknown where its quality is ``unavailable`` (PROXY_METRICS_STATE record)."""
-    if x.data_source != SOURCE_PROXY:
-        return
-    m.value[_RATIO] = x.aggressor_ratio_fp9
-    m.value[_SCORE] = x.imbalance_score * FP9
-    m.value[_TREND] = x.cvd_slope
-    known = 1 if x.data_quality > 0 else 0
-    m.known[_RATIO] = known
-    m.known[_SCORE] = known
-    m.known[_TREND] = known
 
 
 @njit(cache=True, nogil=True)
@@ -357,3 +356,56 @@ def metrics_atr(m, a):
     """Average true range of closed minutes, rounded to int64 price units (ATR_STATE record)."""
     m.value[_ATR] = np.int64(np.rint(min(a.value[_MINUTE], FP9_MAX)))
     m.known[_ATR] = a.ready[_MINUTE]
+
+
+@njit(cache=True, nogil=True)
+def metrics_order_block(m, b):
+    """An order block that price is in, and what speaks for it (ORDER_BLOCK_STATE record)."""
+    k = _BLOCK
+    metrics_signal(m, k, b.signal)
+    known = 1 if b.signal.ready == 1 or b.side != 0 else 0
+    m.value[k + 2] = b.delta_side
+    m.known[k + 2] = known
+    m.value[k + 3] = b.cvd_side
+    m.known[k + 3] = known * b.cvd_ready
+    m.value[k + 4] = b.zones_side
+    m.known[k + 4] = known * b.zones_ready
+
+
+@njit(cache=True, nogil=True)
+def metrics_proxy(m, x):
+    """Quality of the source and count of large trades (PROXY_METRICS_STATE record).
+
+    Where flow comes by proxy, ratio, score, trend and slope are those of half an hour (11.9), and
+    unknown where its quality is ``unavailable``.
+    """
+    known = 1 if x.data_quality > 0 else 0
+    m.value[_LARGE] = x.large_trade_count
+    m.known[_LARGE] = known
+    m.value[_QUALITY] = x.data_quality
+    m.known[_QUALITY] = 1
+    if x.data_source != SOURCE_PROXY:
+        return
+    m.value[_RATIO] = x.aggressor_ratio_fp9
+    m.value[_SCORE] = x.imbalance_score * FP9
+    m.value[_TREND] = x.cvd_slope
+    m.value[_SLOPE] = x.slope_fp9
+    for k in (_RATIO, _SCORE, _SLOPE):
+        m.known[k] = known
+    m.known[_TREND] = known
+
+
+@njit(cache=True, nogil=True)
+def metrics_confluence(m, c):
+    """Side, score and probability of the confluence (CONFLUENCE_STATE record).
+
+    Confidence is the probability at 1e-9 where a fitted model gives one, else the score's share.
+    """
+    m.value[_SIDE] = c.side
+    m.known[_SIDE] = c.signal.ready
+    m.value[_CONFLUENCE] = c.score_fp9
+    m.known[_CONFLUENCE] = c.signal.ready
+    m.value[_PROBABILITY] = c.probability_fp9
+    m.known[_PROBABILITY] = c.fitted
+    m.value[_CONFIDENCE] = c.probability_fp9 if c.fitted == 1 else c.signal.strength_fp9
+    m.known[_CONFIDENCE] = 1 if c.fitted == 1 or c.signal.ready == 1 else 0

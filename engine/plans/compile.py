@@ -36,8 +36,10 @@ from engine.plans.model import STOP_MODES, TARGET_MODES, Level, Plan, Row
 from engine.plans.vocabulary import ORDER_FLOW, WORDS, Ask
 
 UNITS = dict(METRICS)
-HANDLER_OF = {name: handler for handler, names in SOURCES.items() for name in names}
-"""Handler that fills a number in, by the number's name; price and time need none."""
+HANDLERS_OF = {
+    name: [handler for handler, names in SOURCES.items() if name in names] for name in AT
+}
+"""Handlers that fill a number in, by the number's name; price and time need none."""
 _OPS = {">=": GE, ">": GE, "<=": LE, "<": LE, "between": BETWEEN, "=": EQ, "not": NE,
         "zone within": ZONE_WITHIN, "no zone within": NO_ZONE_WITHIN}  # fmt: skip
 
@@ -99,20 +101,16 @@ def check_sources(compiled: Iterable[Compiled], handlers: Iterable[str], strateg
     for c in compiled:
         for k, word in enumerate(c.words):
             name = METRICS[int(c.record["conditions"]["metric"][0, k])][0]
-            if name in AT_CORE or HANDLER_OF.get(name) in have:
+            handlers_of = HANDLERS_OF[name]
+            if not handlers_of or have.intersection(handlers_of):
                 continue
-            handler = HANDLER_OF.get(name, "")
+            names = " or ".join(map(repr, handlers_of))
             raise ConfigError(
                 f"strategy {strategy} cannot answer the condition {word!r}",
                 where=next((g.where for g in c.plan.conditions if g.name == word), c.plan.where),
-                why=f"its fold has no handler {handler!r}, which knows {name}" if handler
-                else f"no handler knows {name}",
+                why=f"its fold has no handler {names}, which knows {name}",
                 do="take the condition out, or choose a strategy that has it",
             )  # fmt: skip
-
-
-AT_CORE = frozenset({"price", "time_of_day", "weekday"})
-"""Numbers that every fold with metrics has."""
 
 
 def _rows(plan: Plan) -> tuple[list[Row], tuple[str, ...]]:

@@ -15,7 +15,7 @@ from data.times import format_utc
 from engine.kernel.metrics import METRICS
 from engine.kernel.plans import BETWEEN, NO_ZONE_WITHIN, OP_NAMES, STATUS_NAMES, ZONE_WITHIN
 from engine.plans.compile import unit_scale
-from engine.plans.vocabulary import BOOK, DAYS, TREND, VOLATILITY, VOLUME
+from engine.plans.vocabulary import BOOK, DAYS, QUALITY, TREND, VOLATILITY, VOLUME
 
 LEVELS: dict[str, tuple[tuple[str, ...], int]] = {
     "market_state": (tuple(s.name.lower() for s in MarketState), 0),
@@ -23,6 +23,7 @@ LEVELS: dict[str, tuple[tuple[str, ...], int]] = {
     "trend_regime": (TREND, -1),
     "volume_regime": (VOLUME, -1),
     "book_regime": (BOOK, -1),
+    "data_quality": (QUALITY, 0),
 }
 """Names of the levels of a number, and the number of the first of them."""
 SIDES = {-1: "sell", 0: "none", 1: "buy"}

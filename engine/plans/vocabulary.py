@@ -76,6 +76,11 @@ def _level(metric: str, levels: tuple[str, ...], first: int = -1) -> _Rows:
     return lambda ask: (Row(metric, "=", Decimal(levels.index(ask.value) + first)),)
 
 
+def _at_least(metric: str, levels: tuple[str, ...]) -> _Rows:
+    """The level is the chosen one or one after it; the first is 0."""
+    return lambda ask: (Row(metric, ">=", Decimal(levels.index(ask.value))),)
+
+
 def _bound(metric: str, op: str) -> _Rows:
     return lambda ask: (Row(metric, op, Decimal(ask.value)),)
 
@@ -154,6 +159,7 @@ TREND = ("down", "range", "up")
 VOLATILITY = ("low", "normal", "high")
 VOLUME = ("thin", "normal", "busy")
 BOOK = ("tight", "normal", "poor")
+QUALITY = ("unavailable", "limited", "proxy", "good")
 STATES = tuple(state.name.lower() for state in MarketState)
 
 
@@ -287,6 +293,8 @@ _OWN: dict[str, Word] = {
     "book_regime": Word("choice", "quality of the book", _level("book_regime", BOOK), BOOK),
     "market_state": Word("choice", "state of the market", _level("market_state", STATES, 0),
                          STATES),
+    "min_data_quality": Word("choice", "the source of the flow is at least this good",
+                             _at_least("data_quality", QUALITY), QUALITY),
     "hours": Word("hours", "time of day UTC, the end exclusive, like 07:00-16:00", _hours),
     "weekdays": Word("days", "days of the week UTC, like mon-fri", _days),
     "where": Word("tests", "comparisons of any number, like 'atr_1m <= 25'", _tests),

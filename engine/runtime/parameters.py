@@ -233,6 +233,12 @@ GROUPS: dict[str, tuple[Param, ...]] = {
         Param("length", "count", "720", "steps that the usual sizes remember", low=1),
         Param("warm", "count", "60", "steps before a pump can be told", low=1),
     ),
+    "order_block": (
+        Param("frames", "choice", "both", "candles that blocks are of", ("both", "1m", "5m")),
+        Param("candles", "count", "5", "how far back the block may lie", low=1, high=60),
+        Param("displacement", "ratio", "1.5", "least move after it, in ATR", low=0.1),
+        Param("life", "duration", "2h", "how long a block waits"),
+    ),
     "sweep": (
         Param("age", "count", "10", "least minutes that a level has stood", low=1, high=240),
         Param("bars", "count", "3", "minutes until the level must be given back", low=1, high=60),

@@ -36,6 +36,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "absorption",
         "sweep",
         "confluence",
+        "order_block",
     ),
     "tape": ("diagonal", "auction", "delta_turn", "tape"),
     "regimes": (
@@ -76,6 +77,7 @@ _cvd_trend = PROBES["cvd_trend"]
 _vwap_deviation = PROBES["vwap_deviation"]
 _absorption = PROBES["absorption"]
 _sweep = PROBES["sweep"]
+_order_block = PROBES["order_block"]
 _diagonal = PROBES["diagonal"]
 _auction = PROBES["auction"]
 _delta_turn = PROBES["delta_turn"]
@@ -139,6 +141,8 @@ def _levels_group(s, p, o, now, grid):
         _sweep(s, p, o, now, grid)
     elif which == 9:
         _confluence(s, p, o, now, grid)
+    elif which == 10:
+        _order_block(s, p, o, now, grid)
 
 
 @njit(cache=True, nogil=True)

@@ -42,7 +42,20 @@ def sweep(s, p, o, now, grid):
         d.flip_fp9 += (k + 1) * (y.kind + 7 * y.bars + y.peak + y.turn + y.high_bar)
 
 
+@njit(cache=True, nogil=True)
+def order_block(s, p, o, now, grid):
+    d = s.core.decision
+    x = s.order_block
+    d.delta = x.signal.direction + 3 * x.signal.ready + 7 * x.signal.fired
+    d.entry_delta = x.side + 3 * x.delta_side + 9 * x.cvd_side + 27 * x.zones_side
+    d.delta_z_fp9 = x.signal.value_fp9 + x.signal.strength_fp9
+    d.book_fp9 = x.added + 7 * x.mitigated + 11 * x.expired
+    for k in range(x.n):
+        d.flip_fp9 += (k + 1) * (x.blocks[k].low - 3 * x.blocks[k].high + x.blocks[k].delta)
+
+
 PROBES = {
+    "order_block": order_block,
     "vwap_deviation": vwap_deviation,
     "absorption": absorption,
     "sweep": sweep,

@@ -31,6 +31,25 @@ def mirror_metrics(a: Any, b: Any, centre: int) -> None:
             assert have == other, name
 
 
+def mirror_order_block(a: Any, b: Any, centre: int) -> None:
+    for name in ("ready", "strength_fp9", "value_fp9", "fired", "fired_ns"):
+        assert int(a["signal"][name]) == int(b["signal"][name]), name
+    for name in ("side", "delta_side", "cvd_side", "zones_side"):
+        assert int(a[name]) == -int(b[name]), name
+    assert int(a["signal"]["direction"]) == -int(b["signal"]["direction"])
+    for name in ("n", "added", "mitigated", "expired", "displaced", "cvd_ready", "zones_ready"):
+        assert int(a[name]) == int(b[name]), name
+    n = int(a["n"])
+    here = [
+        [int(x[f]) for f in ("low", "high", "side", "delta", "born_ns")] for x in a["blocks"][:n]
+    ]
+    there = [
+        [int(x[f]) for f in ("low", "high", "side", "delta", "born_ns")] for x in b["blocks"][:n]
+    ]
+    turned = [[centre - y[1], centre - y[0], -y[2], -y[3], y[4]] for y in there]
+    assert sorted(here) == sorted(turned)
+
+
 def mirror_plans(a: Any, b: Any) -> None:
     for name in ("started", "now_ns", "met", "committed", "rejected"):
         assert int(a[name]) == int(b[name]), name

@@ -8,6 +8,7 @@ from typing import Any
 from data.events import Kind
 from engine.kernel.metrics import METRICS, SOURCES
 from tests.engine.kernel.oracle import Event, Oracle, S, Trade
+from tests.engine.kernel.oracle_blocks import OrderBlock
 
 DAY = 86_400
 OPS: dict[int, Any] = {
@@ -127,4 +128,6 @@ class Plans(Oracle):
             assert [int(x[f]) for f in ("passed", "failed", "unknown")] == list(bits.values())
 
 
-PLANNED: dict[str, type[Oracle]] = {"metrics": Metrics, "plans": Plans}
+PLANNED: dict[str, type[Oracle]] = {
+    "order_block": OrderBlock, "metrics": Metrics, "plans": Plans,
+}  # fmt: skip

@@ -221,6 +221,7 @@ MIRROR |= {
     "diagonal": mirror_diagonal, "auction": mirror_auction, "delta_turn": mirror_delta_turn,
     "tape": mirror_tape, **CLASSIFIER_MIRRORS, "plans": mirror_plans.mirror_plans,
     "metrics": lambda a, b: mirror_plans.mirror_metrics(a, b, CENTRE),
+    "order_block": lambda a, b: mirror_plans.mirror_order_block(a, b, CENTRE),
 }  # fmt: skip
 
 
@@ -254,7 +255,7 @@ PRICES: dict[str, tuple[str, ...]] = {
     "candles": ("last_close",), "atr": ("range_sum",),
 }  # fmt: skip
 VOLUMES |= {"proxy": (), "proxy_metrics": ()}
-VOLUMES |= {"metrics": (), "plans": ()}
+VOLUMES |= {"metrics": (), "plans": (), "order_block": ()}
 VOLUMES |= {"diagonal": (), "auction": (), "delta_turn": (), "tape": ("bought", "sold", "largest")}
 
 
@@ -296,7 +297,7 @@ def parts(name: str, a: Any, b: Any, k: int, volume: bool) -> None:
         for grid in ("quarter", "minute", "five"):
             same(a[grid], b[grid], ("base", "shift", "low", "high"))
             same(a[grid], b[grid], ("cells",), k if volume else 1)
-    elif name in ("vwap_deviation", "absorption", "sweep"):
+    elif name in ("vwap_deviation", "absorption", "sweep", "order_block"):
         scale_free(a, b)
     elif name == "metrics":
         mirror_plans.scaled_metrics(a, b, k, volume)
