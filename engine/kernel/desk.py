@@ -201,6 +201,10 @@ def _touch(s, p, now_ns, direction):
 def _manage(s, p, d, now_ns):
     """A halt closes; else the exits are asked in their order, and a new idea is refused by name."""
     d.entry_delta = s.exits.entry.entry_delta
+    r = s.risk
+    fresh = r.bid > 0 and (p.risk.stale_ns == 0 or now_ns - r.touch_ns <= p.risk.stale_ns)
+    if r.bid > 0 and not fresh and now_ns % p.core.slow_ns != 0:
+        return  # a market that does not quote fills nothing: it is asked again every half minute
     if risk_closes(s.risk, p.risk):
         d.refused = risk_standing(s.risk, now_ns)
         if s.exits.exiting == 0:
@@ -209,8 +213,6 @@ def _manage(s, p, d, now_ns):
             s.exits.exiting = 1
             exit_market(s.intents, s.known.qty, _BY_RISK)
     else:
-        r = s.risk
-        fresh = r.bid > 0 and (p.risk.stale_ns == 0 or now_ns - r.touch_ns <= p.risk.stale_ns)
         exits_manage(
             s.exits, p.exits, s.flip, p.flip, p.core, s.intents, d, s.known, now_ns, s.desk.ready,
             d.delta, float(s.desk.z_fp9) * 1e-9, r.bid if fresh else np.int64(0),
