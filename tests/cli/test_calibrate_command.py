@@ -9,9 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
+from data.log import LogStore
+from engine.calibrate.model import read_model
+from engine.calibrate.sample import SAMPLER, take_sample
 from engine.kernel.confluence import SOURCES
+from engine.runtime.replay import Request
 from tests.cli import world
 from tests.cli.run import Result
 
@@ -120,6 +125,28 @@ def test_a_run_with_a_model_needs_the_file_no_more(
     assert verified.code == 0, verified.out + verified.err
     assert run("bundle", "last", "--out", "b.zip").code == 0
     assert str(tmp_path) not in json.dumps(note)
+
+
+def test_the_fold_reads_off_what_was_fitted(
+    run: Ofs, planted: Path, model: Path, asker: str
+) -> None:
+    """Log-odds and table in the kernel are those of the fit, decision by decision."""
+    done = run("backtest", "--log", planted, "--strategy", asker, "--model", model, "--json")
+    assert done.code == 0, done.err
+    told = run("query", "SELECT epoch_ns(time) AS ns, direction, probability FROM decisions "
+               "WHERE probability > 0", "--json").json()  # fmt: skip
+    rows = {r["ns"]: r for r in told}
+    sample = take_sample(LogStore(planted), Request(SAMPLER, "sampler"))
+    fitted = read_model(model)
+    lean = sample.scores @ np.array([fitted.beta[name] for name in SOURCES])
+    seen = 0
+    for at_ns, value in zip(sample.ts_ns.tolist(), lean.tolist(), strict=True):
+        if at_ns in rows:
+            score = fitted.intercept + rows[at_ns]["direction"] * value
+            want = float(np.interp(score, fitted.x, fitted.p))
+            assert rows[at_ns]["probability"] == pytest.approx(want, abs=1e-6)
+            seen += 1
+    assert seen > 500
 
 
 def manifest_of(folder: Path, done: Result) -> dict[str, object]:

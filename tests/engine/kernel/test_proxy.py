@@ -196,6 +196,15 @@ def test_where_trades_are_real_quotes_are_silent() -> None:
     assert int(s["sides"]["by_flag"][0]) == 1
 
 
+def test_a_run_of_trades_stops_where_an_interval_ends() -> None:
+    """A trade after the end must not silence, in one batch, what it does not one by one."""
+    events = [quote(0.2, 100), quote(0.3, 102), trade(0.5), trade(1.5), trade(2.5)]
+    given = {"proxy.quiet": "200ms"}
+    whole_run = fold_events(whole(STRATEGY), events, given)
+    assert int(whole_run.fold.state["proxy"]["emitted"][0]) == 2_000
+    assert fold_steps(whole(STRATEGY), events, given).digests == whole_run.digests
+
+
 def test_the_simulated_market_never_hears_of_them() -> None:
     events = plain_quotes(3, 3)
     s = state(events)
