@@ -82,7 +82,7 @@ def _fold_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--symbol", help="Symbol in the log, e.g. BTCUSDT.")
 @click.option("--venue", help="Venue in the log, e.g. binance-um.")
 @common.range_options
-@click.option("--strategy", default="watch", show_default=True,
+@click.option("--strategy", default="scalper", show_default=True,
               help="Whose settings of the sources: NAME or path.py:NAME.")  # fmt: skip
 @_label_options
 @_fold_options

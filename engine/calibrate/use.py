@@ -14,6 +14,7 @@ from typing import Any
 
 from data.errors import ConfigError
 from data.events import Scales
+from engine.calibrate.barriers import parse_distance
 from engine.calibrate.model import Model, settings
 from engine.calibrate.sample import features_hash
 from engine.runtime.compose import Composition
@@ -53,7 +54,8 @@ def with_model(
             why=f"the model of {model.path} says {own[twice[0]]}",
             do="leave one of the two out",
         )
-    doubts = list(_doubts(model, composition, given))
+    wanted = placement(model) if any(h.name == "desk" for h in composition.handlers) else {}
+    doubts = list(_doubts(model, composition, given, wanted))
     if doubts and not force:
         raise ConfigError(
             "the model does not fit this run",
@@ -61,10 +63,32 @@ def with_model(
             why="; ".join(doubts),
             do="fit it again with `ofs calibrate`, or take it all the same with --force-model",
         )
-    return {**given, **own}, doubts
+    return {**wanted, **given, **own}, doubts
 
 
-def _doubts(model: Model, composition: Composition, given: Mapping[str, str]) -> Iterator[str]:
+def placement(model: Model) -> dict[str, str]:
+    """Settings of the desk that place a trade where the labels' barriers were.
+
+    A probability is one of reaching that target before that stop within that time, and of no other.
+    """
+    labels = model.facts["labels"]
+    found = {"exits.hold": str(labels["horizon"])}
+    for name in ("stop", "target"):
+        distance = parse_distance(str(labels[name]))
+        if distance.unit == "atr":
+            found |= {f"desk.{name}": "atr", f"desk.{name}_atr": f"{distance.value:g}"}
+        else:
+            share = f"{distance.value / 100:.9f}".rstrip("0")
+            found |= {f"desk.{name}": "share", f"desk.{name}_share": share}
+    return found
+
+
+def _doubts(
+    model: Model, composition: Composition, given: Mapping[str, str], wanted: Mapping[str, str]
+) -> Iterator[str]:
+    for key, text in wanted.items():
+        if key in given and not _same(table(composition)[key], key, text, given[key]):
+            yield f"its labels were made with {key}={text}, this run has {given[key]}"
     if not model.whole:
         yield "the file was changed after it was written (its digest does not fit)"
     if model.facts["provenance"].get("features_hash") != features_hash():

@@ -20,12 +20,12 @@ _IDEAS = (
 
 _PLACES = (
     Param("stop", "choice", "atr", "stop by", ("atr", "share", "structure")),
-    Param("stop_atr", "ratio", "2", "stop by atr: so many ATR away", low=0.1),
+    Param("stop_atr", "ratio", "4", "stop by atr: so many ATR away", low=0.1),
     Param("stop_share", "ratio", "0.0015", "stop by share: of the price", low=0, high=1),
     Param("stop_buffer", "ratio", "0.25", "stop by structure: so many ATR beyond it", low=0),
     Param("target", "choice", "r", "target by", ("r", "atr", "share", "none")),
     Param("target_r", "ratio", "1.5", "target by r: so many distances of the stop", low=0.1),
-    Param("target_atr", "ratio", "3", "target by atr: so many ATR away", low=0.1),
+    Param("target_atr", "ratio", "6", "target by atr: so many ATR away", low=0.1),
     Param("target_share", "ratio", "0.003", "target by share: of the price", low=0, high=1),
     Param("entry", "choice", "market", "take, or rest at the near touch", ("market", "limit")),
 )
