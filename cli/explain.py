@@ -24,7 +24,7 @@ _QUIET: tuple[Any, ...] = (None, 0, 0.0, "", [], "1970-01-01T00:00:00.000Z")
 
 @common.command(
     "explain",
-    examples=("ofs explain order:1", "ofs explain decision:812 --run last --json"),
+    examples=("ofs explain decision:100", "ofs explain decision:100 --run last --json"),
     exits=(EXIT_FINDING, EXIT_DATA),
 )
 @click.argument("subject", metavar="ORDER|DECISION")
