@@ -34,7 +34,7 @@ _MEANING = (
 @common.command(
     "machine",
     examples=(
-        "ofs bench --days 0.05 --rounds 1",
+        "ofs bench machine --days 0.05 --rounds 1",
         "ofs bench machine --log demo --symbol BTCUSDT --rounds 1 --steps 10000 --json",
     ),
 )
