@@ -5,8 +5,11 @@ minutes with R the change of price, F the flow and the impact of ``impact.py``:
 
     S   = sgn(F) (lambda F - R) / sigma_u = sgn(F) (rho z_c - z_p) / sqrt(1 - rho^2)
     eff = sgn(F) R / (lambda |F|)         = sgn(F) z_p / (rho |z_c|)
-    event: |z_c| >= 1.5, S >= 2, -0.5 <= eff <= 0.35, where asked for an extreme near a pivot
+    event: |z_c| >= 2, S >= 1.6, -0.5 <= eff <= 0.35, where asked for an extreme near a pivot
     direction = -sgn(F) ; strength = (1 - 2 Phi(-S)) (1 - max(eff, 0))
+
+(the reference has |z_c| >= 1.5 and S >= 2; measured on planted truth, the same 2 % of null windows
+are spent better this way: S is bounded by rho |z_c|, and with it where rho is small)
 
 Seed (11.5), at every boundary, on the volume of 60 s and the ratio of the five best levels:
 volume and ratio over fixed thresholds, a stalled price, a mean of three scores, side by the

@@ -11,7 +11,7 @@ from tests.engine.kernel.oracle import Event, S, Trade
 from tests.engine.kernel.oracle_divergence import Lasting, Minutes, move, pivots_of, surprise
 
 LIFE, ZONE_LIFE = 300 * S, 3600 * S
-BARS, FLOW_Z, SHORTFALL, LEAST, MOST = 3, 1.5, 2.0, -0.5, 0.35
+BARS, FLOW_Z, SHORTFALL, LEAST, MOST = 3, 2.0, 1.6, -0.5, 0.35
 SLOTS = 32
 MOST_KEPT = 9e9
 

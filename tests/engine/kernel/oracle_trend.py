@@ -86,7 +86,7 @@ class DeltaDivergence(Standing):
         e = impact.residual(6, change, flow, trades)
         z = change / impact.sigmas(6, trades)[0]
         direction = 0
-        if e is not None and abs(z) >= 0.5 and abs(e) >= 1.645 and (z > 0) != (e > 0):
+        if e is not None and abs(z) >= 0.5 and abs(e) >= 2.5 and (z > 0) != (e > 0):
             direction = 1 if e > 0 else -1
         self.say(direction, e or 0.0, surprise(e or 0.0))
 
