@@ -26,8 +26,9 @@ _COLUMNS = ("condition", "number", "value", "asked", "verdict")
 @common.command(
     "explain",
     examples=(
-        "ofs plan explain 1 --at 2024-08-08T12:00 --plans plans.toml",
-        "ofs plan explain trend --at 2024-08-08T12:00:30 --plans plans.toml --json",
+        "ofs plan explain 1 --at 2024-08-08T12:00 --plans plans.toml --venue binance-um",
+        "ofs plan explain trend --at 2024-08-08T12:00:30 --venue binance-um --plans plans.toml "
+        "--json",
     ),
     exits=(EXIT_CONFIG, EXIT_DATA),
 )

@@ -21,7 +21,8 @@ from engine.runtime.strategy import Strategy
 DETECTORS = (
     "absorption", "delta_divergence", "liquidity_sweep", "cvd_divergence", "vwap_deviation",
     "pressure", "cvd_trend", "diagonal", "exhaustion", "unfinished", "delta_turn", "tape", "prints",
-    "replenish", "walls", "regime", "market_state", "confluence", "microstructure",
+    "replenish", "walls", "regime", "market_state", "order_block", "confluence",
+    "microstructure",
 )  # fmt: skip
 """Names of the detectors in the manifest; a signal's ``detector`` is the place in this list."""
 
@@ -50,12 +51,13 @@ def _others(s, d, o):
     signal_write(o, d, 14, s.walls.signal)
     signal_write(o, d, 15, s.regime.signal)
     signal_write(o, d, 16, s.market_state.signal)
+    signal_write(o, d, 17, s.order_block.signal)
 
 
 @njit(cache=True, nogil=True)
 def _scores(s, d, o):
-    signal_write(o, d, 17, s.confluence.signal)
-    signal_write(o, d, 18, s.microstructure.signal)
+    signal_write(o, d, 18, s.confluence.signal)
+    signal_write(o, d, 19, s.microstructure.signal)
 
 
 @njit(cache=True, nogil=True)
@@ -77,8 +79,8 @@ HANDLERS = (
     "flow", "windows", "candles", "footprint", "vwap", "book", "diagonal", "auction", "delta_turn",
     "tape", "atr", "pivots", "impact", "cvd_divergence", "vwap_deviation", "delta_divergence",
     "cvd_trend", "absorption", "pressure", "toxicity", "regime", "walls", "market_state", "sweep",
-    "replenish", "reference", "confluence", "microstructure", "metrics", "plans", "flip", "exits",
-    "lifecycle", "risk", "desk",
+    "replenish", "reference", "order_block", "confluence", "microstructure", "metrics", "plans",
+    "flip", "exits", "lifecycle", "risk", "desk",
 )  # fmt: skip
 """Everything: what a plan may ask for must be in the fold."""
 

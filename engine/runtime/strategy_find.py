@@ -1,9 +1,10 @@
 """Finds strategies by reading files, without running them.
 
 Owns the answer to "which files of this folder define a strategy": a module-level name that is
-assigned ``Strategy(...)``. Listing a folder must neither execute what lies there (it may hold any
-script) nor wait for a compiler, so the name and the line of doc are taken from the source text. It
-refuses to know whether a strategy works: loading it tells.
+assigned ``Strategy(...)``, or ``replace(OTHER, name=..., doc=...)`` of one. Listing a folder must
+neither execute what lies there (it may hold any script) nor wait for a compiler, so the name and
+the line of doc are taken from the source text. It refuses to know whether a strategy works: loading
+it tells.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def find_in_file(path: Path) -> list[Found]:
             return []
         content = path.read_bytes()
         # most files of a folder are no strategies: do not parse what does not even say the word
-        tree = ast.parse(content, filename=str(path)) if b"Strategy" in content else None
+        tree = ast.parse(content, filename=str(path)) if b"STRATEGY" in content.upper() else None
     except (OSError, SyntaxError, ValueError, RecursionError):
         # a file that cannot be read or parsed is no strategy; naming it to ofs says why
         return []
@@ -55,9 +56,10 @@ def _assigned(tree: ast.Module, path: Path) -> Iterator[Found]:
             targets, value = [node.target], node.value
         else:
             continue
-        if not isinstance(value, ast.Call) or not _is_strategy(value.func):
+        if not isinstance(value, ast.Call) or not (_is_strategy(value.func) or _is_like(value)):
             continue
-        name, doc = (_text(value, n, word) for n, word in enumerate(("name", "doc")))
+        first = 0 if _is_strategy(value.func) else 1
+        name, doc = (_text(value, first + n, word) for n, word in enumerate(("name", "doc")))
         for target in targets:
             if isinstance(target, ast.Name):
                 yield Found(target.id, name or target.id, doc, path)
@@ -68,6 +70,12 @@ def _is_strategy(function: ast.expr) -> bool:
     if isinstance(function, ast.Attribute):
         return function.attr == "Strategy"
     return isinstance(function, ast.Name) and function.id == "Strategy"
+
+
+def _is_like(call: ast.Call) -> bool:
+    """``replace(OTHER, name=..., doc=...)``: another strategy with other settings."""
+    named = {"name", "doc"} <= {k.arg for k in call.keywords}
+    return named and isinstance(call.func, ast.Name) and call.func.id == "replace"
 
 
 def _text(call: ast.Call, position: int, keyword: str) -> str:

@@ -13,6 +13,8 @@ raise SystemExit("a list must not run me")
 A = strategy.Strategy("first", "Does   one\\n thing.", (), (), None, None)
 B: object = strategy.Strategy(doc="Another.", name=NAMED, handlers=())
 C = other("no")
+E = replace(A, name="second", doc="As the first.")
+F = replace(A, state=None)
 def f():
     D = strategy.Strategy("inner", "Not at the top.")
 """
@@ -29,6 +31,7 @@ def test_names_and_docs_are_read_and_nothing_is_run(tmp_path: Path) -> None:
     assert found == [
         ("A", "first", "Does one thing.", "two.py"),
         ("B", "B", "Another.", "two.py"),
+        ("E", "second", "As the first.", "two.py"),
     ]
 
 
