@@ -77,8 +77,8 @@ HANDLERS = (
     "flow", "windows", "candles", "footprint", "vwap", "book", "diagonal", "auction", "delta_turn",
     "tape", "atr", "pivots", "impact", "cvd_divergence", "vwap_deviation", "delta_divergence",
     "cvd_trend", "absorption", "pressure", "toxicity", "regime", "walls", "market_state", "sweep",
-    "replenish", "reference", "confluence", "microstructure", "metrics", "plans", "flip", "exits",
-    "lifecycle", "risk", "desk",
+    "replenish", "order_block", "reference", "confluence", "microstructure", "metrics", "plans",
+    "flip", "exits", "lifecycle", "risk", "desk",
 )  # fmt: skip
 """Everything: what a plan may ask for must be in the fold."""
 
