@@ -212,7 +212,7 @@ def control(s, code):
         s.paused = 1
     elif code == CONTROL_RESUME:
         s.paused = 0
-    if code in (CONTROL_FLATTEN, CONTROL_STOP):
+    if code in (CONTROL_FLATTEN, CONTROL_STOP) and s.flatten == 0:
         s.flatten = 1
 
 

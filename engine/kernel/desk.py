@@ -2,11 +2,15 @@
 
 Owns the order in which everything between signals and intents is asked, for every strategy that
 trades plans and confluence: measure the flow, follow the account, then either manage the position
-(halts first, then the exits) or seek an entry: a plan that is met goes before the classifier, the
-stop and the target are placed, the size follows from the stop, the guards are asked, and one order
-leaves. What must hold: no order without a stop that can be placed and without the guards' leave; a
-plan that was acted on is not acted on again; every gate that was asked stands in the decision. It
-refuses to know how anything is judged, placed, sized or guarded: each lies in a file of its own.
+(halts first, then the exits) or seek an entry: plans that are met go before the classifier, by id,
+the stop and the target are placed, the size follows from the stop, the guards are asked, and one
+order leaves. What was refused gives way to the next idea; the decision tells of the idea that was
+entered, or of the first that was refused. What must hold: no order without a stop that can be
+placed and without the guards' leave; a plan whose order got something filled is not acted on again;
+every gate that was asked stands in the decision; what is left of an entry never outlives its time
+limit, its position, or the operator's pause. A pause ends entries, not exits: the desk is asked
+while paused, and the guards refuse. Who wants to be flat says so (FLATTEN). It refuses to know how
+anything is judged, placed, sized or guarded: each lies in a file of its own.
 
 Functions take the whole state ``s`` and params ``p`` of a fold that has the handler ``desk``.
 """
@@ -16,11 +20,29 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from data.events import Action, ExitReason
+from data.events import Action, ExitReason, Kind
 from engine.kernel.confluence import confluence_pays, needed_probability
 from engine.kernel.core import Q_BOOK_STALE, Q_GAP, Q_WARMING, window_ready
-from engine.kernel.ewma import EWMA_STATE, ewma_sigma, ewma_update
+from engine.kernel.desk_state import (
+    DESK_PARAMS,
+    DESK_STATE,
+    G_FREE,
+    G_GUARDS,
+    G_HISTORY,
+    G_IDEA,
+    G_MODEL,
+    G_PLACED,
+    G_SIZE,
+    GATES,
+    LIMIT,
+    TRADE_UNFITTED,
+    answer_keep,
+    answer_tell,
+    gate,
+)
+from engine.kernel.ewma import ewma_sigma, ewma_update
 from engine.kernel.exits import exits_atr, exits_expect, exits_follow, exits_manage
+from engine.kernel.ideas import idea_next
 from engine.kernel.intents import cancel_order, enter_limit, enter_market, exit_market
 from engine.kernel.lifecycle import (
     ENTER,
@@ -32,17 +54,8 @@ from engine.kernel.lifecycle import (
     lifecycle_withdraws,
 )
 from engine.kernel.numbers import fp9, ratio_of
-from engine.kernel.placement import (
-    ATR,
-    MULTIPLE,
-    NONE,
-    SHARE,
-    STRUCTURE,
-    cost_units,
-    stop_price,
-    target_price,
-)
-from engine.kernel.plans import plans_executed, plans_next
+from engine.kernel.placement import NONE, cost_units, stop_price, target_price
+from engine.kernel.plans import plans_again, plans_executed
 from engine.kernel.risk import (
     risk_accept,
     risk_check,
@@ -56,75 +69,17 @@ from engine.kernel.risk import (
 )
 from engine.kernel.windows import SPANS_S
 
-GATES = ("history", "idea", "score", "model", "placed", "size", "guards", "free")
-"""Names of the bits in ``decision.gates`` and ``decision.blocked``, lowest first."""
-G_HISTORY, G_IDEA, G_SCORE, G_MODEL, G_PLACED, G_SIZE, G_GUARDS, G_FREE = (
-    1 << n for n in range(len(GATES))
-)
+__all__ = ["DESK_PARAMS", "DESK_STATE", "GATES", "desk_decide"]
+
 _SPANS_NS = np.array(SPANS_S, dtype=np.int64) * 1_000_000_000
-BOTH, PLANS, CLASSIFIER = range(3)
-STOP_BY_ATR, STOP_BY_SHARE, STOP_BY_STRUCTURE = range(3)
-TARGET_BY_R, TARGET_BY_ATR, TARGET_BY_SHARE, TARGET_NONE = range(4)
-LIMIT = 1
-TRADE_UNFITTED = 0
+_DEPTH = int(Kind.DEPTH)
 _A_LONG = int(Action.ENTER_LONG)
 _A_SHORT = int(Action.ENTER_SHORT)
 _A_EXIT = int(Action.EXIT)
 _A_CANCEL = int(Action.CANCEL)
 _A_MOVE = int(Action.MOVE_STOP)
+_A_PARTIAL = int(Action.PARTIAL)
 _BY_RISK = int(ExitReason.RISK)
-
-IDEA = np.dtype(
-    [
-        ("direction", "i8"),
-        ("slot", "i8"),
-        ("stop_mode", "i8"),
-        ("stop_value", "i8"),
-        ("target_mode", "i8"),
-        ("target_value", "i8"),
-        ("entry", "i8"),
-        ("spread", "i8"),
-        ("stop", "i8"),
-        ("target", "i8"),
-        ("atr_fp9", "i8"),
-    ],
-    align=True,
-)
-"""What is being considered: direction -1, 0, +1; slot: place of its plan, -1 the classifier's;
-modes and values of ``placement``; entry, spread, stop and target: price units; ATR at 1e-9."""
-
-DESK_STATE = np.dtype(
-    [
-        ("sigma", EWMA_STATE),
-        ("z_fp9", "i8"),
-        ("ready", "i8"),
-        ("entries", "i8"),
-        ("idea", IDEA),
-    ],
-    align=True,
-)
-"""sigma: usual size of the window's delta; z and ready: of this boundary; entries: orders sent."""
-
-DESK_PARAMS = np.dtype(
-    [
-        ("source", "i8"),
-        ("window", "i8"),
-        ("memory", "i8"),
-        ("warmup", "i8"),
-        ("unfitted", "i8"),
-        ("stop", "i8"),
-        ("stop_atr_fp9", "i8"),
-        ("stop_share_fp9", "i8"),
-        ("stop_buffer_fp9", "i8"),
-        ("target", "i8"),
-        ("target_r_fp9", "i8"),
-        ("target_atr_fp9", "i8"),
-        ("target_share_fp9", "i8"),
-        ("entry", "i8"),
-    ],
-    align=True,
-)
-"""Documented where they are set: ``engine.runtime.groups_trading``."""
 
 
 @njit(cache=True, nogil=True)
@@ -134,23 +89,41 @@ def desk_decide(s, p, now_ns):
     _measure(s, p, d, now_ns)
     d.market = s.market_state.state
     exits_follow(s.exits, s.flip, p.core, s.known)
+    _follow_entry(s)
     if s.known.qty != 0:
         _manage(s, p, d, now_ns)
-    elif lifecycle_withdraws(s.lifecycle, s.known):
-        d.action = _A_CANCEL
-        cancel_order(s.intents, s.known.last_order_id)
+    elif s.desk.entry.order > 0 and lifecycle_withdraws(s.lifecycle, s.known):
+        _withdraw(s, d)
     else:
         _seek(s, p, d, now_ns)
 
 
+# --- the entry under way ---------------------------------------------------------------------
+
+
 @njit(cache=True, nogil=True)
-def gate(d, bit, passed):
-    """Note in decision ``d`` that a gate was asked, and whether it passed."""
-    if passed:
-        d.gates |= bit
-    else:
-        d.blocked |= bit
-    return passed
+def _follow_entry(s):
+    """Learn the number of the entry that was sent, and when it is over.
+
+    An entry that ended with nothing filled (refused, withdrawn) was none: its plan waits again.
+    """
+    e = s.desk.entry
+    if e.sent == 1:
+        e.sent = 0
+        e.order = s.known.last_order_id
+    if s.known.open_orders == 0:
+        e.order = 0
+        if e.plan > 0 and s.known.qty == 0 and s.known.closed_positions == e.closed:
+            plans_again(s.plans, e.plan)
+        e.plan = 0
+
+
+@njit(cache=True, nogil=True)
+def _withdraw(s, d):
+    """Ask the broker to cancel what is left of the entry; whatever else is done comes first."""
+    if d.action == 0:
+        d.action = _A_CANCEL
+    cancel_order(s.intents, s.desk.entry.order)
 
 
 # --- what there is to know -------------------------------------------------------------------
@@ -203,9 +176,11 @@ def _manage(s, p, d, now_ns):
     d.entry_delta = s.exits.entry.entry_delta
     r = s.risk
     fresh = r.bid > 0 and (p.risk.stale_ns == 0 or now_ns - r.touch_ns <= p.risk.stale_ns)
-    if r.bid > 0 and not fresh and now_ns % p.core.slow_ns != 0:
-        return  # a market that does not quote fills nothing: it is asked again every half minute
-    if risk_closes(s.risk, p.risk):
+    traded = p.risk.stale_ns == 0 or now_ns - r.trade_ns <= p.risk.stale_ns
+    if r.bid > 0 and not fresh and not traded and now_ns % p.core.slow_ns != 0:
+        return  # a market that is silent fills nothing: it is asked again every half minute
+    halted = risk_closes(s.risk, p.risk)
+    if halted:
         d.refused = risk_standing(s.risk, now_ns)
         if s.exits.exiting == 0:
             d.action = _A_EXIT
@@ -222,10 +197,21 @@ def _manage(s, p, d, now_ns):
         risk_moved(s.risk, d.stop)
     elif d.action == _A_EXIT:
         lifecycle_event(s.lifecycle, EXIT, now_ns)
-    elif d.action == 0 and s.desk.ready == 1:
-        _find(s, p, d)
+    if s.desk.entry.order > 0 and _rest_is_over(s, p, d, now_ns):
+        _withdraw(s, d)
+    if d.action == 0 and s.desk.ready == 1 and not halted:
+        idea_next(s, p, d, np.int64(0))
         if gate(d, G_IDEA, s.desk.idea.direction != 0):
             _consider(s, p, d, now_ns)
+
+
+@njit(cache=True, nogil=True)
+def _rest_is_over(s, p, d, now_ns):
+    """True when what is left of an entry may not enlarge the position any more."""
+    limit = p.lifecycle.entry_ns
+    late = limit > 0 and now_ns - s.desk.entry.ns >= limit
+    leaves = d.action == _A_EXIT or d.action == _A_PARTIAL or s.exits.exiting == 1
+    return late or leaves or risk_standing(s.risk, now_ns) != 0
 
 
 # --- flat ------------------------------------------------------------------------------------
@@ -242,77 +228,33 @@ def _seek(s, p, d, now_ns):
     looks = lifecycle_look(s.lifecycle, s.desk.ready == 1, now_ns)
     if not gate(d, G_HISTORY, s.desk.ready == 1) or not looks:
         return
-    _find(s, p, d)
+    idea_next(s, p, d, np.int64(0))
     there = s.desk.idea.direction != 0
     detected = lifecycle_signal(s.lifecycle, there, now_ns)
     if gate(d, G_IDEA, there) and detected:
+        _consider_all(s, p, d, now_ns)
+
+
+@njit(cache=True, nogil=True)
+def _consider_all(s, p, d, now_ns):
+    """One idea after another until one is entered; else the decision tells of the first."""
+    x = s.desk.idea
+    gates = d.gates
+    blocked = d.blocked
+    _consider(s, p, d, now_ns)
+    others = False
+    while d.action == 0 and x.slot >= 0:
+        if not others:
+            answer_keep(s.desk.first, d)
+        d.gates = gates
+        d.blocked = blocked
+        idea_next(s, p, d, s.plans.slots[x.slot].id)
+        if x.direction == 0:
+            break
+        others = True
         _consider(s, p, d, now_ns)
-
-
-@njit(cache=True, nogil=True)
-def _find(s, p, d):
-    """The idea of this boundary: a plan that is met, else what the classifier says."""
-    x = s.desk.idea
-    x.direction = 0
-    x.slot = -1
-    if p.desk.source != CLASSIFIER:
-        slot = plans_next(s.plans)
-        if slot >= 0:
-            _of_plan(s, p, slot)
-            d.plan = s.plans.slots[slot].id
-            d.direction = x.direction
-            return
-    if p.desk.source == PLANS or s.confluence.signal.ready == 0 or s.confluence.side == 0:
-        return
-    if gate(d, G_SCORE, s.confluence.meets == 1 or s.confluence.fitted == 1):
-        _of_classifier(s, p, s.confluence.side)
-
-
-@njit(cache=True, nogil=True)
-def _of_classifier(s, p, direction):
-    """Stop and target as the settings say."""
-    x = s.desk.idea
-    x.direction = direction
-    x.target_mode = NONE
-    x.target_value = 0
-    _default_stop(x, p)
-    if p.desk.target == TARGET_BY_R:
-        x.target_mode = MULTIPLE
-        x.target_value = p.desk.target_r_fp9
-    elif p.desk.target == TARGET_BY_ATR:
-        x.target_mode = ATR
-        x.target_value = p.desk.target_atr_fp9
-    elif p.desk.target == TARGET_BY_SHARE:
-        x.target_mode = SHARE
-        x.target_value = p.desk.target_share_fp9
-
-
-@njit(cache=True, nogil=True)
-def _default_stop(x, p):
-    if p.desk.stop == STOP_BY_ATR:
-        x.stop_mode = ATR
-        x.stop_value = p.desk.stop_atr_fp9
-    elif p.desk.stop == STOP_BY_SHARE:
-        x.stop_mode = SHARE
-        x.stop_value = p.desk.stop_share_fp9
-    else:
-        x.stop_mode = STRUCTURE
-        x.stop_value = p.desk.stop_buffer_fp9
-
-
-@njit(cache=True, nogil=True)
-def _of_plan(s, p, slot):
-    """Stop and target as the plan says; a plan without a stop takes that of the settings."""
-    x = s.desk.idea
-    r = s.plans.slots[slot]
-    _of_classifier(s, p, r.direction)
-    x.slot = slot
-    if r.stop_mode != NONE:
-        x.stop_mode = r.stop_mode
-        x.stop_value = r.stop_value
-    if r.target_mode != NONE:
-        x.target_mode = r.target_mode
-        x.target_value = r.target_value
+    if d.action == 0 and (others or x.direction == 0):
+        answer_tell(s.desk.first, d)
 
 
 @njit(cache=True, nogil=True)
@@ -320,6 +262,8 @@ def _consider(s, p, d, now_ns):
     """Place, size and guard the idea; send it when everything agrees."""
     x = s.desk.idea
     x.entry, x.spread = _touch(s, p, now_ns, x.direction)
+    if p.desk.entry == LIMIT:
+        x.entry -= x.direction * x.spread
     atr = exits_atr(p.exits, s.atr)
     x.atr_fp9 = fp9(atr)
     x.stop = stop_price(
@@ -365,17 +309,19 @@ def _propose(s, p, now_ns):
         qty = s.plans.slots[x.slot].qty
     elif s.confluence.fitted == 1:
         probability = s.confluence.lower_fp9
-    if qty == 0:
-        qty = risk_size(
-            p.risk, p.core, s.risk.equity, x.entry, x.stop, x.target, x.spread, probability, share
-        )
-    risk_propose(s.risk, x.direction, x.entry, x.stop, x.target, qty, x.spread)
+    sized = qty
+    if sized == 0:
+        sized = _size(s, p, x.spread, probability, share)
+    slip = _slip(s, p, sized)
+    cost = x.spread + max(slip, np.int64(0))
+    if qty == 0 and slip > 0:
+        sized = _size(s, p, cost, probability, share)
+    risk_propose(s.risk, x.direction, x.entry, x.stop, x.target, sized, cost)
     a = s.risk.ask
     a.market = s.market_state.state
-    a.slip = risk_slippage(s.book, x.direction, qty) if s.book.stale == 0 else np.int64(0)
-    if x.target > 0:
-        cost = cost_units(p.core, x.entry, x.spread)
-        a.needed_fp9 = needed_probability(abs(x.entry - x.stop), abs(x.target - x.entry), cost)
+    a.slip = slip
+    far = abs(x.target - x.entry) if x.target > 0 else np.int64(0)
+    a.needed_fp9 = needed_probability(abs(x.entry - x.stop), far, cost_units(p.core, x.entry, cost))
     if x.slot >= 0:
         a.min_rr_fp9 = s.plans.slots[x.slot].min_rr_fp9
     elif s.confluence.fitted == 1:
@@ -384,22 +330,51 @@ def _propose(s, p, now_ns):
 
 
 @njit(cache=True, nogil=True)
+def _size(s, p, cost, probability, share):
+    """Quantity of the idea by its risk; ``cost`` of spread and slippage, price units."""
+    x = s.desk.idea
+    return risk_size(
+        p.risk, p.core, s.risk.equity, x.entry, x.stop, x.target, cost, probability, share
+    )
+
+
+@njit(cache=True, nogil=True)
+def _slip(s, p, qty):
+    """What taking ``qty`` costs over the touch, price units; -1: the book that there is cannot say.
+
+    An order that rests slips nowhere; a market that never showed a book has none to ask.
+    """
+    if p.desk.entry == LIMIT or s.core.events[_DEPTH] == 0:
+        return np.int64(0)
+    if s.book.stale == 1:
+        return np.int64(-1)
+    return risk_slippage(s.book, s.desk.idea.direction, qty)
+
+
+@njit(cache=True, nogil=True)
 def _enter(s, p, d, now_ns):
     """One order leaves; what the exits need is noted, the plan is done."""
     x = s.desk.idea
     a = s.risk.ask
     d.action = _A_LONG if x.direction > 0 else _A_SHORT
-    budget = max(a.risk, ratio_of(max(s.risk.equity, 0), p.risk.share_fp9))
+    share = s.plans.slots[x.slot].risk_fp9 if x.slot >= 0 else np.int64(0)
+    share = share if share > 0 else p.risk.share_fp9
+    budget = max(a.risk, ratio_of(max(s.risk.equity, 0), share))
     atr = float(x.atr_fp9) * 1e-9
     window_ns = _SPANS_NS[p.desk.window]
     exits_expect(s.exits, p.flip, d.delta, window_ns, x.stop, x.target, atr, budget)
     if p.desk.entry == LIMIT and x.spread > 0:
-        price = x.entry - x.direction * x.spread
-        enter_limit(s.intents, x.direction, a.qty, price, x.stop, x.target)
+        enter_limit(s.intents, x.direction, a.qty, x.entry, x.stop, x.target)
     else:
         enter_market(s.intents, x.direction, a.qty, x.stop, x.target)
     risk_accept(s.risk)
     lifecycle_event(s.lifecycle, ENTER, now_ns)
+    e = s.desk.entry
+    e.sent = 1
+    e.ns = now_ns
+    e.plan = 0
+    e.closed = s.known.closed_positions
     if x.slot >= 0:
+        e.plan = s.plans.slots[x.slot].id
         plans_executed(s.plans, x.slot)
     s.desk.entries += 1

@@ -136,6 +136,7 @@ TRADING: tuple[Handler, ...] = (
             "sweep",
             "market_state",
             "confluence",
+            "microstructure",
             "plans",
             "exits",
             "lifecycle",

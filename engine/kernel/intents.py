@@ -113,12 +113,18 @@ def move_stop(s, position_id, stop):
 
 @njit(cache=True, nogil=True)
 def flatten(core, known, s):
-    """An operator asked: close the position (int64 qty) at market, once, then decide again."""
+    """An operator asked: cancel an entry, close the position (int64 qty) at market; then decide.
+
+    ``core.flatten`` is 1 until the exit has been sent and 2 while it is under way: another order
+    that stands in the way, such as what is left of an entry, is cancelled, our own exit is not.
+    """
     if known.qty == 0 and known.open_orders == 0:
         core.flatten = 0
     elif known.open_orders == 0:
+        core.flatten = 2
         core.decision.action = _EXIT
         core.decision.exit_reason = _BY_CONTROL
         exit_market(s, known.qty, _BY_CONTROL)
-    elif known.qty == 0:
+    elif core.flatten == 1:
+        core.decision.action = _CANCEL
         cancel_order(s, known.last_order_id)

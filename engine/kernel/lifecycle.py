@@ -20,7 +20,8 @@ The states
                      ``cooldown`` of 0 ends it at once.
 ``BLOCKED``          a guard forbids to look; ``reason`` holds its bits. Ended by UNBLOCK, or by
                      limit ``blocked`` (0: only by UNBLOCK).
-``PAUSED``           the operator said so. Ended by RESUME, never by time.
+``PAUSED``           the operator said so: nothing is entered, a position's exits go on. Ended by
+                     RESUME, never by time.
 
 The events
 ----------
@@ -105,6 +106,7 @@ TRANSITIONS: dict[tuple[Lifecycle, int], Lifecycle] = {
     (_L.BLOCKED, PAUSE): _L.PAUSED,
     (_L.BLOCKED, TIMEOUT): _L.SCANNING,
     (_L.PAUSED, OPENED): _L.PAUSED,
+    (_L.PAUSED, EXIT): _L.PAUSED,
     (_L.PAUSED, CLOSED): _L.PAUSED,
     (_L.PAUSED, PAUSE): _L.PAUSED,
     (_L.PAUSED, RESUME): _L.IDLE,

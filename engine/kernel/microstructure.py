@@ -357,3 +357,12 @@ def microstructure_boundary(s, p, core, step_ns, windows, book, walls, market, n
     s.score_long_fp9 = _half(s, p, np.int64(1), weight, s.pump_long_fp9, s.factor_long_fp9)
     s.score_short_fp9 = _half(s, p, np.int64(-1), weight, s.pump_short_fp9, s.factor_short_fp9)
     _say(s, p, now_ns)
+
+
+@njit(cache=True, nogil=True)
+def microstructure_level(s, p, side):
+    """NONE, WATCH or ARM of one side (+1 longs, -1 shorts); NONE where nothing is said."""
+    score = s.score_long_fp9 if side > 0 else s.score_short_fp9
+    if s.signal.ready == 0 or score < p.watch_fp9:
+        return NONE
+    return ARM if score >= p.arm_fp9 else WATCH

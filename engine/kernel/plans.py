@@ -320,16 +320,31 @@ def plan_met(s, k):
 
 
 @njit(cache=True, nogil=True)
-def plans_next(s):
-    """Slot of the plan to act on now, that of the lowest id among those met, or -1."""
+def plans_after(s, plan_id):
+    """Slot of the plan with the lowest id above ``plan_id`` among those met now, or -1."""
     best = np.int64(-1)
     for k in range(PLANS_MAX):
-        if plan_met(s, k) and (best < 0 or s.slots[k].id < s.slots[best].id):
+        lower = best < 0 or s.slots[k].id < s.slots[best].id
+        if lower and s.slots[k].id > plan_id and plan_met(s, k):
             best = np.int64(k)
     return best
+
+
+@njit(cache=True, nogil=True)
+def plans_next(s):
+    """Slot of the plan to act on now, that of the lowest id among those met, or -1."""
+    return plans_after(s, np.int64(0))
 
 
 @njit(cache=True, nogil=True)
 def plans_executed(s, k):
     """The plan in slot ``k`` (index) has been acted on: it will not be again."""
     s.slots[k].status = EXECUTED
+
+
+@njit(cache=True, nogil=True)
+def plans_again(s, plan_id):
+    """What was done about plan ``plan_id`` came to nothing: it is pending again."""
+    for k in range(PLANS_MAX):
+        if s.slots[k].id == plan_id and s.slots[k].status == EXECUTED:
+            s.slots[k].status = PENDING

@@ -39,7 +39,7 @@ TARGET = 0.02
 """Share of null windows that may raise an alarm, in calibration."""
 
 STEP_NS = 5 * NS
-SWEEP_SEEDS = 4
+SWEEP_SEEDS = 2
 """Seeds of each variation beside the base, at most."""
 
 

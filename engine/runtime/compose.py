@@ -211,6 +211,8 @@ def _boundary(c: Composition) -> str:
     lines = [*_fillers(c), *(line for h in c.handlers for line in h.hooks.get("metrics", ()))]
     after = "".join(f"\n    {line}" for line in lines)
     flow = "s.flow.cvd, s.flow.approximate" if _has(c, "flow") else "0, 0"
+    # a desk goes on in a pause: its guards refuse entries, its exits and withdrawals are asked
+    paused = "else" if _has(c, "desk") else "elif core.paused == 0"
     decided = "".join(line + "\n" for line in _hook(c, "decided", 4).splitlines())
     return f"""
 @njit(cache=True, nogil=True)
@@ -223,9 +225,9 @@ def _boundary(s, p, o):
 {sim}{_hook(c, "boundary", 4)}{after}
     grid = begin_decision(core, p.core, {flow}, s.known.qty)
     s.intents.n = 0
-    if core.flatten == 1:
+    if core.flatten != 0:
         flatten(core, s.known, s.intents)
-    elif core.paused == 0:
+    {paused}:
         _decide(s, p, o, now, grid)
 {decided}    o.decisions[o.n_decisions] = core.decision
     o.n_decisions += 1

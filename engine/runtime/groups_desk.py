@@ -15,6 +15,8 @@ _IDEAS = (
           tuple(f"{x}s" for x in SPANS_S)),
     Param("memory", "count", "240", "windows that the usual size of that delta remembers", low=2),
     Param("warmup", "count", "20", "windows before anything is looked for", low=2),
+    Param("second", "choice", "off", "the classifier's idea also needs this level of the"
+          " microstructure score of its side", ("off", "watch", "arm")),
     Param("unfitted", "choice", "trade", "a score without a fitted model", ("trade", "refuse")),
 )  # fmt: skip
 
