@@ -76,6 +76,8 @@ def _print(app: App, found: Explanation, everything: bool) -> None:
     app.print("numbers:")
     for name, numbers in found.numbers.items():
         _line(app, f"  {name}", numbers, everything)
+    for plan in found.plans:
+        _plan(app, plan)
     for title, rows in (
         ("order", found.orders),
         ("fill", found.fills),
@@ -87,6 +89,13 @@ def _print(app: App, found: Explanation, everything: bool) -> None:
         app.print(f"fill {cause['fill']} was caused by: {line(cause)}")
     if not found.agrees:
         app.print("the fold of today gives another decision: `ofs verify` tells where they part")
+
+
+def _plan(app: App, plan: dict[str, Any]) -> None:
+    """A plan, and each condition as it was last asked."""
+    app.print(f"plan {plan['plan']} {plan['name']}: {plan['status']}, asked {plan['evaluated']}")
+    for c in plan["conditions"]:
+        app.print(f"  {c['condition']}: {c['metric']} {c['value']}, {c['bound']}: {c['verdict']}")
 
 
 def _line(app: App, title: str, row: dict[str, Any], everything: bool) -> None:

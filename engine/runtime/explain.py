@@ -21,9 +21,12 @@ from data.log import LogReader, LogStore
 from data.runs import Run
 from data.show import all_columns, readable
 from data.times import format_utc
+from engine.kernel.metrics import METRICS
+from engine.plans.explain import in_unit
 from engine.plans.load import from_manifest
 from engine.runtime.compare import RecordedRows
 from engine.runtime.moment import Moment, moment
+from engine.runtime.plan_explain import plans_of
 from engine.runtime.records import packed
 from engine.runtime.replay import Request
 from engine.runtime.shown import Side, shown
@@ -31,7 +34,9 @@ from engine.runtime.strategy import Strategy
 
 PORTION = 16_384
 SUBJECTS = ("decision", "order", "fill", "position")
-RAW = frozenset({"core", "known", "intents", "sim", "candles", "footprint", "windows", "strategy"})
+RAW = frozenset(
+    {"core", "known", "intents", "sim", "candles", "footprint", "windows", "strategy", "plans"}
+)
 """Parts of the state that keep the market or the account, not a judgement."""
 LONGEST = 12
 """Arrays of a state up to this length are shown."""
@@ -45,7 +50,8 @@ class Explanation:
     """All that is to be said: rows as people read them, numbers by handler of the fold.
 
     ``agrees`` is False where the fold of today gives another decision than the run wrote;
-    ``event`` is the last trade before the decision, ``causes`` the events that filled its orders.
+    ``event`` is the last trade (or quote) before the decision, ``causes`` the events that filled
+    its orders, ``plans`` the plans with their conditions as they were last asked.
     """
 
     subject: str
@@ -61,6 +67,7 @@ class Explanation:
     event: Shown | None = None
     causes: list[Shown] = field(default_factory=list)
     agrees: bool = True
+    plans: list[Shown] = field(default_factory=list)
 
 
 def parse_subject(text: str) -> tuple[str, int]:
@@ -111,10 +118,15 @@ def explain(
         [_show("order", o, side) for o in orders],
         [_show("fill", f, side) for f in fills],
         [_show("position", p, side) for p in positions],
-        _last_trade(store, at),
+        _last_event(store, at),
         [c for f in fills for c in _cause(store, at, f)],
         _same(at, row, rows),
+        [plan.facts() for plan in plans_of(at)] if _has(at, "plans") else [],
     )
+
+
+def _has(at: Moment, handler: str) -> bool:
+    return any(h.name == handler for h in at.fold.composition.handlers)
 
 
 _FIELD = {f.name: f for f in RECORDS["decision"].fields}
@@ -214,8 +226,19 @@ def _numbers(at: Moment) -> Iterator[tuple[str, dict[str, Any]]]:
     """What each handler that judges had in its state, by name of the number."""
     state = at.fold.state
     for handler in at.fold.composition.handlers:
-        if handler.name not in RAW:
+        if handler.name == "metrics":
+            yield handler.name, _metrics(state["metrics"][0], at)
+        elif handler.name not in RAW:
             yield handler.name, dict(_flat("", state[handler.name][0]))
+
+
+def _metrics(state: Any, at: Moment) -> dict[str, Any]:
+    """What plans can ask for, in units; what is not known is left out."""
+    return {
+        name: in_unit(name, unit, int(state["value"][n]), at.scales)
+        for n, (name, unit) in enumerate(METRICS)
+        if state["known"][n]
+    }
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -246,24 +269,28 @@ def _scaled(name: str, array: np.ndarray) -> tuple[str, Any]:
 
 
 def _event(store: LogStore, at: Moment, kind: Kind, ts_ns: int, number: int) -> Shown | None:
-    """The event of ``kind`` at ``ts_ns`` with that venue id, as people read it."""
+    """The event of ``kind`` at ``ts_ns`` with that venue id (0: the last one), as it is read."""
+    mine = (at.venue, at.symbol)
+    if kind not in {x.kind for x in store.series() if (x.venue, x.symbol) == mine}:
+        return None
     columns = all_columns([kind])
     reader = LogReader(store, at.venue, at.symbol, columns, ts_ns, ts_ns + 1, ahead=False)
+    found = None
     for batch in reader:
         rows = len(batch.columns[kind]["ts_ns"])
         for row in readable(kind, batch.columns[kind], reader.scales, 0, rows):
-            if row["id"] == number:
-                return row
-    return None
+            if number == 0 or row["id"] == number:
+                found = row
+    return found
 
 
-def _last_trade(store: LogStore, at: Moment) -> Shown | None:
-    core = at.fold.state["core"]
-    if not core["last_trade_ns"][0]:
-        return None
-    return _event(
-        store, at, Kind.TRADE, int(core["last_trade_ns"][0]), int(core["last_trade_id"][0])
-    )
+def _last_event(store: LogStore, at: Moment) -> Shown | None:
+    """The last trade before the decision; where the log has none, the last quote."""
+    core, sides = at.fold.state["core"], at.fold.state["sides"]
+    ts_ns, number = int(core["last_trade_ns"][0]), int(core["last_trade_id"][0])
+    found = _event(store, at, Kind.TRADE, ts_ns, number) if ts_ns else None
+    ts_ns = int(sides["quote_ns"][0])
+    return found if found or not ts_ns else _event(store, at, Kind.QUOTE, ts_ns, 0)
 
 
 def _cause(store: LogStore, at: Moment, fill: Any) -> Iterator[Shown]:

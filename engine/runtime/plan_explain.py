@@ -14,7 +14,7 @@ import numpy as np
 from data.errors import UsageError
 from data.log import LogStore
 from engine.plans.explain import Explained, explain
-from engine.runtime.moment import moment
+from engine.runtime.moment import Moment, moment
 from engine.runtime.replay import Request
 
 
@@ -36,7 +36,11 @@ def plans_at(
             where="--strategy",
             do="choose one that does, e.g. plan_watch",
         )
-    at = moment(store, request, at_ns, on_cold)
+    return plans_of(moment(store, request, at_ns, on_cold))
+
+
+def plans_of(at: Moment) -> list[Explained]:
+    """Every plan in the state of ``at``, a fold that has plans, with its last evaluation."""
     known = {c.plan.id: c for c in at.plans}
     found = []
     for slot in np.asarray(at.fold.state["plans"]["slots"][0]):
