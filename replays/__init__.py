@@ -1,8 +1,8 @@
 """Golden sessions that ship with the package: small logs whose content is known.
 
 Owns the names of the replays and where they lie. Each is a folder that is an ofs log (opened
-read-only), with ``labels.json`` (what was planted), ``plans.toml`` (its plans, where it has any) and
-``replay.json`` (how it was made, counts, hashes, what is run over it and what that must give).
+read-only), with ``labels.json`` (what was planted), ``plans.toml`` (its plans, where it has any)
+and ``replay.json`` (how it was made, counts, hashes, what is run over it, what that must give).
 ``replays.build`` makes them anew, byte for byte. Importing this package is light.
 """
 

@@ -1,4 +1,4 @@
-"""A day in which every guard refuses: 24 hours of BTCUSDT, written by hand, one fault after another.
+"""A day in which every guard refuses: 24 hours of BTCUSDT by hand, one fault after another.
 
 Owns the events of the day (:func:`columns`), its plans and its settings, and what the guards must
 have said (:data:`SCENES`). Each step of five seconds holds two trades and a book; a scene changes
@@ -100,6 +100,17 @@ MOVES = (
 )
 """(from, to, change of the price): straight lines, in between the price only trembles."""
 
+BROKER_ENDS = {
+    "flip.mode": "off",
+    "exits.breakeven_by": "off",
+    "exits.partial_by": "off",
+    "exits.widen": "false",
+    "exits.trail": "0",
+    "exits.momentum": "off",
+    "exits.hold": "0",
+}
+"""Exits of our own are off: the broker's stop and target end what is let in."""
+
 SETTINGS = {
     "impact.warm": "60",
     "confluence.coverage": "0",
@@ -111,13 +122,7 @@ SETTINGS = {
     "confluence.knot_low_0": "0.2",
     "desk.stop": "share",
     "desk.stop_share": "0.005",
-    "flip.mode": "off",
-    "exits.breakeven_by": "off",
-    "exits.partial_by": "off",
-    "exits.widen": "false",
-    "exits.trail": "0",
-    "exits.momentum": "off",
-    "exits.hold": "0",
+    **BROKER_ENDS,
     "sim.qty_min": "0.01",
     "risk.kelly": "0",
     "risk.heat_total": "0.045",
@@ -125,7 +130,7 @@ SETTINGS = {
     "risk.drawdown": "0.045",
     "risk.zone": "+06:00",
 }
-"""Exits of our own are off, so that the broker's stop and target end what is let in."""
+"""A model that is sure of nothing, limits that a few losses reach, a day that turns at 18:00."""
 
 
 def seconds(text: str) -> int:

@@ -4,7 +4,8 @@ Owns :data:`RECIPES`. A recipe's market is a specification of a synthetic one or
 default was chosen for what it shows and never for what a strategy earns on it. The golden sessions
 are examples: their seeds were found by search, because they tell one story from the event to the
 fill, and they claim nothing about how often such a story has this end. Several detectors are told
-to be ready sooner than they would be in a market that runs all day.
+to be ready sooner than they would be in a market that runs all day, and only the exit that the
+story is about is on.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import replays
 from data.sources.synthetic import PATTERN_KINDS, MarketSpec
 from replays import guards_day
+from replays.guards_day import BROKER_ENDS
 from replays.script import Script
 
 AFTERNOON_NS = 1_767_614_400_000_000_000
@@ -38,13 +40,13 @@ class Recipe:
 _SOON = {"impact.warm": "30", "desk.warmup": "10", "regime.warm": "20"}
 
 _SHORT = """\
-# Goes with a falling market. Here the flow turns up at once, and the broker's stop ends it.
+# Goes with a falling market. Here the flow turns up, and the broker's stop ends it.
 [[plan]]
 id = 1
 name = "down with the flow"
 symbol = "BTCUSDT"
 direction = "SELL"
-stop = { atr = 2 }
+stop = { share = 0.001 }
 target = { r = 2 }
 
 [plan.conditions]
@@ -60,8 +62,8 @@ id = 1
 name = "up with the flow"
 symbol = "BTCUSDT"
 direction = "BUY"
-stop = { atr = 3 }
-target = { r = 3 }
+stop = { share = 0.003 }
+target = { r = 2 }
 
 [plan.conditions]
 delta_positive = true
@@ -100,9 +102,16 @@ RECIPES: dict[str, Recipe] = {
     ),
     "absorption_long": Recipe(
         "A long on an absorption that reaches its target (an example, its seed found by search)",
-        _small(33, 63, "absorption", (2.0, 4.0)),
+        _small(33, 66, "absorption", (2.0, 4.0)),
         "scalper",
-        {**_SOON, "desk.source": "classifier", "absorption.shortfall": "1.5"},
+        {
+            **_SOON,
+            **BROKER_ENDS,
+            "desk.source": "classifier",
+            "desk.stop": "share",
+            "desk.target": "r",
+            "absorption.shortfall": "1.5",
+        },
         story={
             "side": "BUY",
             "exit_reason": "TARGET",
@@ -112,17 +121,17 @@ RECIPES: dict[str, Recipe] = {
     ),
     "short_stopped": Recipe(
         "A plan's short that the broker's stop ends (an example, its seed found by search)",
-        _small(37, 20, "flow_flip", (2.0, 3.0)),
+        _small(47, 20, "flow_flip", (2.0, 3.0)),
         "scalper",
-        {**_SOON, "desk.source": "plans"},
+        {**_SOON, **BROKER_ENDS, "desk.source": "plans"},
         _SHORT,
-        {"side": "SELL", "exit_reason": "STOP", "plan": 1},
+        {"side": "SELL", "exit_reason": "STOP", "planted": "flow_flip", "plan": 1},
     ),
     "flip_exit": Recipe(
         "A plan's long that ends when the flow turns (an example, its seed found by search)",
         _small(46, 20, "flow_flip", (2.0, 3.0)),
         "scalper",
-        {**_SOON, "desk.source": "plans", "exits.momentum": "off", "exits.breakeven_by": "off"},
+        {**_SOON, **BROKER_ENDS, "desk.source": "plans", "flip.mode": "cusum"},
         _LONG,
         {"side": "BUY", "exit_reason": "FLIP", "planted": "flow_flip", "plan": 1},
     ),

@@ -20,6 +20,10 @@ Columns = dict[str, Any]
 """Columns of one kind of event as a merge takes them; lists of levels as (values, offsets)."""
 
 
+BTC = Scales(price=1, qty=3)
+"""Tenths of a dollar, thousandths of a coin."""
+
+
 @dataclass(frozen=True, slots=True)
 class Script:
     """A written market: ``module`` says where, ``columns`` makes its events by kind.
@@ -32,7 +36,7 @@ class Script:
     start_ns: int
     end_ns: int
     symbol: str = "BTCUSDT"
-    scales: Scales = Scales(price=1, qty=3)
+    scales: Scales = BTC
 
     def to_dict(self) -> dict[str, Any]:
         """What the manifest says of it."""
