@@ -4,8 +4,8 @@ Owns :data:`RECIPES`. A recipe's market is a specification of a synthetic one or
 default was chosen for what it shows and never for what a strategy earns on it. The golden sessions
 are examples: their seeds were found by search, because they tell one story from the event to the
 fill, and they claim nothing about how often such a story has this end. Several detectors are told
-to be ready sooner than they would be in a market that runs all day, and only the exit that the
-story is about is on.
+to be ready sooner, and the absorption's to speak sooner, than they would in a market that runs all
+day, and only the exit that the story is about is on.
 """
 
 from __future__ import annotations
@@ -110,6 +110,7 @@ RECIPES: dict[str, Recipe] = {
             "desk.source": "classifier",
             "desk.stop": "share",
             "desk.target": "r",
+            "absorption.flow_z": "1.5",
             "absorption.shortfall": "1.5",
         },
         story={

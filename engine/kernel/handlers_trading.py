@@ -91,11 +91,10 @@ TRADING: tuple[Handler, ...] = (
         "risk",
         risk.RISK_STATE,
         "engine.kernel.risk",
-        ("risk_boundary", "risk_control", "risk_decided"),
+        ("risk_boundary", "risk_control"),
         {
             "boundary": ("risk_boundary(s.risk, p.risk, p.core, core, s.sides, s.known, now)",),
             "control": ("risk_control(s.risk, control_code[r])",),
-            "decided": ("risk_decided(s.risk, core, now)",),
         },
         params=risk.RISK_PARAMS,
         needs=("sides",),

@@ -33,8 +33,8 @@ from engine.kernel.sizing import (
 
 __all__ = [
     "REFUSALS", "RISK_PARAMS", "RISK_STATE", "risk_accept", "risk_boundary", "risk_check",
-    "risk_closes", "risk_control", "risk_decided", "risk_equity", "risk_money", "risk_moved",
-    "risk_note", "risk_propose", "risk_size", "risk_slippage", "risk_standing", "risk_update",
+    "risk_closes", "risk_control", "risk_equity", "risk_money", "risk_moved", "risk_note",
+    "risk_propose", "risk_size", "risk_slippage", "risk_standing", "risk_update",
 ]  # fmt: skip
 
 REFUSALS = (
@@ -321,13 +321,6 @@ def risk_standing(s, now_ns):
     if s.kill == 1 or s.paused == 1:
         bits |= R_KILL
     return bits
-
-
-@njit(cache=True, nogil=True)
-def risk_decided(s, core, now_ns):
-    """While the operator has paused or stopped, nobody asks: the decision names what stands."""
-    if core.paused == 1:
-        core.decision.refused |= risk_standing(s, now_ns)
 
 
 @njit(cache=True, nogil=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from data.events import Control, MarketState
 from engine.kernel import risk
-from engine.kernel.core import CORE_PARAMS, CORE_STATE, KNOWN
+from engine.kernel.core import CORE_PARAMS, KNOWN
 from tests.engine.kernel.test_sizing import risk as params
 from tests.engine.tapes import DAY, MINUTE, S
 
@@ -169,23 +169,6 @@ def test_what_is_missing_or_wrong_refuses(act: Any, names: set[str]) -> None:
     scene = Scene()
     act(scene)
     assert scene.ask() == names
-
-
-def test_a_decision_while_paused_names_what_stands() -> None:
-    scene, core = Scene(), np.zeros(1, CORE_STATE)
-    risk.risk_control(scene.s[0], int(Control.STOP))
-    set_(scene, daily_halt=1, pause_until_ns=NOON)
-
-    def refused(now: int) -> set[str]:
-        core["decision"]["refused"] = 0
-        risk.risk_decided(scene.s[0], core[0], now)
-        bits = int(core["decision"]["refused"][0])
-        return {name for n, name in enumerate(risk.REFUSALS) if bits >> n & 1}
-
-    assert refused(NOON - 1) == set(), "the strategy decides, and notes it itself"
-    core["paused"] = 1
-    assert refused(NOON - 1) == {"kill", "daily_loss", "cooldown"}
-    assert refused(NOON) == {"kill", "daily_loss"}
 
 
 def test_a_log_without_a_touch_may_be_traded_on_where_that_is_asked_for() -> None:
