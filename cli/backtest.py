@@ -6,16 +6,21 @@ Chooses what to run over and prints the result; the work is ``engine.runtime.bac
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from cli import common
 from cli.common import TIME, App
 from data.errors import EXIT_CONFIG, EXIT_DATA, UsageError
 
+if TYPE_CHECKING:
+    from engine.runtime.golden import Session
+
 _EXAMPLES = (
     "ofs backtest",
+    "ofs backtest absorption_long",
     "ofs backtest --symbol BTCUSDT --venue binance-um --from 2024-08-08 --to 2024-08-09",
     "ofs backtest --strategy delta_flip --set flip.mode=cusum --set entry_z=2.5 --json",
     "ofs backtest --strategy plan_watch --plans plans.toml --symbol BTCUSDT --venue binance-um "
@@ -56,8 +61,10 @@ def command(
     """Run a strategy over a replay or a range of the log.
 
     With neither REPLAY nor --log nor a series or range named, the replay that comes with ofs is
-    run: a synthetic market with known patterns. The result goes to stdout; signals, decisions,
-    orders, fills, positions, equity and a manifest go to a new folder under --runs.
+    run: a synthetic market with known patterns. A REPLAY that is named is run by its own strategy
+    (unless --strategy names another) with its own settings and plans, --set and --plans over them.
+    The result goes to stdout; signals, decisions, orders, fills, positions, equity and a manifest
+    go to a new folder under --runs.
     """
     if from_ns is not None and to_ns is not None and from_ns >= to_ns:
         raise UsageError(
@@ -71,10 +78,13 @@ def command(
     from engine.runtime.replay import Request
     from strategies import get
 
+    own = _session(replay, strategy)
+    strategy = own.strategy if own else strategy
     chosen = get(strategy)
     if list_settings:
         return _list_settings(app, chosen)
-    pairs = fitting(app, chosen, settings)
+    pairs = fitting(app, chosen, _over(own, settings))
+    plans = text_of_file(plans_file) if plans_file else own.plans if own else None
     noted = None
     if model is not None:
         pairs, noted = _fitted(app, chosen, model, pairs, force_model)
@@ -84,8 +94,9 @@ def command(
 
     store = app.open_log() if named else LogStore(where)
     app.say(f"{strategy} over {where if named else f'replay {Path(where).name}'}")
-    request = Request(chosen, strategy, venue, symbol, from_ns, to_ns, pairs, model=noted,
-                      plans=text_of_file(plans_file) if plans_file else None)  # fmt: skip
+    request = Request(
+        chosen, strategy, venue, symbol, from_ns, to_ns, pairs, model=noted, plans=plans
+    )
     with app.progress("backtest", from_ns=from_ns or 0, to_ns=to_ns or 0) as progress:
 
         def on_progress(done: int, total: int, market_ns: int) -> None:
@@ -146,6 +157,29 @@ def _fitted(
 def _whole(log: str) -> str:
     """Where ``log`` is, whatever folder the run is asked about from later on."""
     return log if "://" in log else str(Path(log).resolve())
+
+
+def _session(replay: str | None, strategy: str) -> Session | None:
+    """The session that REPLAY names, unless it is to be run by a strategy that is not its own."""
+    if replay is None:
+        return None
+    import replays
+    from engine.runtime.golden import session_of
+
+    own = session_of(_replay_path(replay), replays.manifest(replay))
+    context = click.get_current_context()
+    unnamed = context.get_parameter_source("strategy") is ParameterSource.DEFAULT
+    return own if unnamed or strategy == own.strategy else None
+
+
+def _over(own: Session | None, settings: dict[str, str]) -> dict[str, str]:
+    """``settings`` of all layers with those of the session over all but ``--set``."""
+    if own is None:
+        return settings
+    from cli.section_set import origins
+
+    by_flag = {key for key, value in origins().items() if value.origin == "flag"}
+    return {**settings, **{k: v for k, v in own.settings.items() if k not in by_flag}}
 
 
 def _replay_path(name: str | None) -> Path:

@@ -1,8 +1,9 @@
 """Golden sessions that ship with the package: small logs whose content is known.
 
 Owns the names of the replays and where they lie. Each is a folder that is an ofs log (opened
-read-only), with ``labels.json`` (what was planted) and ``replay.json`` (how it was made, counts,
-hashes). ``replays.build`` makes them anew, byte for byte. Importing this package is light.
+read-only), with ``labels.json`` (what was planted), ``plans.toml`` (its plans, where it has any)
+and ``replay.json`` (how it was made, counts, hashes, what is run over it, what that must give).
+``replays.build`` makes them anew, byte for byte. Importing this package is light.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ DEFAULT = "btc_flow"
 
 MANIFEST = "replay.json"
 LABELS = "labels.json"
+PLANS = "plans.toml"
 
 
 def names() -> list[str]:

@@ -1,10 +1,9 @@
-"""Build the embedded replays anew: ``python -m replays.build [FOLDER]``.
+"""Build the embedded replays anew: ``python -m replays.build [FOLDER [NAME ...]]``.
 
-Owns the recipe of every replay. What must hold: the same versions of the libraries give the same
-bytes; any versions give the same content, whose hash stands in the manifest.
-
-The recipes were chosen for what they show (a busy afternoon, every pattern planted) and never for
-what a strategy earns on them.
+Owns the way from a recipe (:mod:`replays.recipes`) to a folder. What must hold: the same versions
+of the libraries give the same bytes; any versions give the same content, whose hash stands in the
+manifest. It never runs the engine: what that makes of a session is kept as it was while market,
+strategy, settings and plans are the same.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ import numpy as np
 import pyarrow as pa
 
 import replays
-from data.events import EVENTS
+from data.events import EVENTS, Kind
 from data.log import LogStore
 from data.sources.synthetic import (
-    PATTERN_KINDS,
     VENUE,
+    Label,
     MarketSpec,
     encode_labels,
     generate,
@@ -33,34 +32,19 @@ from data.sources.synthetic import (
     write_market,
 )
 from data.times import format_utc
+from replays.recipes import RECIPES, Recipe
+from replays.script import Script, write_script
 
-AFTERNOON_NS = 1_767_614_400_000_000_000
-"""2026-01-05T12:00:00Z: six hours from before the opening of New York."""
-
-RECIPES: dict[str, tuple[str, MarketSpec]] = {
-    replays.DEFAULT: (
-        "Six hours of a synthetic BTCUSDT with every pattern planted",
-        MarketSpec(
-            seed=20_260_105,
-            start_ns=AFTERNOON_NS,
-            duration_s=6 * 3_600,
-            rate_per_s=12.0,
-            depth_ms=500,
-            patterns=PATTERN_KINDS,
-            every_s=900,
-        ),
-    ),
-}
-"""Title and specification of every replay, by name."""
+Market = MarketSpec | Script
 
 
 def build(name: str, folder: Path) -> dict[str, Any]:
     """Write the replay ``name`` into ``folder`` (replaced if it is there); returns its manifest."""
-    title, spec = RECIPES[name]
+    recipe = RECIPES[name]
     shipped = replays.manifest(name) if name in replays.names() else {}
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch) / "log"
-        labels = write_market(LogStore(str(root), create=True), spec)
+        labels = _write(LogStore(str(root), create=True), recipe.market)
         if folder.exists():
             shutil.rmtree(folder)
         folder.mkdir(parents=True)
@@ -69,62 +53,94 @@ def build(name: str, folder: Path) -> dict[str, Any]:
             target = folder / part.relative_to(root)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(part, target)
-    (folder / replays.LABELS).write_bytes(encode_labels(spec, labels))
-    manifest = _manifest(name, title, spec, folder)
-    if shipped.get("content_sha256") == manifest["content_sha256"] and "golden" in shipped:
+    (folder / replays.LABELS).write_bytes(_labels(recipe.market, labels))
+    if recipe.plans:
+        (folder / replays.PLANS).write_text(recipe.plans, encoding="utf-8", newline="\n")
+    manifest = _manifest(name, recipe, folder)
+    kept = shipped.get("golden", {})
+    same = shipped.get("content_sha256") == manifest["content_sha256"]
+    if same and manifest["golden"].items() <= kept.items():
         # what the engine made of this market; `python -m tests.e2e.golden` writes it, for this
         # floor does not know the engine
-        manifest["golden"] = shipped["golden"]
+        manifest["golden"] = kept
     text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
     (folder / replays.MANIFEST).write_text(text, encoding="utf-8", newline="\n")
     return manifest
 
 
-def content_hash(spec: MarketSpec) -> tuple[str, dict[str, int]]:
+def _write(store: LogStore, market: Market) -> list[Label]:
+    if isinstance(market, MarketSpec):
+        return write_market(store, market)
+    write_script(store, market)
+    return []
+
+
+def _labels(market: Market, labels: list[Label]) -> bytes:
+    """What was planted; nothing is in a market that was written by hand."""
+    if isinstance(market, MarketSpec):
+        return encode_labels(market, labels)
+    body = {"spec": market.to_dict(), "labels": []}
+    return (json.dumps(body, indent=1, sort_keys=True) + "\n").encode()
+
+
+def whole(market: Market) -> dict[Kind, dict[str, Any]]:
+    """Every column of a market by kind, in the order of its events."""
+    if isinstance(market, Script):
+        return market.columns()
+    chunks = [c.columns for c in generate(market)]
+    return {kind: join([c[kind] for c in chunks]) for kind in market.kinds}
+
+
+def content_hash(market: Market) -> tuple[str, dict[str, int]]:
     """sha256 (hex) over all columns of a market as little-endian integers, and rows by kind.
 
     It does not depend on Parquet, nor on how the market was cut into chunks.
     """
-    columns = [c.columns for c in generate(spec)]
     digest = hashlib.sha256()
     rows = {}
-    for kind in spec.kinds:
-        whole = join([c[kind] for c in columns])
+    for kind, columns in whole(market).items():
         name = EVENTS[kind].name
-        rows[name] = len(whole["ts_ns"])
+        rows[name] = len(columns["ts_ns"])
         for field in EVENTS[kind].fields:
             digest.update(f"{name}.{field.name}\0".encode())
-            column = whole[field.name]
+            column = columns.get(field.name, np.zeros(rows[name], dtype=field.dtype))
             for part in column if isinstance(column, tuple) else (column,):
                 digest.update(part.astype(np.dtype(field.dtype).newbyteorder("<")).tobytes())
     return digest.hexdigest(), rows
 
 
-def _manifest(name: str, title: str, spec: MarketSpec, folder: Path) -> dict[str, Any]:
-    content, rows = content_hash(spec)
+def _manifest(name: str, recipe: Recipe, folder: Path) -> dict[str, Any]:
+    market = recipe.market
+    content, rows = content_hash(market)
     files = {
         p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
         for p in sorted(folder.rglob("*.parquet"))
     }
     return {
         "name": name,
-        "title": title,
+        "title": recipe.title,
         "venue": VENUE,
-        "symbol": spec.symbol,
-        "from": format_utc(spec.start_ns),
-        "to": format_utc(spec.end_ns),
+        "symbol": market.symbol,
+        "from": format_utc(market.start_ns),
+        "to": format_utc(market.end_ns),
         "rows": rows,
-        "spec": spec.to_dict(),
+        "spec": market.to_dict(),
         "content_sha256": content,
         "files": files,
         "written_with": {"pyarrow": pa.__version__},
+        **({"story": recipe.story} if recipe.story else {}),
+        "golden": {
+            "strategy": recipe.strategy,
+            **({"settings": recipe.settings} if recipe.settings else {}),
+            **({"plans": replays.PLANS} if recipe.plans else {}),
+        },
     }
 
 
 def main(words: list[str]) -> int:
-    """Build every replay into the package, or into the folder that ``words`` names."""
+    """Build every replay, or those named, into the package or the folder of the first word."""
     root = Path(words[0]) if words else replays.ROOT
-    for name in RECIPES:
+    for name in words[1:] or RECIPES:
         manifest = build(name, root / name)
         sys.stderr.write(f"{name}: {manifest['rows']}\n")
     return 0
