@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 
 from data.events import Action, Control, ExitReason, Kind, Lifecycle
 from tests.engine.tapes import S
@@ -230,3 +233,64 @@ def test_a_day_that_lost_too_much_closes_and_stays_closed() -> None:
 def test_a_position_is_left_while_trades_go_on_though_the_book_stalls() -> None:
     told = run(market(90, quiet=lambda n: n >= 30), once(25), {"exits.hold": "20s"})
     assert told.actions() == {25: LONG, 50: EXIT}
+
+
+def gap(n: int, at: int) -> list[dict[str, int]]:
+    """Trades of a moment at 25 s were missed."""
+    if n != 25:
+        return []
+    return [{"kind": Kind.GAP, "stream": int(Kind.TRADE), "from_ns": at, "to_ns": at, "filled": 0}]
+
+
+REFUSED: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
+    "heat_trade": ({"risk.heat_trade": "0.0001"}, {}),
+    "heat_symbol": ({"risk.heat_symbol": "0.0001"}, {}),
+    "heat_total": ({"risk.heat_total": "0.0001"}, {}),
+    "spread": ({"risk.spread": "0.00001"}, {}),
+    "slippage": ({}, {"depth": 100}),
+    "latency": ({"risk.latency": "100ms"}, {}),
+    "stale": ({}, {"quiet": lambda n: n >= 20}),
+    "gap": ({}, {"extra": gap}),
+    "rr": ({"risk.min_rr": "3"}, {}),
+    "size": ({"sim.qty_min": "1000"}, {}),
+    "notional": ({"risk.notional_min": "1000000000"}, {}),
+    "kill": ({}, {"controls": {27: at_once(Control.STOP)}}),
+    "expectancy": ({"confluence.fitted": "false"}, {"lower": 1}),
+}
+
+
+@pytest.mark.parametrize("guard", REFUSED)
+def test_a_guard_that_refuses_is_named(guard: str) -> None:
+    settings, options = REFUSED[guard]
+    lower = options.get("lower", 0)
+    tape = market(45, **{k: v for k, v in options.items() if k != "lower"})
+    told = run(tape, once(35), settings, lower=lower)
+    assert told.actions() == {}
+    assert guard in told.refused(35), told.refused(35)
+    asked = "guards" in told.gates(35)[1]
+    assert asked or guard == "kill", "a standing guard needs no idea"
+
+
+def test_losses_make_a_pause_and_a_fall_a_halt() -> None:
+    """Three losers by the clock; then the account's own guards, which name themselves."""
+
+    def falling(n: int) -> int:
+        return 100_000 - 4 * n
+
+    settings = {"exits.hold": "5s", "risk.losses_pause": "1h"}
+    told = run(market(160, falling), lambda n: 1, settings)
+    assert told.refused(155) == {"cooldown"}
+    assert list(told.actions().values()).count(LONG) == 3
+    told = run(market(160, falling), lambda n: 1, {"exits.hold": "5s", "risk.drawdown": "0.0001"})
+    assert told.refused(155) == {"drawdown"}
+
+
+def test_a_market_that_is_not_normal_is_not_entered() -> None:
+    told = run(market(60, lambda n: 100_000 if n < 34 else 108_000), once(35))
+    assert told.actions() == {} and "market_state" in told.refused(35)
+
+
+def test_one_position_at_a_time() -> None:
+    told = run(market(60), lambda n: 1 if n in (20, 40) else 0)
+    assert told.actions() == {20: LONG} and "positions" in told.refused(40)
+    assert told.at(40)["qty"] > 0 and "free" in told.gates(40)[1]
