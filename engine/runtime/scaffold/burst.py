@@ -27,6 +27,12 @@ not give the same decisions over the same log, and ``ofs verify`` would say so. 
 into ``s.sim``: that is the exchange's side, with orders that fill in the future. It sends nothing
 itself either: it writes *intents*, and the engine turns them into orders after the set latency.
 
+MORE THAN FLOW. Detectors are handlers, too (``absorption``, ``sweep``, ``cvd_divergence`` and more:
+``ofs strategy show scalper``): name one in ``handlers`` and read ``s.absorption.signal``, its
+``ready`` (0 or 1), ``direction`` (-1, 0, +1) and ``strength_fp9``. Who wants neither to place stops
+nor to size, guard and leave positions by hand names the handler ``desk`` and calls
+``desk_decide`` of ``engine.kernel.desk``, as ``scalper`` does: it trades the classifier and plans.
+
 NUMBERS are integers: times in nanoseconds UTC, prices and quantities scaled by a power of ten that
 the log knows, ratios at 1e-9 (names that end in ``_fp9``). Sums are then exact on every machine.
 """
