@@ -15,8 +15,8 @@ from typing import Any
 
 import replays
 from data.sources.synthetic import PATTERN_KINDS, MarketSpec
-from replays import guards_day
-from replays.guards_day import BROKER_ENDS
+from replays import guards
+from replays.guards import BROKER_ENDS
 from replays.script import Script
 
 AFTERNOON_NS = 1_767_614_400_000_000_000
@@ -139,15 +139,15 @@ RECIPES: dict[str, Recipe] = {
     "guards_day": Recipe(
         "A day, written by hand, in which every guard refuses",
         Script(
-            "replays.guards_day",
-            guards_day.columns,
-            guards_day.START_NS,
-            guards_day.END_NS,
+            "replays.guards",
+            guards.columns,
+            guards.START_NS,
+            guards.END_NS,
         ),
         "scalper",
-        guards_day.SETTINGS,
-        guards_day.plans(),
-        guards_day.story(),
+        guards.SETTINGS,
+        guards.plans(),
+        guards.story(),
     ),
 }
 """Every replay, by name."""
