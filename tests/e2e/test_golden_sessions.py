@@ -26,7 +26,13 @@ from engine.kernel.confluence import SOURCES
 from engine.kernel.risk import REFUSALS
 from engine.runtime.backtest import backtest
 from engine.runtime.explain import Explanation, explain
-from engine.runtime.golden import Session, fold_session, session_of
+from engine.runtime.golden import (
+    Session,
+    facts_of,
+    fold_session,
+    platform_name,
+    session_of,
+)
 from engine.runtime.replay import Request
 from engine.runtime.trial import Trial, fold
 from strategies import get
@@ -104,6 +110,21 @@ def test_a_session_gives_its_golden_result(name: str) -> None:
     assert {"digest", "state_digest", "rows", "net_pnl_1e8", "round_trips"} <= set(own.golden)
     assert folded(name).digest == own.golden["digest"]
     assert not folded(name).violations
+
+
+@pytest.mark.parametrize("name", SESSIONS)
+def test_the_size_of_chunks_changes_nothing(name: str) -> None:
+    own = session(name)
+    facts = facts_of(own, get(own.strategy), chunk_rows=997)
+    assert facts["digest"] == own.golden["digest"]
+
+
+def test_plain_python_tells_the_same_story(user: User) -> None:
+    golden = replays.manifest("short_stopped")["golden"]
+    plain = user.json("backtest", "short_stopped", NUMBA_DISABLE_JIT="1")
+    assert plain["digest"] == golden["digest"]
+    if golden["state_on"] == platform_name():
+        assert plain["state_digest"] == golden["state_digest"]
 
 
 @pytest.mark.parametrize("name", TRADES)
@@ -322,6 +343,9 @@ def test_a_session_is_run_as_it_ships_by_its_name(user: User) -> None:
     own = user.json("backtest", "short_stopped")
     assert (own["strategy"], own["digest"]) == ("scalper", golden["digest"])
     assert user.json("verify", "last")["ok"]
+    # its settings go over those of files and the environment, --set goes over its settings
+    mine = user.json("backtest", "short_stopped", OFS_SET="desk.source=classifier")
+    assert mine["digest"] == golden["digest"]
     wider = user.json("backtest", "short_stopped", "--set", "risk.share=0.005")
     assert -own["net_pnl"] / 3 < -wider["net_pnl"] < -own["net_pnl"] * 2 / 3
     other = user.json("backtest", "short_stopped", "--strategy", "delta_flip")
