@@ -2,7 +2,7 @@
 
 ``python -m tests.e2e.golden`` runs the sessions with the present engine and writes the results into
 their ``replay.json``. Do that only for a change that is meant to change what is decided, filled or
-kept in the state, and say in the commit what changed and why: a digest that moves by itself is a
+kept in the state, and say in the changelog what changed and why: a digest that moves by itself is a
 bug. ``replays.build`` keeps what stands there as long as the market is the same; it never runs the
 engine.
 """
