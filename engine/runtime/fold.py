@@ -164,6 +164,7 @@ class Fold:
                 # on the empty state it writes nothing, and is compiled before the clock starts
                 sim_finish(*self._simulation(self.state), self.out[0])
                 sim_init(*self._simulation(self.state))
+        with lean(last=True):
             self.feed({}, np.zeros(0, dtype=np.int8), np.zeros(0, dtype=np.int64))
 
     def _simulation(self, state: Any) -> tuple[Any, Any]:
@@ -176,7 +177,7 @@ class Fold:
             self._stepped = True
             kept = int(self._event["kind"][0])
             self._event["kind"] = -1
-            with lean():
+            with lean(last=True):
                 self._call_step(self._event)
             self._event["kind"] = kept
 

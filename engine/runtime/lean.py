@@ -4,9 +4,11 @@ numba optimises and emits machine code for every function it meets, together wit
 function calls; a function n calls deep is optimised n times, and once more for every literal it is
 called with. A fold of some 200 functions then takes a minute, of which one optimisation of the
 whole is a few seconds. Inside :func:`lean`, functions that are compiled only because the outermost
-one calls them are lowered and left alone: no wrappers, no optimisation, no machine code, no cache
-file. The outermost function is compiled, optimised and cached by numba as always, so what runs and
-what lies on disk is the ordinary product.
+one calls them are lowered and left alone: no wrappers, no linking, no optimisation, no machine code, no
+cache file. The outermost function links each of them once; it is compiled, optimised and cached by
+numba as always, so what runs is the ordinary product; on disk the bitcode is left out of what only
+Python calls. Python's garbage collector rests meanwhile: walking what a compiler holds is a good
+part of a compile.
 
 What must hold: the outermost result is unchanged (a test compares digests with the JIT off and
 with a plain compile); afterwards the half-compiled functions are forgotten, so that a direct call
@@ -16,11 +18,13 @@ this leans on, :func:`lean` does nothing and the compile is merely slow.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from llvmlite import binding
 from numba.core import caching, codegen, event, types
 from numba.core import dispatcher as dispatchers
 from numba.core.types.functions import Dispatcher as DispatcherType
@@ -29,6 +33,9 @@ _NEEDED = (
     (codegen.CPUCodeLibrary, "_optimize_final_module"),
     (codegen.JITCPUCodegen, "_add_module"),
     (codegen.JITCPUCodegen, "set_env"),
+    (codegen.CPUCodeLibrary, "finalize"),
+    (codegen.CPUCodeLibrary, "_optimize_functions"),
+    (codegen.CPUCodeLibrary, "serialize_using_object_code"),
     (caching.Cache, "save_overload"),
     (caching.Cache, "load_overload"),
     (dispatchers._FunctionCompiler, "_customize_flags"),
@@ -92,9 +99,84 @@ def _plain_literals() -> Any:
     return patch.object(DispatcherType, "get_call_type", method)
 
 
+def _link_once(listener: _Depth) -> Any:
+    """A patch by which inner functions stay unlinked and the outermost links all that it reaches.
+
+    numba links a function with everything below it, again at every level: the copies cost more time
+    and memory than the code.
+    """
+    original = codegen.CPUCodeLibrary.finalize
+
+    def method(self: Any) -> None:
+        if listener.depth > 1:
+            self._raise_if_finalized()
+            self._finalize_dynamic_globals()
+            self._finalized = True
+            return
+        self._linking_libraries = _reached(self._linking_libraries)
+        original(self)
+
+    return patch.object(codegen.CPUCodeLibrary, "finalize", method)
+
+
+def _reached(libraries: list[Any]) -> list[Any]:
+    """``libraries`` and all that they link, each once, whoever calls before what is called.
+
+    LLVM takes in a function of another module only when something that it holds calls it.
+    """
+    found: dict[int, Any] = {}
+    todo = [(library, False) for library in reversed(libraries)]
+    while todo:
+        library, done = todo.pop()
+        if done:
+            found.setdefault(id(library), library)
+        elif id(library) not in found:
+            todo.append((library, True))
+            todo.extend((inner, False) for inner in library._linking_libraries)
+    return list(reversed(found.values()))
+
+
+def _defined_only() -> Any:
+    """A patch by which no passes are set up for functions that a module only declares."""
+
+    def method(self: Any, module: Any) -> None:
+        module.data_layout = self._codegen._data_layout
+        for function in module.functions:
+            if not function.is_declaration:
+                passes, builder = self._codegen._function_pass_manager()
+                passes.run(function, builder)
+
+    return patch.object(codegen.CPUCodeLibrary, "_optimize_functions", method)
+
+
+def _without_bitcode() -> Any:
+    """A patch by which the cache keeps machine code and an empty module in place of the bitcode."""
+
+    def method(self: Any) -> Any:
+        self._ensure_finalized()
+        empty = binding.parse_assembly(str(self._codegen._create_empty_module(self.name)))
+        return (self.name, "object", (self._get_compiled_object(), empty.as_bitcode()))
+
+    return patch.object(codegen.CPUCodeLibrary, "serialize_using_object_code", method)
+
+
 @contextmanager
-def lean() -> Iterator[None]:
-    """Compile the outermost dispatcher called inside this block as one unit."""
+def _collector_rests() -> Iterator[None]:
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@contextmanager
+def lean(*, last: bool = False) -> Iterator[None]:
+    """Compile the outermost dispatcher called inside this block as one unit.
+
+    ``last``: only Python will ever call it, so that the cache needs no bitcode of it.
+    """
     if not all(hasattr(owner, name) for owner, name in _NEEDED):
         yield
         return
@@ -109,6 +191,11 @@ def lean() -> Iterator[None]:
         stack.enter_context(_skip(caching.Cache, "load_overload", listener, 0))
         stack.enter_context(_plain_flags(listener))
         stack.enter_context(_plain_literals())
+        stack.enter_context(_link_once(listener))
+        stack.enter_context(_defined_only())
+        if last:
+            stack.enter_context(_without_bitcode())
+        stack.enter_context(_collector_rests())
         stack.enter_context(event.install_listener("numba:compile", listener))
         try:
             yield
