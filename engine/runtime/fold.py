@@ -111,7 +111,8 @@ def _records(dtype: np.dtype) -> Any:
 
 
 class Buffers:
-    """What a fold needs only while it runs: output records, cursor, resolved sides, one event.
+    """What a fold needs only while it runs: output records, cursor, resolved sides, one event;
+    and parameters, which a fold only reads.
 
     A fold that stands alone has its own; folds that take turns may share one.
     """
@@ -121,6 +122,15 @@ class Buffers:
         self.cursor = _records(CURSOR)
         self.event = _records(EVENT)
         self._side = np.zeros(0, dtype=np.int8)
+        self._params: dict[tuple[np.dtype, bytes], Any] = {}
+
+    def params(self, dtype: np.dtype, params: np.ndarray) -> Any:
+        """A record with the values of ``params``: the same one for all folds that agree."""
+        key = (dtype, hashlib.sha256(params.tobytes()).digest())
+        if key not in self._params:
+            self._params[key] = _records(dtype)
+            self._params[key][:] = params
+        return self._params[key]
 
     def sides(self, trades: int) -> np.ndarray:
         """int8 array of at least ``trades`` places."""
@@ -134,7 +144,8 @@ class Fold:
 
     ``composition`` says what is compiled in, ``params`` is the record (shape (1,)) of
     ``engine.runtime.parameters.build``, ``sink`` takes the drained records. Folds of many symbols
-    pass one :class:`Buffers` to all: what a symbol then holds is its state.
+    pass one :class:`Buffers` to all: what a symbol then holds is its state, and parameters only
+    where they are its own.
     """
 
     def __init__(
@@ -148,11 +159,10 @@ class Fold:
         self.composition = composition
         self.sink = sink
         self.module = load_module(composition, on_cold)
-        self.params = _records(composition.params)
-        self.params[:] = params
         self.state = _records(composition.state)
         self._shares = buffers is not None
         self._buffers = buffers or Buffers()
+        self.params = self._buffers.params(composition.params, params)
         self.out = self._buffers.out
         self._cursor = self._buffers.cursor
         self._event = self._buffers.event

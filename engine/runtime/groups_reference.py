@@ -5,13 +5,17 @@ Owns the group ``reference`` and the form ``venue:symbol``. It refuses to know w
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from data.events import REFERENCE, Kind
-from data.log.beside import Beside
-from data.log.catalogue import Catalogue
-from data.log.entry import Entry
 from data.units import parse_duration
 from engine.kernel.events import READ_COLUMNS
 from engine.runtime.strategy import Param
+
+if TYPE_CHECKING:
+    from data.log.beside import Beside
+    from data.log.catalogue import Catalogue
+    from data.log.entry import Entry
 
 REFERENCES: dict[str, tuple[Param, ...]] = {
     "reference": (
@@ -33,6 +37,9 @@ def series_of(text: str) -> tuple[str, str]:
 
 def reference_series(values: dict[str, str]) -> tuple[Beside, ...]:
     """The series that settings (of ``parameters.settle``) name, for a reader."""
+    # here, because whoever only builds parameters needs no Parquet: 35 MB and a quarter second
+    from data.log.beside import Beside
+
     named = values.get("reference.vix", "none").strip()
     if named == "none":
         return ()

@@ -26,6 +26,15 @@ def quiet_collector() -> None:
     gc.freeze()
 
 
+def resident_mb() -> float | None:
+    """Resident memory of this process now in MB (10**6 bytes); None where only ``/proc`` tells."""
+    status = Path("/proc/self/status")
+    if sys.platform != "linux" or not status.exists():
+        return None
+    found = re.search(r"^VmRSS:\s*(\d+) kB", status.read_text(encoding="utf-8"), re.M)
+    return int(found[1]) * 1024 / 1e6 if found is not None else None
+
+
 def peak_rss_mb() -> float:
     """Peak resident memory of this process in MB (10**6 bytes)."""
     if sys.platform == "win32":
