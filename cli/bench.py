@@ -23,9 +23,10 @@ class _Bench(LazyGroup):
 
 command = _Bench(
     name="bench",
-    help="Measure this machine, or the detectors against planted truth.",
+    help="Measure this machine, many symbols, or the detectors against planted truth.",
     lazy={
         "machine": ("cli.bench_machine", "Measure this machine: decode, fold and step."),
+        "symbols": ("cli.bench_symbols", "Measure many symbols in one process."),
         "detectors": ("cli.bench_detectors", "Measure the detectors against planted truth."),
     },
 )

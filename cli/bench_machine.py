@@ -34,10 +34,13 @@ _MEANING = (
 @common.command(
     "machine",
     examples=(
-        "ofs bench machine --days 0.05 --rounds 1",
-        "ofs bench machine --log demo --symbol BTCUSDT --rounds 1 --steps 10000 --json",
+        "ofs bench machine --days 0.05 --rounds 1 --strategy delta_flip",
+        "ofs bench machine --log demo --symbol BTCUSDT --rounds 1 --steps 10000 --strategy scalper "
+        "--json",
     ),
 )
+@click.option("--strategy", "chosen", multiple=True, default=("delta_flip", "scalper"),
+              show_default=True, help="NAME or path.py:NAME; may be repeated.")  # fmt: skip
 @click.option("--symbol", help="Symbol in the log.")
 @click.option("--venue", help="Venue in the log.")
 @click.option("--days", type=click.FloatRange(0.01, 30), default=1.0, show_default=True,
@@ -47,9 +50,17 @@ _MEANING = (
 @click.option("--steps", type=click.IntRange(100), default=100_000, show_default=True,
               help="Events folded one by one.")  # fmt: skip
 def command(
-    app: App, symbol: str | None, venue: str | None, days: float, rounds: int, steps: int
+    app: App,
+    chosen: tuple[str, ...],
+    symbol: str | None,
+    venue: str | None,
+    days: float,
+    rounds: int,
+    steps: int,
 ) -> int:
     """Measure this machine: decode, fold and step.
+
+    One column of figures a strategy: how much is folded is the strategy's choice.
 
     Without --log a synthetic market is made in a temporary folder and measured. Ratios are medians
     of pairs taken in turn; single figures of a busy machine mean little.
@@ -59,8 +70,11 @@ def command(
 
     with tempfile.TemporaryDirectory() as folder:
         store = app.open_log() if app.log_named else _synthetic(app, Path(folder), days)
-        facts = measure(store, get("delta_flip"), venue, symbol, rounds, steps, app.say)
-    facts["machine"] = _machine()
+        measured = {}
+        for name in chosen:
+            app.say(f"strategy {name}")
+            measured[name] = measure(store, get(name), venue, symbol, rounds, steps, app.say)
+    facts = {"schema": 2, "strategies": measured, "machine": machine()}
     if app.json:
         app.emit(facts)
     else:
@@ -78,7 +92,8 @@ def _synthetic(app: App, folder: Path, days: float) -> Any:
     return store
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """What the figures depend on: cores, system, versions."""
     import os
 
     from data.jitcache import versions
@@ -87,6 +102,16 @@ def _machine() -> dict[str, Any]:
 
 
 def _print(app: App, facts: dict[str, Any]) -> None:
-    rows = [(k, facts[k], meaning) for k, meaning in _MEANING if k in facts]
-    app.table(("figure", "value", "meaning"), rows)
-    app.say("machine: " + ", ".join(f"{k} {v}" for k, v in facts["machine"].items()))
+    measured = facts["strategies"]
+    rows = [
+        (k, *(found.get(k, "") for found in measured.values()), meaning)
+        for k, meaning in _MEANING
+        if any(k in found for found in measured.values())
+    ]
+    app.table(("figure", *measured, "meaning"), rows)
+    say_machine(app, facts["machine"])
+
+
+def say_machine(app: App, facts: dict[str, Any]) -> None:
+    """One line of what the figures depend on."""
+    app.say("machine: " + ", ".join(f"{k} {v}" for k, v in facts.items()))

@@ -153,7 +153,6 @@ def measure(
     base = Request(strategy, strategy.name, venue, symbol)
     trades = _pair(store, base, venue, symbol, (Kind.TRADE,), rounds)
     result = {
-        "schema": 1,
         "venue": venue,
         "symbol": symbol,
         "trades": int(trades["rows"]),
