@@ -34,6 +34,7 @@ from data.events import (
     duckdb_columns,
 )
 from data.query_errors import check_reads_only, explain
+from data.query_names import named_columns, named_docs, names_table
 from data.query_stream import Stream
 from data.runs import (
     RUN_COLUMNS,
@@ -210,6 +211,9 @@ class Database:
         self._connection.register("run_stage", stage)
         self._connection.execute("CREATE TABLE run_table AS SELECT * FROM run_stage")
         self._connection.unregister("run_stage")
+        self._connection.register("name_stage", names_table(runs))
+        self._connection.execute("CREATE TABLE run_names AS SELECT * FROM name_stage")
+        self._connection.unregister("name_stage")
         self._create("runs", ["SELECT * FROM run_table"])
         self._docs["runs"] = ("one row a run", {c.name: c.doc for c in RUN_COLUMNS})
 
@@ -222,7 +226,8 @@ class Database:
                     alike.setdefault((scales, _version(run)), []).append(str(file))
             parts = [run_select(table, s, files, version) for (s, version), files in alike.items()]
             self._create(table.view, parts or [run_select(table, Scales(0, 0), [])])
-            self._docs[table.view] = (table.doc, _docs(table, _RUN_DOCS))
+            docs = {**_docs(table, _RUN_DOCS), **named_docs(table.view)}
+            self._docs[table.view] = (table.doc, docs)
 
     def _statistics_view(self, runs: Sequence[Run]) -> None:
         """One row a figure of a run; runs made before there were statistics have no rows."""
@@ -259,6 +264,7 @@ def run_select(
     """
     time, *rest = [f'f."{name}"' for name, _ in duckdb_columns(table, scales)]
     inner = ", ".join(f'{sql} AS "{name}"' for name, sql in duckdb_columns(table, scales))
+    rest += named_columns(table.view)
     columns = ", ".join([time, "f.run_id AS run", "r.strategy", "r.venue", "r.symbol", *rest])
     source = _source(_raw(table), files, {"filename": "VARCHAR"})
     younger = [f'NULL::BIGINT AS "{f.name}"' for f in table.fields if files and f.since > version]
@@ -266,7 +272,8 @@ def run_select(
         source = f"(SELECT *, {', '.join(younger)} FROM {source})"
     return (
         f"SELECT {columns} FROM (SELECT {inner}, {_RUN_ID} FROM {source}) f "
-        "LEFT JOIN run_table r ON r.run = f.run_id"
+        "LEFT JOIN run_table r ON r.run = f.run_id "
+        "LEFT JOIN run_names n ON n.run = f.run_id"
     )
 
 

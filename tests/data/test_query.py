@@ -82,6 +82,38 @@ def test_prices_of_different_scales_stand_in_one_view(database: Database) -> Non
     ]  # fmt: skip
 
 
+def test_detectors_gates_and_guards_have_the_names_of_their_run(tmp_path: Path) -> None:
+    rows = {
+        "signal": [{"ts_ns": T, "detector": 1, "direction": 1}],
+        "decision": [{"ts_ns": T, "id": 3, "gates": 5, "blocked": 2, "refused": 0b110}],
+    }
+    named = {
+        "detectors": ["absorption", "sweep"],
+        "gates": ["history", "score", "free"],
+        "refusals": ["drawdown", "spread", "stale"],
+    }
+    make_run(tmp_path, "one", rows, **named)
+    make_run(tmp_path, "two", rows, refusals="nonsense")
+    with Database(None, tmp_path) as database:
+        signals = answer(database, "SELECT name FROM signals ORDER BY run")
+        decisions = answer(
+            database, "SELECT gates_passed, gates_blocked, refused_by FROM decisions ORDER BY run"
+        )
+        found = answer(
+            database, "SELECT run FROM decisions WHERE list_contains(refused_by, 'stale')"
+        )
+    assert signals == [{"name": "sweep"}, {"name": None}]
+    assert decisions == [
+        {
+            "gates_passed": ["history", "free"],
+            "gates_blocked": ["score"],
+            "refused_by": ["spread", "stale"],
+        },
+        dict.fromkeys(("gates_passed", "gates_blocked", "refused_by")),
+    ]
+    assert found == [{"run": "one"}]
+
+
 def test_time_is_exact_utc(database: Database) -> None:
     rows = answer(database, "SELECT epoch_ns(time) AS ns FROM fills WHERE time > '2024-08-09'")
     assert rows == [{"ns": T + 5}, {"ns": T + 5}]
