@@ -40,7 +40,7 @@ def names_table(runs: Iterable[Run]) -> pa.Table:
 
 
 def named_columns(view: str) -> list[str]:
-    """SQL of the columns that ``view`` has more: ``f`` is the record, ``n`` the names of its run."""
+    """SQL of the columns that ``view`` has more; ``f`` is the record, ``n`` its run's names."""
     columns = []
     for column, names, number, _ in _NAMED.get(view, ()):
         if view == "signals":
