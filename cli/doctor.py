@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ _DISK = "the disk does not answer: look at its health and at what mounts it"
     examples=(
         "ofs doctor --offline",
         "ofs doctor --offline --json",
-        "ofs doctor --offline --warm --strategy delta_flip",
+        "ofs doctor --offline --warm --strategy delta_flip --strategy scalper",
     ),
     exits=(EXIT_FINDING,),
     tolerant=True,
@@ -44,7 +45,10 @@ _DISK = "the disk does not answer: look at its health and at what mounts it"
 @click.option("--offline", is_flag=True, help="Ask no host: no endpoints, no clock.")
 @click.option("--warm", is_flag=True, help="Compile ahead what a backtest needs.")
 @click.option(
-    "--strategy", help="With --warm: NAME or path.py:NAME. [default: that of ofs backtest]"
+    "--strategy",
+    "strategies",
+    multiple=True,
+    help="With --warm: NAME or path.py:NAME; may be repeated. [default: that of ofs backtest]",
 )
 @click.option(
     "--endpoint",
@@ -66,7 +70,7 @@ def command(
     app: App,
     offline: bool,
     warm: bool,
-    strategy: str | None,
+    strategies: tuple[str, ...],
     endpoints: tuple[str, ...],
     clock_url: str | None,
     timeout_ns: int,
@@ -86,9 +90,8 @@ def command(
             lines.take(line)
     for line in examine([Check("compile", _compiles, _COMPILE_S, _BUSY)]):
         lines.take(line)
-    if warm:
-        chosen = strategy or _setting("backtest", "strategy")
-        for line in examine([Check("warm", lambda: _warm(app, chosen), _WARM_S, _BUSY)]):
+    for name in (strategies or (_setting("backtest", "strategy"),)) if warm else ():
+        for line in examine([Check("warm", partial(_warm, app, name), _WARM_S, _BUSY)]):
             lines.take(line)
     counts = Counter(str(line.status) for line in lines.taken)
     failed = counts[Status.FAIL] > 0
@@ -268,4 +271,4 @@ def _warm(app: App, strategy: str | None) -> Line:
     from strategies import get
 
     assert strategy is not None
-    return warm(get(strategy), strategy, lambda: app.say("compiling…"))
+    return warm(get(strategy), strategy, lambda: app.say(f"compiling {strategy}…"))

@@ -39,6 +39,15 @@ def test_a_machine_without_a_log_is_fine(tmp_path: Path) -> None:
     assert "the network was not asked" in result.err
 
 
+def test_several_strategies_are_warmed_in_turn(tmp_path: Path) -> None:
+    words = ("--strategy", "delta_flip", "--strategy", "typo", "--strategy", "scalper")
+    result = ofs("doctor", "--offline", "--warm", *words, "--json", home=tmp_path)
+    assert result.code == errors.EXIT_FINDING
+    found = [line for line in result.json()["lines"] if line["check"] == "warm"]
+    assert [line["status"] for line in found] == ["ok", "fail", "ok"]
+    assert [line["numbers"].get("strategy") for line in found] == ["delta_flip", None, "scalper"]
+
+
 def test_text_has_a_line_a_check_and_every_complaint_its_mend(run: Any) -> None:
     result = run("doctor", "--offline")
     assert result.code == 0
