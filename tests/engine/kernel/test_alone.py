@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from engine.kernel.registry import HANDLERS
-from tests.engine.alone_states import state_hash, tape
+from tests.engine.alone_states import SHORT, state_hash, tape
 from tests.engine.driving import fold_events, probe
 
 ROOT = Path(__file__).parents[3]
@@ -31,5 +31,5 @@ def test_every_handler_alone_is_the_handler_in_its_group() -> None:
     assert set(alone) == set(HANDLERS)
     events = tape()
     for name in sorted(set(HANDLERS) - OF_COMPANY):
-        together = fold_events(probe(name), events).fold.state[name][0]
+        together = fold_events(probe(name), events, SHORT).fold.state[name][0]
         assert state_hash(together) == alone[name], name
