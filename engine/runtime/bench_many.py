@@ -220,7 +220,9 @@ def in_a_process(
     if cache is not None:
         environment["OFS_CACHE"] = cache
     words = [sys.executable, "-m", "engine.runtime.bench_many", source, str(symbols), str(seconds)]
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        words, env=environment, capture_output=True, encoding="utf-8", check=False
+    )
     if done.returncode:
         raise OfsError("the measuring process failed", where=source, why=done.stderr.strip()[-500:])
     found: dict[str, Any] = json.loads(done.stdout)

@@ -84,7 +84,9 @@ def test_cvd_is_what_the_quotes_give(user: User, runs: dict[str, Any], symbol: s
         "SELECT epoch_ns(time) // 1000000000 AS second, cvd FROM decisions"
         f" WHERE run = '{run}' ORDER BY time DESC LIMIT 1"
     )[0]
-    scale = 10 ** int(json.loads((user.runs / run / "manifest.json").read_text())["qty_scale"])
+    scale = 10 ** int(
+        json.loads((user.runs / run / "manifest.json").read_text(encoding="utf-8"))["qty_scale"]
+    )
     quotes = user.sql(
         "SELECT epoch_ns(time) // 1000000000 AS second,"
         " CAST(round((bid + ask) * 100000) AS BIGINT) AS mid2 FROM quotes"

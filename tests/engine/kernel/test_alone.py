@@ -25,7 +25,7 @@ def test_every_handler_alone_is_the_handler_in_its_group() -> None:
     env = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "tests.engine.alone_states"],
-        cwd=ROOT, env=env, capture_output=True, text=True, check=True,
+        cwd=ROOT, env=env, capture_output=True, encoding="utf-8", check=True,
     )  # fmt: skip
     alone = json.loads(done.stdout)
     assert set(alone) == set(HANDLERS)

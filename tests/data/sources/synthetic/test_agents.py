@@ -38,7 +38,7 @@ def test_equal_specifications_give_equal_markets_compiled_or_not() -> None:
         [sys.executable, "-c", code],
         env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONHASHSEED": "77"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
         timeout=120,
     )
