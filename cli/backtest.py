@@ -121,6 +121,8 @@ def _say_notes(app: App, content: dict[str, Any], facts: dict[str, Any]) -> None
         app.say(f"note: {count:,} x {name}")
     if "plans" in content and not content["plans"]["plans"]:
         app.say(f"note: no plan of {content['plans']['file']} is for {facts['symbol']}")
+    for text in _idle_plans(content):
+        app.say(f"note: {text}")
     if not facts["trades"] and "proxy.horizon" in content["params"]:
         app.say(
             f"note: the range has no trades of {facts['venue']} {facts['symbol']}; its quotes and "
@@ -137,6 +139,27 @@ def _say_notes(app: App, content: dict[str, Any], facts: dict[str, Any]) -> None
             f"sim.spread ({content['params']['sim.spread']}) and sim.slippage "
             f"({content['params']['sim.slippage']}); --set them to what the market charges"
         )
+
+
+def _idle_plans(content: dict[str, Any]) -> list[str]:
+    """Plans of the run that no moment of its range belongs to."""
+    from data.times import parse_utc
+    from engine.plans.load import from_manifest
+    from engine.plans.read import parse_plans
+
+    source = from_manifest(content)
+    if source is None:
+        return []
+    begin, end = (parse_utc(str(content[name])) for name in ("from", "to"))
+    found = []
+    for plan in parse_plans(source.text, source.name).plans:
+        if plan.id not in content["plans"]["plans"]:
+            continue
+        if plan.expiry_ns and plan.expiry_ns <= begin:
+            found.append(f"{plan.title} had expired before the range began, and never acted")
+        elif plan.from_ns >= end:
+            found.append(f"{plan.title} begins after the range, and never acted")
+    return found
 
 
 def _fitted(

@@ -5,6 +5,7 @@ Reads and compiles the plans as a backtest does; what only an instrument can tel
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ def command(app: App, file: Path | None, words: bool) -> int:
     mistakes = list(read.mistakes)
     for plan in read.plans:
         mistakes += _compiled(plan)
+    mistakes += _crowded(read.plans)
     rows = [_row(plan) for plan in read.plans]
     if app.json:
         app.emit(
@@ -72,6 +74,25 @@ def _compiled(plan: Plan) -> list[ConfigError]:
     except ConfigError as error:
         return [error]
     return []
+
+
+def _crowded(plans: Iterable[Plan]) -> list[ConfigError]:
+    """Symbols that have more plans than a fold has places for."""
+    from engine.kernel.plans import PLANS_MAX
+
+    ours: dict[str, list[Plan]] = {}
+    for plan in plans:
+        ours.setdefault(plan.symbol, []).append(plan)
+    return [
+        ConfigError(
+            f"there are {len(of)} plans of {symbol}",
+            where=of[PLANS_MAX].where,
+            why=f"{PLANS_MAX} is the most that can stand at a time",
+            do="take some out",
+        )
+        for symbol, of in ours.items()
+        if len(of) > PLANS_MAX
+    ]
 
 
 def _row(plan: Plan) -> tuple[Any, ...]:

@@ -53,24 +53,24 @@ def read_settings(path: str | Path) -> SettingsFile:
     return parse_settings(read_text(path), str(path))
 
 
-def read_text(path: str | Path) -> str:
+def read_text(path: str | Path, what: str = "a file of settings") -> str:
     """The text of a TOML file, without what an editor of Windows leaves; ConfigError if none."""
     try:
         # An editor of Windows may put a byte order mark in front.
         return Path(path).read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ConfigError("cannot read a file of settings", where=str(path), why=reason) from None
+        raise ConfigError(f"cannot read {what}", where=str(path), why=reason) from None
     except UnicodeDecodeError as error:
         raise ConfigError(
-            "cannot read a file of settings",
+            f"cannot read {what}",
             where=str(path),
             why=f"it is not UTF-8: {error.reason} at byte {error.start}",
             do="save it as UTF-8",
         ) from None
 
 
-def parse_settings(text: str, path: str) -> SettingsFile:
+def parse_settings(text: str, path: str, what: str = "a file of settings") -> SettingsFile:
     """What the TOML ``text`` holds, which messages call ``path``; ConfigError if it is not TOML."""
     import tomllib
     from decimal import Decimal
@@ -80,11 +80,11 @@ def parse_settings(text: str, path: str) -> SettingsFile:
     try:
         values = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
-        raise _broken(path, text, str(error)) from None
+        raise _broken(path, text, str(error), what) from None
     except (ValueError, RecursionError) as error:  # what tomllib lets through of int() and itself
         why = f"it holds a number beyond all use ({error})"
         raise ConfigError(
-            "cannot read a file of settings",
+            f"cannot read {what}",
             where=path,
             why="it is nested too deeply" if isinstance(error, RecursionError) else why,
             do="take that out; no setting needs it",
@@ -92,7 +92,7 @@ def parse_settings(text: str, path: str) -> SettingsFile:
     return SettingsFile(path, values, key_lines(text))
 
 
-def _broken(path: str, text: str, message: str) -> ConfigError:
+def _broken(path: str, text: str, message: str, what: str) -> ConfigError:
     """The error for a text that is not TOML."""
     found = _PLACE.search(message)
     line = found["line"] if found else None
@@ -109,7 +109,7 @@ def _broken(path: str, text: str, message: str) -> ConfigError:
             why = f"{name} has a value above, and here it is a section"
             do = f"write {name} = ... above as two lines: [{name}] and dir = ..."
     return ConfigError(
-        "a file of settings is not TOML",
+        f"{what} is not TOML",
         where=f"{path}:{number}",
         why=why[:1].lower() + why[1:],
         do=do,

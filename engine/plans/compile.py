@@ -32,6 +32,7 @@ from engine.kernel.plans import (
     PLANS_MAX,
     ZONE_WITHIN,
 )
+from engine.plans.contradict import check_together
 from engine.plans.model import STOP_MODES, TARGET_MODES, Level, Plan, Row
 from engine.plans.vocabulary import ORDER_FLOW, WORDS, Ask
 
@@ -75,9 +76,11 @@ def compile_plan(plan: Plan, scales: Scales) -> Compiled:
     r["min_rr_fp9"] = _near(Decimal(asked.get("min_rr_ratio", 0)), FP9, plan.where, "min_rr_ratio")
     r["min_confidence_fp9"] = _near(Decimal(confidence) / 100, FP9, plan.where, "min_confidence")
     _reward(plan)
+    check_together(plan, rows, words)
     r["n"] = len(rows)
+    places = {given.name: given.where for given in plan.conditions}
     for k, row in enumerate(rows):
-        a, b = _bounds(row, scales, plan.where)
+        a, b = _bounds(row, scales, places[words[k]])
         r["conditions"][k] = (AT[row.metric], _OPS[row.op], a, b)
     return Compiled(plan, record, words)
 
@@ -149,7 +152,12 @@ def _bounds(row: Row, scales: Scales, where: str) -> tuple[int, int]:
     if found is None:
         found = (_exact(row.a, scale, where, row.metric, UNITS[row.metric]), 0)
     if max(abs(x) for x in found) > INT64_MAX:
-        raise ConfigError(f"the bound of {row.metric} is too large", where=where)
+        raise ConfigError(
+            f"the bound of {row.metric} is too large",
+            where=where,
+            why=f"{row.a:.3g} is more than can be kept",
+            do="write a smaller number",
+        )
     return found
 
 
@@ -179,7 +187,7 @@ def _near(value: Decimal, scale: int, where: str, name: str) -> int:
 
 def _fits(number: int, where: str, name: str) -> int:
     if abs(number) > INT64_MAX:
-        raise ConfigError(f"{name} is too large", where=where)
+        raise ConfigError(f"{name} is too large", where=where, do="write a smaller number")
     return number
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,9 @@ from engine.plans.vocabulary import (
 TEXT_MAX = 1 << 20
 """A file of plans is at most so long (characters): it goes whole into every manifest."""
 
+WHAT = "a file of plans"
+"""What messages about a file that cannot be read call it."""
+
 KEYS = (
     "id", "name", "note", "symbol", "direction", "entry", "stop", "target", "qty", "risk", "from",
     "expires", "conditions",
@@ -44,7 +47,7 @@ _Path = tuple[str | int, ...]
 
 def read_plans(path: str | Path) -> PlanFile:
     """The plans in ``path``; ConfigError where it cannot be read or is not TOML."""
-    return parse_plans(read_text(path), str(path))
+    return parse_plans(read_text(path, WHAT), str(path))
 
 
 def parse_plans(text: str, path: str) -> PlanFile:
@@ -53,7 +56,7 @@ def parse_plans(text: str, path: str) -> PlanFile:
         raise ConfigError("the file of plans is too long", where=path,
                           why=f"it has {len(text):,} characters, {TEXT_MAX:,} are the most",
                           do="split it by symbol")  # fmt: skip
-    reader = _Reader(parse_settings(text, path))
+    reader = _Reader(parse_settings(text, path, WHAT))
     plans = reader.plans()
     return PlanFile(path, text, tuple(plans), tuple(reader.mistakes))
 
@@ -88,12 +91,12 @@ class _Reader:
         for n, table in enumerate(tables):
             before = len(self.mistakes)
             plan = self.plan(n, table)
-            for key in {str(plan.id), plan.name} - {""}:
-                if key in seen:
-                    self.wrong(("plan", n), f"{plan.title} is there twice",
-                               f"plan number {seen[key] + 1} of the file has that id or name",
-                               "give each its own")  # fmt: skip
-                seen[key] = n
+            keys = {str(plan.id), plan.name} - {""}
+            if taken := sorted(seen[key] for key in keys if key in seen):
+                self.wrong(("plan", n), f"{plan.title} is there twice",
+                           f"plan number {taken[0] + 1} of the file has that id or name",
+                           "give each its own")  # fmt: skip
+            seen |= dict.fromkeys(keys, n)
             if len(self.mistakes) == before:
                 found.append(plan)
         return found
@@ -146,7 +149,11 @@ class _Reader:
         """A whole number from 1."""
         value = table.get(key, default)
         if type(value) is not int or not 1 <= value <= _ID_MAX:
-            self.wrong((*at, key), f"{key} is no whole number from 1 to {_ID_MAX:,}")
+            self.wrong(
+                (*at, key),
+                f"{key} is no whole number from 1 to {_ID_MAX:,}",
+                do=f"write {key} = {default}, or leave it out",
+            )
             return default
         return value
 
@@ -165,7 +172,8 @@ class _Reader:
             return Decimal(0)
         value = _decimal(table[key])
         if value is None or value <= 0:
-            self.wrong((*at, key), f"{key} is no number above 0")
+            self.wrong((*at, key), f"{key} is no number above 0",
+                       do=f"write it without quotes, like {key} = 0.01")  # fmt: skip
             return Decimal(0)
         if key == "risk" and value > 1:
             self.wrong((*at, key), "risk is a share of the equity", f"{value} is above 1",
@@ -177,9 +185,6 @@ class _Reader:
         value = table.get(key)
         if value is None:
             return 0
-        if isinstance(value, datetime):
-            moment = value if value.tzinfo else value.replace(tzinfo=UTC)
-            return int(moment.timestamp()) * 10**9 + moment.microsecond * 1000
         try:
             return parse_utc(value.isoformat() if isinstance(value, date) else str(value))
         except UsageError as error:
@@ -208,11 +213,13 @@ class _Reader:
     def conditions(self, at: _Path, table: dict[str, Any]) -> tuple[Given, ...]:
         """Conditions and the entry, in the order of the file."""
         found: dict[str, Given] = {}
+        given_names = set[str]()
         for part, allowed in (("entry", ENTRY), ("conditions", WORDS)):
             given = table.get(part, {})
             if not isinstance(given, dict):
                 self.wrong((*at, part), f"{part} is not a table", do=f"write [plan.{part}]")
                 continue
+            given_names |= given.keys()
             for name, value in given.items():
                 path = (*at, part, name)
                 if name in found:
@@ -220,10 +227,10 @@ class _Reader:
                 elif self.fits(path, name, value, allowed):
                     found[name] = Given(name, value, self.file.where(*path))
         for name in found:
-            self.refined((*at, "conditions", name), name, found)
+            self.refined((*at, "conditions", name), name, given_names)
         return tuple(found.values())
 
-    def refined(self, path: _Path, name: str, found: dict[str, Given]) -> None:
+    def refined(self, path: _Path, name: str, found: set[str]) -> None:
         """A word that refines another needs it there, and some need one that refines them."""
         word = WORDS[name]
         if word.of and word.of not in found:
@@ -263,12 +270,20 @@ class _Reader:
         if plan.qty and plan.risk:
             self.wrong(at, f"{plan.title} has both qty and risk", do="leave one of them out")
         if plan.from_ns and plan.expiry_ns and plan.from_ns >= plan.expiry_ns:
-            self.wrong((*at, "expires"), f"{plan.title} expires before it begins")
+            self.wrong((*at, "expires"), f"{plan.title} expires before it begins",
+                       do="move from or expires")  # fmt: skip
         self.geometry(at, plan)
 
     def geometry(self, at: _Path, plan: Plan) -> None:
         """Stop and target as prices lie on their sides of the entry."""
         entry = _decimal(plan.asked.get("price_near"))
+        name, below = ("stop", plan.stop) if plan.direction > 0 else ("target", plan.target)
+        whole = {"share": Decimal(1), "distance": entry}.get(below.mode)
+        if whole is not None and below.value >= whole:
+            self.wrong((*at, name), f"the {name} of {plan.title} lies below every price",
+                       f"{below.mode} = {below.value} from an entry at {entry or 'any price'}",
+                       "write 0.01 for one per cent" if below.mode == "share" else "move it nearer",
+                       )  # fmt: skip
         if entry is None:
             return
         for name, level, side in (("stop", plan.stop, -1), ("target", plan.target, 1)):
@@ -276,7 +291,8 @@ class _Reader:
             if level.mode == "price" and off <= 0:
                 what = "BUY" if plan.direction > 0 else "SELL"
                 self.wrong((*at, name), f"the {name} of {plan.title} is on the wrong side",
-                           f"a {what} at {entry} with its {name} at {level.value}")  # fmt: skip
+                           f"a {what} at {entry} with its {name} at {level.value}",
+                           "move it, or turn the direction round")  # fmt: skip
 
 
 def _decimal(value: Any) -> Decimal | None:

@@ -9,6 +9,7 @@ round (SELL for BUY, prices mirrored) are the rows turned round. It refuses to k
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -193,7 +194,9 @@ def parse_test(text: str) -> Row:
         raise ValueError(f"{text!r} is no comparison; write it like 'delta_30s >= 12.5'")
     name, op, bound = found.groups()
     if name not in UNITS:
-        raise ValueError(f"there is no number {name!r}; numbers: {', '.join(UNITS)}")
+        close = difflib.get_close_matches(name, UNITS, n=3)
+        known = f"did you mean {' or '.join(close)}" if close else f"numbers: {', '.join(UNITS)}"
+        raise ValueError(f"there is no number {name!r}; {known}")
     return Row(name, op, Decimal(bound))
 
 

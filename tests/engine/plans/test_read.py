@@ -154,3 +154,65 @@ def test_a_manifest_keeps_the_text() -> None:
     assert back is not None
     assert (back.text, back.sha256) == (GOOD, kept["sha256"])
     assert from_manifest({}) is None
+
+
+def test_a_mistake_in_a_value_is_not_told_again_as_a_word_that_is_missing() -> None:
+    assert "no value for price_near" in only(with_line("", without="price_near").replace(
+        "[plan.entry]", "[plan.entry]\nprice_near = -5")).what  # fmt: skip
+
+
+def test_a_plan_that_is_there_twice_is_told_once() -> None:
+    named = GOOD.replace("symbol", 'id = 1\nname = "x"\nsymbol')
+    assert "is there twice" in only(named + named).what
+
+
+def test_a_time_beyond_what_can_be_kept_is_a_mistake_of_the_file() -> None:
+    for year in (1969, 9999):
+        mistake = only(with_line(f"expires = {year}-01-01T00:00:00Z"))
+        assert "expires is no time" in mistake.what and "1970" in str(mistake.why)
+
+
+@pytest.mark.parametrize("stop", ["{ share = 1 }", "{ share = 2 }", "{ distance = 60000 }"])
+def test_a_stop_below_every_price_is_a_mistake(stop: str) -> None:
+    assert "below every price" in only(with_line(f"stop = {stop}", without="stop")).what
+    sell = with_line(f"stop = {stop}", without="stop").replace("BUY", "SELL")
+    assert not parse_plans(sell, "plans.toml").mistakes
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "delta_positive = true\ndelta_negative = true",
+        "cvd_falling = true",
+        "price_below = 59000",
+        "absorption_zone_detected = true\navoid_absorption_zones = true",
+        'where = ["atr_1m > 5", "atr_1m <= 5"]',
+        'trend_regime = "up"\nwhere = ["trend_regime = -1"]',
+    ],
+)
+def test_conditions_that_exclude_each_other_are_refused(lines: str) -> None:
+    (plan,) = parse_plans(GOOD + lines, "plans.toml").sound()
+    with pytest.raises(ConfigError, match="exclude each other"):
+        compile_plan(plan, Scales(1, 3))
+
+
+def test_conditions_that_touch_do_not_exclude_each_other() -> None:
+    lines = 'price_below = 59900\nwhere = ["atr_1m >= 5", "atr_1m <= 5", "delta_30s > 0"]'
+    (plan,) = parse_plans(GOOD + lines, "plans.toml").sound()
+    assert compile_plan(plan, Scales(1, 3)).record["n"][0] == 6
+
+
+def test_a_slip_in_a_comparison_has_a_suggestion() -> None:
+    assert "did you mean atr_1m" in str(only(GOOD + 'where = ["atr_2m > 5"]').why)
+
+
+def test_a_number_beyond_all_use_is_told_with_its_line() -> None:
+    (plan,) = parse_plans(GOOD.replace("60000", "1" + "0" * 30), "plans.toml").sound()
+    with pytest.raises(ConfigError, match="too large") as caught:
+        compile_plan(plan, Scales(1, 3))
+    assert caught.value.where == "plans.toml:9" and caught.value.do
+
+
+def test_a_file_that_is_not_toml_is_called_a_file_of_plans() -> None:
+    with pytest.raises(ConfigError, match="a file of plans is not TOML"):
+        parse_plans("[[plan", "plans.toml")
