@@ -17,7 +17,7 @@ def test_every_case_of_the_desk() -> None:
     cases = Path(__file__).with_name("desk_cases.py")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", str(cases)],
-        cwd=ROOT, env={**os.environ, "NUMBA_DISABLE_JIT": "1"}, capture_output=True, encoding="utf-8",
-        check=False,
+        cwd=ROOT, env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True, encoding="utf-8", check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
