@@ -337,7 +337,8 @@ def test_a_restart_in_the_middle_of_a_position_keeps_what_was_known_at_its_entry
 def test_plain_python_gives_the_same_digests_in_one_piece_and_step_by_step() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.e2e.scalped_steps", "600"],
-        capture_output=True, encoding="utf-8", check=True, env={**os.environ, "NUMBA_DISABLE_JIT": "1"}, cwd=Path(__file__).parents[2],
+        capture_output=True, encoding="utf-8", check=True,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"}, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     want, plain = scalped_steps.straight(600), json.loads(done.stdout)
     assert plain["fold"] == plain["steps"] == list(want.digests)
