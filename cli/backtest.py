@@ -39,7 +39,11 @@ _EXAMPLES = (
     "--model", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Model of the classifier, as 'ofs calibrate' wrote it.",
 )  # fmt: skip
-@click.option("--force-model", is_flag=True, help="Take a model that was fitted on other sources.")
+@click.option(
+    "--force-model",
+    is_flag=True,
+    help="Take a model that was fitted on other sources, or on another market.",
+)
 @common.set_option
 @click.option("--plans", "plans_file", type=click.Path(path_type=Path),
               help="File of plans (TOML) for a strategy that takes plans.")  # fmt: skip
@@ -86,13 +90,15 @@ def command(
     pairs = fitting(app, chosen, _over(own, settings))
     plans = text_of_file(plans_file) if plans_file else own.plans if own else None
     noted = None
-    if model is not None:
-        pairs, noted = _fitted(app, chosen, model, pairs, force_model)
     where = _whole(app.log) if named else str(_replay_path(replay))
     from data.log import LogStore
+    from data.series import pick_series
     from engine.runtime.backtest import backtest, summary
 
     store = app.open_log() if named else LogStore(where)
+    if model is not None:
+        market = pick_series(store, venue, symbol)
+        pairs, noted = _fitted(app, chosen, model, pairs, force_model, market)
     app.say(f"{strategy} over {where if named else f'replay {Path(where).name}'}")
     request = Request(
         chosen, strategy, venue, symbol, from_ns, to_ns, pairs, model=noted, plans=plans
@@ -163,7 +169,12 @@ def _idle_plans(content: dict[str, Any]) -> list[str]:
 
 
 def _fitted(
-    app: App, strategy: Any, path: Path, pairs: dict[str, str], force: bool
+    app: App,
+    strategy: Any,
+    path: Path,
+    pairs: dict[str, str],
+    force: bool,
+    market: tuple[str, str],
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """(parameters with those of the model in ``path``, what the manifest says about it)."""
     from engine.calibrate.model import read_model
@@ -171,7 +182,7 @@ def _fitted(
     from engine.runtime.compose import compose
 
     model = read_model(path)
-    pairs, doubts = with_model(model, compose(strategy), pairs, force=force)
+    pairs, doubts = with_model(model, compose(strategy), pairs, force=force, market=market)
     for doubt in doubts:
         app.say(f"note: {doubt}")
     return pairs, note(model, doubts)

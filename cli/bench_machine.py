@@ -39,7 +39,7 @@ _MEANING = (
         "--json",
     ),
 )
-@click.option("--strategy", "chosen", multiple=True, default=("delta_flip", "scalper"),
+@click.option("--strategy", multiple=True, default=("delta_flip", "scalper"),
               show_default=True, help="NAME or path.py:NAME; may be repeated.")  # fmt: skip
 @click.option("--symbol", help="Symbol in the log.")
 @click.option("--venue", help="Venue in the log.")
@@ -51,7 +51,7 @@ _MEANING = (
               help="Events folded one by one.")  # fmt: skip
 def command(
     app: App,
-    chosen: tuple[str, ...],
+    strategy: tuple[str, ...],
     symbol: str | None,
     venue: str | None,
     days: float,
@@ -71,7 +71,7 @@ def command(
     with tempfile.TemporaryDirectory() as folder:
         store = app.open_log() if app.log_named else _synthetic(app, Path(folder), days)
         measured = {}
-        for name in chosen:
+        for name in strategy:
             app.say(f"strategy {name}")
             measured[name] = measure(store, get(name), venue, symbol, rounds, steps, app.say)
     facts = {"schema": 2, "strategies": measured, "machine": machine()}

@@ -46,7 +46,6 @@ _DISK = "the disk does not answer: look at its health and at what mounts it"
 @click.option("--warm", is_flag=True, help="Compile ahead what a backtest needs.")
 @click.option(
     "--strategy",
-    "strategies",
     multiple=True,
     help="With --warm: NAME or path.py:NAME; may be repeated. [default: that of ofs backtest]",
 )
@@ -70,7 +69,7 @@ def command(
     app: App,
     offline: bool,
     warm: bool,
-    strategies: tuple[str, ...],
+    strategy: tuple[str, ...],
     endpoints: tuple[str, ...],
     clock_url: str | None,
     timeout_ns: int,
@@ -90,7 +89,7 @@ def command(
             lines.take(line)
     for line in examine([Check("compile", _compiles, _COMPILE_S, _BUSY)]):
         lines.take(line)
-    for name in (strategies or (_setting("backtest", "strategy"),)) if warm else ():
+    for name in (strategy or (_setting("backtest", "strategy"),)) if warm else ():
         for line in examine([Check("warm", partial(_warm, app, name), _WARM_S, _BUSY)]):
             lines.take(line)
     counts = Counter(str(line.status) for line in lines.taken)

@@ -2,7 +2,8 @@
 
 Owns the refusals. A model fits a run when the classifier is part of its fold, when the sources that
 feed it are those that the model was fitted on (the same code, by hash, and the same settings), when
-nobody sets its numbers otherwise, and when the file is as it was written. Another strategy is no
+nobody sets its numbers otherwise, when the market is the model's, and when the file is as it was
+written. Another strategy is no
 reason to refuse: the sources say the same to each. It refuses to know how a model is fitted.
 """
 
@@ -24,9 +25,17 @@ _FINEST = Scales(9, 9)
 
 
 def with_model(
-    model: Model, composition: Composition, given: Mapping[str, str], *, force: bool = False
+    model: Model,
+    composition: Composition,
+    given: Mapping[str, str],
+    *,
+    force: bool = False,
+    market: tuple[str, str] | None = None,
 ) -> tuple[dict[str, str], list[str]]:
     """(``given`` with the model's settings, what is doubtful about it in words).
+
+    ``market`` is the (venue, symbol) of the run, where it is known; another than the model's is
+    a doubt.
 
     ConfigError where the model does not fit; with ``force`` a doubt is only said, but a fold
     without the classifier and numbers that are set twice stay errors.
@@ -55,7 +64,7 @@ def with_model(
             do="leave one of the two out",
         )
     wanted = placement(model) if any(h.name == "desk" for h in composition.handlers) else {}
-    doubts = list(_doubts(model, composition, given, wanted))
+    doubts = [*_abroad(model, market), *_doubts(model, composition, given, wanted)]
     if doubts and not force:
         raise ConfigError(
             "the model does not fit this run",
@@ -81,6 +90,14 @@ def placement(model: Model) -> dict[str, str]:
             share = f"{distance.value / 100:.9f}".rstrip("0")
             found |= {f"desk.{name}": "share", f"desk.{name}_share": share}
     return found
+
+
+def _abroad(model: Model, market: tuple[str, str] | None) -> Iterator[str]:
+    """The doubt about a model of another market: its odds and its scores are that market's."""
+    facts = model.facts["provenance"]
+    fitted = (facts.get("venue"), facts.get("symbol"))
+    if market and all(fitted) and fitted != market:
+        yield f"it was fitted on {' '.join(map(str, fitted))}, this run is of {' '.join(market)}"
 
 
 def _doubts(

@@ -42,7 +42,8 @@ DAY_NS = 86_400_000_000_000
 SCHEMA = 1
 GAPS_MAX = 5_000
 ENUM_NAMES = ("side", "order_type", "order_state", "order_reason", "fill_reason", "liquidity",
-              "action", "exit_reason", "kind", "gap_reason")  # fmt: skip
+              "action", "exit_reason", "kind", "gap_reason", "lifecycle",
+              "market_state")  # fmt: skip
 
 FILL_REASONS: dict[FillReason, str] = {
     FillReason.BOOK_WALK: "walked the visible book, level by level",

@@ -135,6 +135,7 @@ function drawPrice(ctx, c, data, view, frame) {
     horizontal(ctx, scale.y(poc), 0, box.plot.w, c.poc, [1, 3]);
     for (const edge of [low, high]) horizontal(ctx, scale.y(edge), 0, box.plot.w, c.dim, [2, 5]);
   }
+  drawBrackets(ctx, c, data, scale);
   drawTrades(ctx, c, data, view, scale);
   drawOrders(ctx, c, data, scale);
   drawFills(ctx, c, data, scale);

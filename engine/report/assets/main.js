@@ -21,6 +21,7 @@ function readData(meta, columns) {
     days: (meta.to_us - meta.from_us) / 86400e6,
     units: { price: 10 ** meta.price_scale, qty: 10 ** meta.qty_scale, money: 10 ** meta.money_scale },
     currency: m.currency || "", gates: m.gates || [], detectors: m.detectors || [],
+    refusals: m.refusals || [],
     gaps: meta.gaps.map((g) => ({ ...g, from: g.from / 1000, to: g.to / 1000 })),
     books: new Map(),
   };
@@ -43,6 +44,7 @@ function addLookups(data) {
     if (i) step = Math.min(step, d.ts_ns[i] - d.ts_ns[i - 1] || step);
   }
   data.step = step;
+  data.brackets = readBrackets(data);
   data.rests = Array.from({ length: tables.order.length }, (_, i) => restOf(data, i));
   data.book = (width) => {
     if (!data.books.has(width)) {

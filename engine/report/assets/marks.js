@@ -30,10 +30,47 @@ function readTrades(tables, enums) {
       id: p.id[i], side: p.side[i], qty: p.qty[i], open: p.ts_ns[i],
       close: closed ? p.closed_ns[i] : NaN, entry: mean(p.side[i]), exit: mean(-p.side[i]),
       gross: p.gross_pnl[i], fees: p.fees[i], net: p.net_pnl[i],
-      why: enums.exit_reason[p.exit_reason[i]], fills: own,
+      why: enums.exit_reason[p.exit_reason[i]], fills: own, order: p.entry_order_id[i],
     });
   }
   return trades;
+}
+
+/** Where the stop and the target of each trade stood: [{from, to, stop, target}] in ms and prices.
+ * They are those of the decision that entered, then those that it was moved to. */
+function readBrackets(data) {
+  const d = data.tables.decision;
+  const found = [];
+  for (const trade of data.trades) {
+    const end = Number.isFinite(trade.close) ? trade.close : data.to;
+    const first = data.orderById.get(trade.order);
+    const sent = first === undefined ? NaN : data.tables.order.ts_ns[first];
+    let last = null;
+    for (let i = lowerBound(d.ts_ns, sent); i < d.length && d.ts_ns[i] < end; i += 1) {
+      const action = data.enums.action[d.action[i]];
+      const entered = !last && action.startsWith("ENTER");
+      if ((!entered && !(last && action === "MOVE_STOP")) || !d.stop?.[i]) continue;
+      const from = Math.max(trade.open, d.ts_ns[i]);
+      if (last) last.to = from;
+      last = { from, to: end, stop: d.stop[i], target: last ? last.target : d.target[i] };
+      found.push(last);
+    }
+  }
+  return found;
+}
+
+/** Thin lines at the stops and targets that stood. */
+function drawBrackets(ctx, c, data, scale) {
+  ctx.globalAlpha = 0.75;
+  for (const b of data.brackets) {
+    const [x0, x1] = [Math.max(scale.left, scale.x(b.from)), Math.min(scale.right, scale.x(b.to))];
+    if (x1 - x0 < LONG_LINK_PX) continue;
+    for (const [level, colour] of [[b.stop, c.bear], [b.target, c.bull]]) {
+      const y = scale.y(level);
+      if (level && y > scale.top && y < scale.bottom) horizontal(ctx, y, x0, x1, colour, [2, 2]);
+    }
+  }
+  ctx.globalAlpha = 1;
 }
 
 /** Lines from entry to exit. */

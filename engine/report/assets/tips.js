@@ -125,9 +125,30 @@ function decisionTip(data, i) {
       ["price", d.price[i] ? price(data, d.price[i]) : ""],
       ["position", d.position[i] ? quantity(data, d.position[i]) : "flat"],
       ["quality", flags.length ? flags.map(([, name]) => name).join(", ") : "good"],
+      ...deskOf(data, i),
       ...signalsOf(data, d.id[i]),
     ]),
   );
+}
+
+/** What a strategy with a desk adds: where the trade stands, for whom, at what odds, who refused. */
+function deskOf(data, i) {
+  const d = data.tables.decision;
+  const ratio = 10 ** data.meta.ratio_scale;
+  const refused = data.refusals.filter((_, bit) => Math.floor((d.refused?.[i] || 0) / 2 ** bit) % 2);
+  const level = (name) => (d[name]?.[i] ? price(data, d[name][i]) : "");
+  return [
+    ["refused by", refused.map((name) => words(name)).join(", "), "down"],
+    ["state", d.lifecycle?.[i] ? words(data.enums.lifecycle[d.lifecycle[i]]) : ""],
+    ["market", d.market?.[i] ? words(data.enums.market_state[d.market[i]]) : ""],
+    ["plan", d.plan?.[i] ? String(d.plan[i]) : ""],
+    ["probability", d.probability_fp9?.[i] ? fixed(d.probability_fp9[i] / ratio, 3) : ""],
+    ["needed", d.needed_fp9?.[i] ? fixed(d.needed_fp9[i] / ratio, 3) : ""],
+    ["size", d.qty?.[i] ? quantity(data, d.qty[i]) : ""],
+    ["stop", level("stop")],
+    ["target", level("target")],
+    ["at risk", d.risk?.[i] ? money(data, -d.risk[i]) : ""],
+  ];
 }
 
 function signalsOf(data, id) {

@@ -64,3 +64,13 @@ def test_a_strategy_without_a_desk_places_nothing() -> None:
     found, _ = with_model(model("4atr", "6atr"), compose(get("watch")), {})
     assert not any(key.startswith("desk.") for key in found)
     assert placement(model("4atr", "6atr"))["desk.stop"] == "atr"
+
+
+def test_a_model_of_another_market_is_refused(scalper: Composition) -> None:
+    fitted = model("4atr", "6atr")
+    fitted.facts["provenance"] |= {"venue": "binance-um", "symbol": "BTCUSDT"}
+    assert not with_model(fitted, scalper, {}, market=("binance-um", "BTCUSDT"))[1]
+    with pytest.raises(ConfigError, match="does not fit") as caught:
+        with_model(fitted, scalper, {}, market=("oanda", "XAUUSD"))
+    assert "on binance-um BTCUSDT, this run is of oanda XAUUSD" in str(caught.value.why)
+    assert with_model(fitted, scalper, {}, market=("oanda", "XAUUSD"), force=True)[1]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.enums import Action, GapReason, OrderReason, OrderState, OrderType
+from data.enums import Action, GapReason, Lifecycle, MarketState, OrderReason, OrderState, OrderType
 from data.events import Kind
 from data.log import LogStore
 from data.runs import find_run
@@ -50,6 +50,34 @@ def test_a_name_is_never_code(browser: Browser, tmp_path: Path) -> None:
     assert browser.text("#title") == evil
     assert evil in browser.text("#tip .gates")
     assert browser.js("return [window.hacked, document.images.length]") == [None, 0]
+
+
+def test_a_decision_of_a_desk_says_who_refused_and_where_stop_and_target_stood(
+    browser: Browser, tmp_path: Path
+) -> None:
+    tables = tables_of([T + 60 * S])
+    tables["decision"][0] |= {
+        "lifecycle": int(Lifecycle.POSITION_ENTRY), "market": int(MarketState.PUMP), "plan": 7,
+        "probability_fp9": 610_000_000, "needed_fp9": 420_000_000, "refused": 0b10, "qty": 1000,
+        "stop": 599_000, "target": 602_000, "risk": 99 * 10**8,
+    }  # fmt: skip
+    tables["decision"].insert(1, {
+        "ts_ns": T + 90 * S, "id": 2, "action": int(Action.MOVE_STOP), "stop": 599_500,
+        "price": 600_000,
+    })  # fmt: skip
+    run = run_of(
+        tmp_path / "runs", tmp_path / "nowhere", HOUR, tables, refusals=["spread", "daily_loss"]
+    )
+    browser.open(report_of(run)[1])
+    brackets = browser.js("return ofs.data.brackets.map((b) => [b.to - b.from, b.stop, b.target])")
+    assert brackets == [[30e3, 599_000, 602_000], [30e3, 599_500, 602_000]]
+    browser.move(*browser.place("decision", 0))
+    told = browser.text("#tip").split("\n")
+    for name, value in {
+        "refused by": "daily loss", "state": "position entry", "market": "pump", "plan": "7",
+        "probability": "0.610", "needed": "0.420", "stop": "59,900.0", "target": "60,200.0",
+    }.items():  # fmt: skip
+        assert told[told.index(name) + 1] == value
 
 
 def test_a_log_that_is_gone_is_said_and_drawn_around(browser: Browser, tmp_path: Path) -> None:
