@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -238,9 +238,6 @@ def main(words: list[str]) -> None:
         )
         strategy = load_file(Path(path).expanduser().resolve(), attribute)
     else:
-        # ofs needs no scipy; where somebody else does, numba loads it for functions that no fold
-        # calls: 17 MB that would not be ours
-        cast(Any, sys.modules).setdefault("scipy.linalg", None)
         strategy = from_module(importlib.import_module(source), "STRATEGY", source)
     sys.stdout.write(json.dumps(measure(strategy, int(symbols), int(seconds))))
 

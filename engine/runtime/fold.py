@@ -28,7 +28,7 @@ from engine.kernel.events import COLUMNS, CURSOR, EVENT, empty_columns
 from engine.kernel.matching import sim_finish, sim_init
 from engine.kernel.outputs import OUT
 from engine.runtime.compose import Composition, generate
-from engine.runtime.lean import lean
+from engine.runtime.lean import lean, without_scipy
 from engine.runtime.plain import field_records
 
 BUFFERS = {
@@ -169,12 +169,12 @@ class Fold:
         self._stepped = False
         self._one_side = np.zeros(1, dtype=np.int8)
         self._empty = {k: empty_columns(k) for k in composition.kinds}
-        with lean():
+        with without_scipy(), lean():
             if composition.simulated:
                 # on the empty state it writes nothing, and is compiled before the clock starts
                 sim_finish(*self._simulation(self.state), self.out[0])
                 sim_init(*self._simulation(self.state))
-        with lean(last=True):
+        with without_scipy(), lean(last=True):
             self.feed({}, np.zeros(0, dtype=np.int8), np.zeros(0, dtype=np.int64))
 
     def _simulation(self, state: Any) -> tuple[Any, Any]:
