@@ -92,13 +92,11 @@ def command(
     noted = None
     where = _whole(app.log) if named else str(_replay_path(replay))
     from data.log import LogStore
-    from data.series import pick_series
     from engine.runtime.backtest import backtest, summary
 
     store = app.open_log() if named else LogStore(where)
     if model is not None:
-        market = pick_series(store, venue, symbol)
-        pairs, noted = _fitted(app, chosen, model, pairs, force_model, market)
+        pairs, noted = _fitted(app, chosen, model, pairs, force_model, (store, venue, symbol))
     app.say(f"{strategy} over {where if named else f'replay {Path(where).name}'}")
     request = Request(
         chosen, strategy, venue, symbol, from_ns, to_ns, pairs, model=noted, plans=plans
@@ -174,15 +172,18 @@ def _fitted(
     path: Path,
     pairs: dict[str, str],
     force: bool,
-    market: tuple[str, str],
+    series: tuple[Any, str | None, str | None],
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """(parameters with those of the model in ``path``, what the manifest says about it)."""
+    from data.series import pick_series
     from engine.calibrate.model import read_model
     from engine.calibrate.use import note, with_model
     from engine.runtime.compose import compose
 
     model = read_model(path)
-    pairs, doubts = with_model(model, compose(strategy), pairs, force=force, market=market)
+    pairs, doubts = with_model(
+        model, compose(strategy), pairs, force=force, market=pick_series(*series)
+    )
     for doubt in doubts:
         app.say(f"note: {doubt}")
     return pairs, note(model, doubts)
