@@ -255,7 +255,7 @@ def _setting(command: str, name: str) -> str | None:
     except ConfigError:
         given = None
     value: Any = given.value if given is not None else key.option.get_default(ctx)
-    return value
+    return value if isinstance(value, str) else None  # newer versions of click have a mark for none
 
 
 def _compiles() -> Line:

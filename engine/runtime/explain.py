@@ -97,7 +97,7 @@ def explain(
     orders, decision_id = _orders_of(rows, name, number, side)
     row = rows.one("decision", "id", decision_id) if decision_id else None
     if row is None:
-        raise _nothing(subject, recorded, "no decision of the run asked for it")
+        raise _nothing(subject, recorded, _unasked(subject))
     m, span = recorded.manifest, recorded.manifest["range"]
     request = Request(
         strategy, m["strategy"], m["venue"], m["symbol"], span["from_ns"], span["to_ns"],
@@ -185,10 +185,18 @@ def _one_order(rows: _Rows, number: int, *, loose: bool = False) -> tuple[list[A
     return [*entry, order], decision
 
 
+def _unasked(subject: str) -> str:
+    """Why there is no decision to begin at."""
+    if subject.startswith("decision:"):
+        return "its decisions are numbered from 1, one a step of the run"
+    return "no decision of the run asked for it"
+
+
 def _nothing(subject: str, recorded: Run, why: str) -> UsageError:
+    view = RECORDS[subject.partition(":")[0]].view
     return UsageError(
         f"the run has no {subject}", where=recorded.id, why=why,
-        do="`ofs query \"select id from orders where run = '...'\"` lists what there is",
+        do=f"`ofs query \"select id from {view} where run = '{recorded.id}'\"` lists what there is",
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import replays
 from data import errors
+from data.doctor.venue import ARCHIVE
 from tests.cli.run import ofs
 from tests.data.doctor.test_venue import serving, silent
 
@@ -37,6 +38,14 @@ def test_a_machine_without_a_log_is_fine(tmp_path: Path) -> None:
     assert "ofs import" in log["mend"]
     assert not (tmp_path / "data" / "ofs").exists(), "asking makes nothing"
     assert "the network was not asked" in result.err
+
+
+def test_an_option_without_a_default_is_no_address() -> None:
+    from cli.doctor import _setting
+    from cli.main import ofs as root
+
+    with root.make_context("ofs", ["doctor", "--offline"]):
+        assert _setting("fetch", "endpoint") in (None, ARCHIVE.url)
 
 
 def test_several_strategies_are_warmed_in_turn(tmp_path: Path) -> None:

@@ -79,5 +79,8 @@ def test_what_cannot_be_explained(subject: str) -> None:
     "subject", ["order:99999", "fill:99999", "position:99999", "decision:99999"]
 )
 def test_what_is_not_there(recorded: Run, subject: str) -> None:
-    with pytest.raises(UsageError, match=f"has no {subject}"):
+    with pytest.raises(UsageError, match=f"has no {subject}") as caught:
         told(recorded, subject)
+    view = subject.partition(":")[0] + "s"
+    assert f"from {view} where run = '{recorded.id}'" in str(caught.value.do)
+    assert "are numbered from 1" in str(caught.value.why)
