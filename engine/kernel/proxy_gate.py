@@ -65,6 +65,7 @@ GATED: dict[str, tuple[tuple[str, int], ...]] = {
     "delta_turn": (("signal", DIVERGENCE),),
     "absorption": (("signal", ABSORPTION),),
     "sweep": (("signal", SWEEP),),
+    "order_block": (("signal", SWEEP),),
     "cvd_trend": (("signal", TREND),),
     "vwap_deviation": (("signal", PRICE),),
     "diagonal": (("signal", ROWS),),

@@ -6,6 +6,7 @@ Everything here goes through the command line in a process of its own, as a user
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,10 @@ NEXO_SETTINGS = ("entry_z=1.5",)
 
 CAMPAIGN = bool(os.environ.get("OFS_CAMPAIGN"))
 """Campaigns run whole with OFS_CAMPAIGN=1, in short form otherwise."""
+
+
+def _hear_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,8 @@ class User:
             encoding="utf-8",
             env=environment(self.home, **{**self.env, **env}),
             cwd=self.home,
+            # a shell that runs the tests in the background makes its children deaf to Ctrl-C
+            preexec_fn=_hear_interrupts if os.name == "posix" else None,
         )
 
     def json(self, *words: str | Path, **env: str) -> Any:

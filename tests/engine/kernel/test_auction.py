@@ -14,7 +14,7 @@ from engine.kernel import auction
 from tests.engine.driving import fold_events, probe
 from tests.engine.kernel.oracles import Reference
 from tests.engine.kernel.rows import Book, flipped, grid_of, minutes
-from tests.engine.kernel.test_handlers import EXAMPLES, follow
+from tests.engine.kernel.test_handlers import EXAMPLES, follow, needed
 from tests.engine.tapes import MINUTE, Plot, fixed, tapes, write
 
 END = 10**18
@@ -180,7 +180,7 @@ LOOSE_TEXT = {"auction__levels": "2", "auction__rows": "0", "auction__filter_row
 @EXAMPLES
 @given(tapes(10), st.booleans())
 def test_loose_settings_agree_with_the_oracle(plot: Plot, ignore: bool) -> None:
-    names = tuple(h.name for h in probe("auction").handlers)
+    names = needed("auction")
     market = Reference(names, **{"auction": {**LOOSE, "ignore": ignore}})  # type: ignore[arg-type]
     text = {**LOOSE_TEXT, "auction__zeros": "ignore" if ignore else "count"}
     follow("auction", write(plot), market, **text)
@@ -191,7 +191,7 @@ GONE = ("touched", "expired", "cleared")
 
 def test_both_signals_and_every_fate_of_a_line_are_met() -> None:
     settled = {k.replace("__", "."): v for k, v in LOOSE_TEXT.items()}
-    names = tuple(h.name for h in probe("auction").handlers)
+    names = needed("auction")
     gone = dict.fromkeys(GONE, 0)
     fired = {"signal": 0, "unfinished": 0}
     for seed in (4, 5, 8):

@@ -13,7 +13,7 @@ from engine.kernel import delta_turn
 from engine.kernel.candles import CANDLE
 from tests.engine.driving import Result, fold_events, probe
 from tests.engine.kernel.oracles import Reference
-from tests.engine.kernel.test_handlers import EXAMPLES, follow
+from tests.engine.kernel.test_handlers import EXAMPLES, follow, needed
 from tests.engine.tapes import MINUTE, Event, Plot, S, fixed, tapes, write
 
 START = 1_723_161_600 * S
@@ -180,7 +180,7 @@ LOOSE_TEXT = {f"delta_turn__{k}": str(v) for k, v in LOOSE.items()}
 
 
 def market() -> Reference:
-    names = tuple(h.name for h in probe("delta_turn").handlers)
+    names = needed("delta_turn")
     return Reference(names, **{"delta_turn": LOOSE})  # type: ignore[arg-type]
 
 

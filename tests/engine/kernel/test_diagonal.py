@@ -15,7 +15,7 @@ from engine.kernel.numbers import ratio_of
 from tests.engine.driving import fold_events, probe
 from tests.engine.kernel.oracles import Reference
 from tests.engine.kernel.rows import Book, flipped, grid_of, minutes
-from tests.engine.kernel.test_handlers import EXAMPLES, follow
+from tests.engine.kernel.test_handlers import EXAMPLES, follow, needed
 from tests.engine.tapes import Plot, S, fixed, tapes, write
 
 END = 10**18
@@ -168,9 +168,7 @@ LOOSE_TEXT = {"diagonal__ratio": "1.5", "diagonal__rows": "0", "diagonal__stack"
 @given(tapes(10), st.booleans())
 def test_loose_settings_agree_with_the_oracle(plot: Plot, ignore: bool) -> None:
     """So loose that most candles leave zones, which then are touched, expire or give way."""
-    market = Reference(
-        tuple(h.name for h in probe("diagonal").handlers), diagonal={**LOOSE, "ignore": ignore}
-    )
+    market = Reference(needed("diagonal"), diagonal={**LOOSE, "ignore": ignore})
     text = {**LOOSE_TEXT, "diagonal__zeros": "ignore" if ignore else "count"}
     follow("diagonal", write(plot), market, **text)
 
@@ -182,7 +180,7 @@ def test_every_fate_of_a_zone_is_met(seed: int) -> None:
     counts = {k: int(z[k]) for k in ("touched", "expired", "displaced", "cleared")}
     assert all(counts.values()), counts
     assert int(z["added"]) == int(z["n"]) + sum(counts.values())
-    market = Reference(tuple(h.name for h in probe("diagonal").handlers), diagonal=LOOSE)
+    market = Reference(needed("diagonal"), diagonal=LOOSE)
     follow("diagonal", fixed(seed, 70), market, **LOOSE_TEXT)
 
 

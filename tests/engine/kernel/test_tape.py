@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine.kernel import tape
 from tests.engine.driving import Result, fold_events, probe
 from tests.engine.kernel.oracles import Reference
-from tests.engine.kernel.test_handlers import EXAMPLES, follow
+from tests.engine.kernel.test_handlers import EXAMPLES, follow, needed
 from tests.engine.tapes import Event, Plot, S, fixed, market, tapes, write
 
 START = 1_723_161_600 * S
@@ -179,7 +179,7 @@ LOOSE_TEXT = {f"tape__{k}": str(v) for k, v in LOOSE.items()}
 
 
 def loose() -> Reference:
-    names = tuple(h.name for h in probe("tape").handlers)
+    names = needed("tape")
     return Reference(names, **{"tape": LOOSE})  # type: ignore[arg-type]
 
 
