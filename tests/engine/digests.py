@@ -1,7 +1,7 @@
 """Digests of fixed tapes, printed as JSON: run in processes of every kind and compared.
 
-``python -m tests.engine.digests`` prints {name: [decision digest, state digest]} for a
-group of handlers, for delta_flip, for watch_proxy (flow of quotes and bars) and for watch, which has every
+``python -m tests.engine.digests`` prints {name: [decision digest, state digest]} for a group of
+handlers, for delta_flip, for watch_proxy (flow of quotes and bars) and for watch, which has every
 detector in one fold (one compile for all of them; each by itself is what ``kernel/test_handlers``
 folds). With NUMBA_DISABLE_JIT=1 the same sources run as plain Python.
 """
