@@ -21,11 +21,11 @@ PACKAGES = ("data", "engine", "strategies", "cli", "replays", "tests")
 SEE_COLD = """
 import json
 from engine.runtime import fold
-from tests.engine.driving import fold_events, probe
+from tests.engine.driving import alone, fold_events
 from tests.engine.tapes import market
 cold = []
-fold.load_module(probe("vwap"), lambda: cold.append(1))
-print(json.dumps([fold_events(probe("vwap"), market(1, 60)).digest, bool(cold)]))
+fold.load_module(alone("vwap"), lambda: cold.append(1))
+print(json.dumps([fold_events(alone("vwap"), market(1, 60)).digest, bool(cold)]))
 """
 BACKTEST = """
 import json, sys
