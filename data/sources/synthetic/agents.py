@@ -34,7 +34,7 @@ from data.sources.synthetic import tables
 from data.sources.synthetic.agents_flow import MEAN_LOTS, Arrivals
 from data.sources.synthetic.agents_spec import AgentSpec
 from data.sources.synthetic.bars import BarMaker
-from data.sources.synthetic.market import Chunk, Column, join
+from data.sources.synthetic.market import Chunk, Column, join, trade_columns
 from data.sources.synthetic.spec import PATTERN_KINDS, Label
 
 __all__ = ["PATTERN_KINDS", "AgentSpec", "Label", "Market", "generate", "market"]
@@ -201,16 +201,7 @@ class _Market:
         spec, out = self.spec, self.out
         ids = np.arange(self.next_id, self.next_id + n, dtype=np.int64)
         self.next_id += n
-        return {
-            "ts_ns": spec.start_ns + out[:n, 0] * MS,
-            "recv_ns": np.zeros(n, np.int64),
-            "seq": np.zeros(n, np.int64),
-            "id": ids,
-            "price": out[:n, 1] * spec.tick_units,
-            "qty": out[:n, 2] * spec.lot,
-            "side": out[:n, 3].astype(np.int8),
-            "tick": np.zeros(n, np.int8),
-        }
+        return trade_columns(out[:n], ids, spec.start_ns, spec.tick_units, spec.lot)
 
     def _depth(self, from_ns: int, price: np.ndarray, qty: np.ndarray) -> dict[str, Column]:
         spec = self.spec

@@ -6,7 +6,7 @@ how anything is drawn. Labels and the words for patterns are those of :mod:`spec
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from data.events import NS, Kind, Scales
@@ -14,6 +14,7 @@ from data.sources.synthetic.spec import (
     DEFAULT_START_NS,
     PATTERN_KINDS,
     _require,
+    arguments,
 )
 
 LENGTHS = {
@@ -149,15 +150,4 @@ class AgentSpec:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> AgentSpec:
         """The specification that :meth:`to_dict` wrote; ConfigError on an unknown key."""
-        names = {f.name for f in fields(cls)}
-        unknown = sorted(set(values) - names)
-        _require(not unknown, "market specification", unknown, f"keys among {sorted(names)}")
-        v = dict(values)
-        if "scales" in v:
-            v["scales"] = Scales(**v["scales"])
-        if "kinds" in v:
-            v["kinds"] = tuple(Kind[k.upper()] for k in v["kinds"])
-        for name in ("patterns", "strength"):
-            if name in v:
-                v[name] = tuple(v[name])
-        return cls(**v)
+        return cls(**arguments(cls, values))

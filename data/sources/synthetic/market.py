@@ -48,6 +48,23 @@ def generate(spec: MarketSpec) -> Iterator[Chunk]:
     return iter(_Market(spec))
 
 
+def trade_columns(
+    out: np.ndarray, ids: np.ndarray, start_ns: int, tick: int, lot: int
+) -> dict[str, Column]:
+    """Columns of trades from rows (ms since the start, price in ticks, lots, side), int64[n, 4]."""
+    n = len(out)
+    return {
+        "ts_ns": start_ns + out[:, 0] * MS,
+        "recv_ns": np.zeros(n, np.int64),
+        "seq": np.zeros(n, np.int64),
+        "id": ids,
+        "price": out[:, 1] * tick,
+        "qty": out[:, 2] * lot,
+        "side": out[:, 3].astype(np.int8),
+        "tick": np.zeros(n, np.int8),
+    }
+
+
 def join(parts: list[dict[str, Column]]) -> dict[str, Column]:
     """Columns of consecutive chunks as one; offsets of list columns go on counting."""
     return {name: _join_column([p[name] for p in parts]) for name in parts[0]}
@@ -245,16 +262,7 @@ class _Market:
         spec, out = self.spec, self.out
         ids = np.arange(self.next_id, self.next_id + n, dtype=np.int64)
         self.next_id += n
-        return {
-            "ts_ns": spec.start_ns + out[:n, 0] * MS,
-            "recv_ns": np.zeros(n, np.int64),
-            "seq": np.zeros(n, np.int64),
-            "id": ids,
-            "price": out[:n, 1] * spec.tick,
-            "qty": out[:n, 2] * spec.lot,
-            "side": out[:n, 3].astype(np.int8),
-            "tick": np.zeros(n, np.int8),
-        }
+        return trade_columns(out[:n], ids, spec.start_ns, spec.tick, spec.lot)
 
     def _depth(self, from_ns: int, price: np.ndarray, qty: np.ndarray) -> dict[str, Column]:
         spec = self.spec

@@ -185,18 +185,7 @@ class MarketSpec:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> MarketSpec:
         """The specification that :meth:`to_dict` wrote; ConfigError on an unknown key."""
-        names = {f.name for f in fields(cls)}
-        unknown = sorted(set(values) - names)
-        _require(not unknown, "market specification", unknown, f"keys among {sorted(names)}")
-        v = dict(values)
-        if "scales" in v:
-            v["scales"] = Scales(**v["scales"])
-        if "kinds" in v:
-            v["kinds"] = tuple(Kind[k.upper()] for k in v["kinds"])
-        for name in ("patterns", "strength"):
-            if name in v:
-                v[name] = tuple(v[name])
-        return cls(**v)
+        return cls(**arguments(cls, values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +214,22 @@ class Label:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return asdict(self)
+
+
+def arguments(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of specification ``cls`` from plain JSON types; ConfigError on an unknown key."""
+    names = {f.name for f in fields(cls)}
+    unknown = sorted(set(values) - names)
+    _require(not unknown, "market specification", unknown, f"keys among {sorted(names)}")
+    v = dict(values)
+    if "scales" in v:
+        v["scales"] = Scales(**v["scales"])
+    if "kinds" in v:
+        v["kinds"] = tuple(Kind[k.upper()] for k in v["kinds"])
+    for name in ("patterns", "strength"):
+        if name in v:
+            v[name] = tuple(v[name])
+    return v
 
 
 def _require(ok: bool, name: str, value: object, allowed: str) -> None:
