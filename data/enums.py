@@ -61,6 +61,9 @@ class GapReason(IntEnum):
     OVERRUN = 4
     DISK = 5
     NO_SNAPSHOT = 6
+    DOWNTIME = 7
+    SILENCE = 8
+    DISORDER = 9
 
 
 class OrderType(IntEnum):
