@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -39,6 +40,7 @@ class Part:
     rows: Rows
 
     def __post_init__(self) -> None:
+        """A number for each row."""
         assert len(self.series) == self.rows.n
 
     def of(self, number: int) -> Rows:
@@ -56,6 +58,7 @@ class Group:
     parts: Mapping[Kind, Part]
 
     def __post_init__(self) -> None:
+        """No event twice, none missing."""
         assert self.events == sum(p.rows.n for p in self.parts.values())
 
     @property
@@ -66,7 +69,7 @@ class Group:
 
 def joined(groups: list[Group]) -> Group:
     """Groups that follow each other, as one; at least one is given."""
-    for before, after in zip(groups, groups[1:], strict=False):
+    for before, after in pairwise(groups):
         assert after.first_seq == before.last_seq + 1
     kinds = sorted({kind for group in groups for kind in group.parts})
     parts = {}
