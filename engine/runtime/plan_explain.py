@@ -6,14 +6,17 @@ choice of one by id or name. It refuses to know how anything is printed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from data.errors import UsageError
+from data.events import Scales
 from data.log import LogStore
+from engine.plans.compile import Compiled
 from engine.plans.explain import Explained, explain
+from engine.runtime.fold import Fold
 from engine.runtime.moment import Moment, moment
 from engine.runtime.replay import Request
 
@@ -41,15 +44,21 @@ def plans_at(
 
 def plans_of(at: Moment) -> list[Explained]:
     """Every plan in the state of ``at``, a fold that has plans, with its last evaluation."""
-    known = {c.plan.id: c for c in at.plans}
+    return plans_in(at.fold, at.plans, at.scales)
+
+
+def plans_in(fold: Fold, plans: Iterable[Compiled], scales: Scales) -> list[Explained]:
+    """Every plan in the state of ``fold``, which has plans, as of its last boundary; ``plans``
+    name those that did not come by control events."""
+    known = {c.plan.id: c for c in plans}
     found = []
-    for slot in np.asarray(at.fold.state["plans"]["slots"][0]):
+    for slot in np.asarray(fold.state["plans"]["slots"][0]):
         number = int(slot["id"])
         c = known.get(number)
         if c is not None and same_plan(slot, c.record[0]):
-            found.append(explain(slot, at.scales, c.plan.name, c.words))
+            found.append(explain(slot, scales, c.plan.name, c.words))
         elif number:
-            found.append(explain(slot, at.scales))
+            found.append(explain(slot, scales))
     return found
 
 

@@ -287,7 +287,7 @@ class SymbolView:
     signals: tuple[SignalView, ...] = ()
     plans: tuple[PlanView, ...] = ()
     decision: DecisionView | None = None
-    position: PositionView | None = None
+    positions: tuple[PositionView, ...] = ()
     account: AccountView = AccountView()
     trades: tuple[TradeView, ...] = ()
     metrics: Mapping[str, str] = field(default_factory=dict)
