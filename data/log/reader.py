@@ -63,6 +63,8 @@ class LogReader:
     exchange time of rows without a receive time. A batch has at most ``chunk_rows`` rows. ``ahead``
     decodes on a second thread; ``verify`` checks each file's sha256 before its rows are used.
     ``beside`` are bars of other series, which stand under labels of their own in the columns.
+    ``received`` (after, upto) leaves only what a session received, with after < seq <= upto: rows
+    that were fetched later do not count, nor that a gap was filled later.
 
     ``scales`` is the largest scale among the files, to which all rows are raised; ``entries`` are
     the files of the range, ``market_entries`` those without the series beside; ``counters`` tells
@@ -85,6 +87,7 @@ class LogReader:
         ahead: bool = True,
         verify: bool = True,
         beside: Sequence[Beside] = (),
+        received: tuple[int, int] | None = None,
     ) -> None:
         if chunk_rows < 1:
             raise ValueError(f"chunk_rows must be positive, got {chunk_rows}")
@@ -101,6 +104,7 @@ class LogReader:
         self._chunk_rows = chunk_rows
         self._ahead = ahead
         self._verify = verify
+        self.received = received
         self.counters = Counters()
         found = store.catalogue()
         self._refuse_broken(found, (venue, symbol), self._kinds, (from_ns, to_ns))
@@ -160,7 +164,9 @@ class LogReader:
 
     def _plan(self, scales: Scales, from_ns: int | None, to_ns: int | None) -> Plan:
         check = self._check if self._verify else _trust
-        return Plan(self._store.storage, check, scales, from_ns, to_ns, self.counters)
+        return Plan(
+            self._store.storage, check, scales, from_ns, to_ns, self.counters, self.received
+        )
 
     def _check(self, entry: Entry, source: Any) -> None:
         """CorruptFileError unless the bytes of ``source`` are those that were written."""

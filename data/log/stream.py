@@ -78,6 +78,7 @@ class Plan:
     from_ns: int | None
     to_ns: int | None
     counters: Counters
+    received: tuple[int, int] | None = None
 
 
 class Lane:
@@ -129,7 +130,7 @@ class Lane:
     def _group(self, reader: FileReader, group: int, entry: Entry) -> Block | None:
         plan = self._plan
         inside = _inside(reader.bounds(group, "ts_ns"), plan.from_ns, plan.to_ns)
-        if inside is False:
+        if inside is False or _not_received(reader.bounds(group, "seq"), plan.received):
             plan.counters.groups_skipped += 1
             return None
         names = dict.fromkeys(self.columns)
@@ -139,21 +140,29 @@ class Lane:
             names |= {"id": None}
         if inside is None:
             names |= {"ts_ns": None}
+        if plan.received is not None:
+            names |= {"seq": None}
         rows = reader.read(group, tuple(names))
         plan.counters.groups_read += 1
         plan.counters.rows_read += rows.n
-        if inside is None:
-            rows = self._cut(rows)
+        if inside is None or plan.received is not None:
+            rows = self._cut(rows, whole=inside is True)
+        if plan.received is not None and "filled" in rows.columns:
+            rows.columns["filled"] = np.zeros(rows.n, rows["filled"].dtype)
         return self._block(rows.rescale(entry.scales, plan.scales), entry) if rows.n else None
 
-    def _cut(self, rows: Rows) -> Rows:
-        """The rows whose exchange time lies in the range."""
-        ts, plan = rows["ts_ns"], self._plan
+    def _cut(self, rows: Rows, whole: bool) -> Rows:
+        """The rows whose exchange time lies in the range (``whole``: all of them do), and which
+        the session received."""
+        plan = self._plan
         mask = np.ones(rows.n, bool)
-        if plan.from_ns is not None:
-            mask &= ts >= plan.from_ns
-        if plan.to_ns is not None:
-            mask &= ts < plan.to_ns
+        if plan.from_ns is not None and not whole:
+            mask &= rows["ts_ns"] >= plan.from_ns
+        if plan.to_ns is not None and not whole:
+            mask &= rows["ts_ns"] < plan.to_ns
+        if plan.received is not None:
+            after, upto = plan.received
+            mask &= (rows["seq"] > after) & (rows["seq"] <= upto)
         index = np.flatnonzero(mask)
         plan.counters.rows_outside += rows.n - len(index)
         if not len(index):
@@ -415,6 +424,13 @@ def _inside(limits: tuple[int, int] | None, from_ns: int | None, to_ns: int | No
         return False
     whole = (from_ns is None or low >= from_ns) and (to_ns is None or high < to_ns)
     return True if whole else None
+
+
+def _not_received(limits: tuple[int, int] | None, received: tuple[int, int] | None) -> bool:
+    """True where the smallest and largest ``seq`` say that no row is among those received."""
+    if received is None or limits is None:
+        return False
+    return limits[1] <= received[0] or limits[0] > received[1]
 
 
 def _opened(storage: Storage, entry: Entry) -> Any:
