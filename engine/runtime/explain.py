@@ -101,7 +101,7 @@ def explain(
     m, span = recorded.manifest, recorded.manifest["range"]
     request = Request(
         strategy, m["strategy"], m["venue"], m["symbol"], span["from_ns"], span["to_ns"],
-        dict(m["params"]), plans=from_manifest(m),
+        dict(m["params"]), plans=from_manifest(m), upto_seq=span.get("upto_seq"),
     )  # fmt: skip
     at = moment(store, request, int(row["ts_ns"]), on_cold)
     fills = [f for o in orders for f in rows.all("fill", "order_id", int(o["id"]))]

@@ -43,7 +43,8 @@ class Request:
     Times are ns UTC, from inclusive, to exclusive; None means the end of the log. ``only`` leaves
     out every other kind of event (a benchmark of trades alone asks for that). ``model`` is what the
     manifest says about a fitted model whose numbers stand among the settings; ``plans`` the text of
-    a file of plans, of which those of the symbol take part.
+    a file of plans, of which those of the symbol take part. ``upto_seq`` folds what a session
+    received, up to that event, and nothing that was fetched later.
     """
 
     strategy: Strategy
@@ -57,6 +58,7 @@ class Request:
     only: tuple[Kind, ...] | None = None
     model: dict[str, Any] | None = None
     plans: PlanText | None = None
+    upto_seq: int | None = None
 
 
 @dataclass
@@ -106,6 +108,7 @@ def open_reader(
         chunk_rows=r.chunk_rows,
         ahead=ahead,
         beside=reference_series(settings) if r.only is None else (),
+        received=None if r.upto_seq is None else (0, r.upto_seq),
     )
 
 
@@ -210,7 +213,7 @@ def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: 
         "currency": quote_currency(outcome.symbol),
         "from": format_utc(outcome.from_ns),
         "to": format_utc(outcome.to_ns),
-        "range": {"from_ns": request.from_ns, "to_ns": request.to_ns},
+        "range": _range(request),
         "params": outcome.settings,
         **({"model": request.model} if request.model else {}),
         **({"plans": in_manifest(request.plans, outcome.plans)} if request.plans else {}),
@@ -233,6 +236,11 @@ def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: 
         "events_per_cpu_s": round(total / outcome.cpu_s) if outcome.cpu_s > 0 else 0,
         "peak_rss_mb": round(peak_rss_mb(), 1),
     }
+
+
+def _range(request: Request) -> dict[str, int | None]:
+    asked = {"from_ns": request.from_ns, "to_ns": request.to_ns}
+    return asked if request.upto_seq is None else {**asked, "upto_seq": request.upto_seq}
 
 
 def counts(fold: Fold, rows: dict[str, int]) -> dict[str, int]:
