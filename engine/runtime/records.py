@@ -37,6 +37,17 @@ class Digest:
         if name in self._hashes:
             self._hashes[name].update(packed(RECORDS[name], rows))
 
+    def copy(self) -> Digest:
+        """A digest that goes on from here by itself."""
+        other = Digest()
+        other.rows = dict(self.rows)
+        other._hashes = {name: h.copy() for name, h in self._hashes.items()}
+        return other
+
+    def marks(self) -> dict[str, str]:
+        """The hash of each table so far, hex."""
+        return {name: h.hexdigest() for name, h in self._hashes.items()}
+
     def hexdigest(self) -> str:
         """One hash over the hashes of all tables."""
         total = hashlib.sha256()

@@ -8,9 +8,11 @@ run is about.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -61,10 +63,33 @@ class RunFolder:
                     raise
                 continue
             self.run = run
-            _sync_folder(self._runs)
+            sync_folder(self._runs)
             self._unlock()
             return run
         raise DataError("no free run id", where=str(self._runs), do="wait a second and run again")
+
+    def replace(self, run: str, manifest: dict[str, Any]) -> None:
+        """Publish as ``run`` in place of the run of that name, as one step where the system can.
+
+        A session's run is written anew at every checkpoint. Elsewhere than on Linux there is an
+        instant between two renames in which the name is free.
+        """
+        content = {"run": run, "created": self.created.isoformat(), **manifest}
+        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        (self.path / "manifest.json").write_text(text, encoding="utf-8", newline="\n")
+        _sync_tree(self.path)
+        target = self._runs / run
+        if target.exists() and not exchanged(self.path, target):
+            shutil.rmtree(aside := target.with_name(f"{_PARTIAL}{run}"), ignore_errors=True)
+            patiently(partial(target.rename, aside))
+            patiently(partial(self.path.rename, target))
+            shutil.rmtree(aside, ignore_errors=True)
+        elif not target.exists():
+            patiently(partial(self.path.rename, target))
+        self.run = run
+        sync_folder(self._runs)
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._unlock()
 
     def abandon(self) -> None:
         """Remove what was written."""
@@ -74,6 +99,22 @@ class RunFolder:
     def _unlock(self) -> None:
         self._lock.release()
         Path(self._lock.lock_file).unlink(missing_ok=True)
+
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+def exchanged(one: Path, other: Path) -> bool:
+    """Swap two folders in one step (``renameat2``, Linux 3.15); False where that cannot be done."""
+    if sys.platform != "linux":
+        return False
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    names = os.fsencode(one), os.fsencode(other)
+    done = rename(_AT_FDCWD, names[0], _AT_FDCWD, names[1], ctypes.c_uint(_RENAME_EXCHANGE))
+    return bool(done == 0)
 
 
 def sweep(runs: Path) -> int:
@@ -96,10 +137,10 @@ def _sync_tree(folder: Path) -> None:
     for path in folder.iterdir():
         with path.open("r+b") as file:  # Windows syncs only what is open for writing
             os.fsync(file.fileno())
-    _sync_folder(folder)
+    sync_folder(folder)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Renames in ``folder`` are on the disk; Windows cannot sync a folder and needs not."""
     if FOLDERS_SYNC:
         handle = os.open(folder, os.O_RDONLY)
