@@ -92,8 +92,12 @@ class PaperConfig:
 
     def settled(self, composition: Composition) -> dict[str, str]:
         """All settings of the strategy's fold as text; ConfigError at the line of a wrong one."""
+        return self.over(composition, self.settings)
+
+    def over(self, composition: Composition, pairs: Mapping[str, str]) -> dict[str, str]:
+        """As :meth:`settled`, of ``pairs``: the settings with what a model brought."""
         try:
-            return settle(composition, dict(self.settings))
+            return settle(composition, dict(pairs))
         except ConfigError as error:
             raise self.placed(error) from None
 

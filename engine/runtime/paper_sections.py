@@ -95,7 +95,7 @@ class Http:
 
 
 GATE_NAMES = (
-    "uptime", "gaps", "filled", "lag", "decision_lag", "cpu", "memory", "disk", "parity", "trades",
+    "uptime", "gaps", "filled", "venue_lag", "lag", "decision_lag", "cpu", "memory", "disk", "parity", "trades",
     "slippage", "rejects", "fill_latency", "expectancy", "place",
 )  # fmt: skip
 """Gates of the verdict, in the order in which they are judged."""
@@ -118,8 +118,11 @@ class Gates:
     filled_min: float = key(
         0.95, "number", "filled: share of the holes in trades that were filled", low=0, high=1
     )
-    lag_p50_ms_max: float = key(250.0, "number", "lag: median of venue to receipt, ms", low=0)
-    lag_p99_ms_max: float = key(1000.0, "number", "lag: 99th percentile of it, ms", low=0)
+    venue_lag_p99_ms_max: float = key(
+        2000.0, "number", "venue_lag: the venue's time to receipt, 99th percentile, ms", low=0
+    )
+    lag_p50_ms_max: float = key(20.0, "number", "lag: receipt to fold, median, ms", low=0)
+    lag_p99_ms_max: float = key(100.0, "number", "lag: receipt to fold, 99th percentile", low=0)
     decision_p99_ms_max: float = key(
         100.0, "number", "decision_lag: receipt to decision, 99th percentile, ms", low=0
     )
