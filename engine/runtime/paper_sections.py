@@ -95,8 +95,8 @@ class Http:
 
 
 GATE_NAMES = (
-    "uptime", "gaps", "filled", "venue_lag", "lag", "decision_lag", "cpu", "memory", "disk", "parity", "trades",
-    "slippage", "rejects", "fill_latency", "expectancy", "place",
+    "uptime", "gaps", "filled", "venue_lag", "lag", "decision_lag", "cpu", "memory", "disk",
+    "parity", "trades", "slippage", "rejects", "fill_latency", "expectancy", "place",
 )  # fmt: skip
 """Gates of the verdict, in the order in which they are judged."""
 
