@@ -71,6 +71,15 @@ class LockedError(DataError):
     """Another process is writing to the log."""
 
 
+class JournalError(DataError):
+    """The journal can no longer promise what it said; the process must end and recover."""
+
+
+class JournalFullError(DataError):
+    """There is no space for more of the journal; what was written stands, and it can go on once
+    there is."""
+
+
 class NetworkError(OfsError):
     """A venue, a broker or a network did not answer as it must."""
 

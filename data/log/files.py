@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -96,20 +97,29 @@ def damaged(where: str, why: str, do: str = _RESTORE) -> CorruptFileError:
     return CorruptFileError(f"cannot read {where}", where=where, why=why, do=do)
 
 
-def to_table(rows: Rows) -> pa.Table:
-    """Arrow table over the arrays of ``rows`` (all columns of the schema), nothing copied."""
-    schema = arrow_schema(EVENTS[rows.kind])
+def arrays_of(rows: Rows) -> list[pa.Array]:
+    """The columns of the schema, in its order, over the arrays of ``rows``; nothing copied."""
     columns = []
-    for field, column in zip(EVENTS[rows.kind].fields, schema, strict=True):
+    for field, column in zip(EVENTS[rows.kind].fields, _schema(rows.kind), strict=True):
         if field.is_list:
             offsets = rows[offsets_name(field.name)]
             columns.append(list_array(rows[field.name], offsets, column.type))
         else:
             columns.append(int_array(rows[field.name]))
-    return pa.Table.from_arrays(columns, schema=schema)
+    return columns
 
 
-def rows_of(kind: Kind, decoded: pa.Table, columns: Sequence[str]) -> Rows:
+def to_table(rows: Rows) -> pa.Table:
+    """Arrow table over the arrays of ``rows`` (all columns of the schema), nothing copied."""
+    return pa.Table.from_arrays(arrays_of(rows), schema=_schema(rows.kind))
+
+
+@cache
+def _schema(kind: Kind) -> pa.Schema:
+    return arrow_schema(EVENTS[kind])
+
+
+def rows_of(kind: Kind, decoded: pa.Table | pa.RecordBatch, columns: Sequence[str]) -> Rows:
     """The named columns of an Arrow table as :class:`Rows` over the table's own memory.
 
     ValueError where a value is missing or the sides of a book do not fit together.
