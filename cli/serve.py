@@ -1,0 +1,140 @@
+"""``ofs serve``: a venue on this machine that plays a range of the log.
+
+Owns the options and the line that says where it listens. What it serves, and how, stands in
+:mod:`data.venue.serve`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli import common
+from cli.common import App
+from cli.complete import SYMBOL
+from cli.units import SECONDS
+from data.errors import EXIT_CONFIG, EXIT_DATA
+
+if TYPE_CHECKING:
+    from data.venue.serve import Venue
+
+
+@common.command(
+    "serve",
+    examples=(
+        "ofs serve --log demo --speed 60 --for 1s",
+        "ofs serve --log demo --venue synthetic --layout spot --speed 1000 --for 1s",
+    ),
+    exits=(EXIT_CONFIG, EXIT_DATA),
+)
+@click.option("--venue", help="Venue of the log to play, where it has several.")
+@click.option("--symbol", "symbols", type=SYMBOL, multiple=True, help="Symbol. [default: all]")
+@common.range_options
+@click.option(
+    "--speed", type=click.FloatRange(min=0.01, max=100_000), default=1.0, show_default=True,
+    help="Times real time.",
+)  # fmt: skip
+@click.option(
+    "--layout", type=click.Choice(["spot", "futures", "bybit"]),
+    help="Protocol to speak. [default: the venue's own, else futures]",
+)  # fmt: skip
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=0, show_default=True,
+    help="Port of the websockets; 0: any free one.",
+)  # fmt: skip
+@click.option(
+    "--rest-port", type=click.IntRange(0, 65_535), default=0, show_default=True,
+    help="Port of the REST interface; 0: any free one.",
+)  # fmt: skip
+@click.option(
+    "--grace", "grace_ns", type=SECONDS, default="1s", show_default=True,
+    help="How long the clock stands after the first subscription.",
+)  # fmt: skip
+@click.option(
+    "--hold", "hold_ns", type=SECONDS, default="0", show_default=True,
+    help="How long it waits for somebody to subscribe again when nobody is left.",
+)  # fmt: skip
+@click.option(
+    "--delay", "delay_ns", type=SECONDS, default="0", show_default=True,
+    help="From exchange time to sending, where the log has no receive time.",
+)  # fmt: skip
+@click.option(
+    "--window", type=click.IntRange(min=0), default=2000, show_default=True,
+    help="Frames in flight to a client, faster than real time; 0: no limit.",
+)  # fmt: skip
+@click.option(
+    "--for", "for_ns", type=SECONDS, default="0", show_default=True,
+    help="Stop after this much wall time; 0: when told to (Ctrl-C, SIGTERM).",
+)  # fmt: skip
+def command(app: App, **options: Any) -> int:
+    """Play a range of the log as a venue on this machine.
+
+    It speaks the venue's websocket and REST protocols, at 1x to 1000x, so that a recording or a
+    paper session can run over last month in an afternoon, through the real client path.
+    Prints one JSON line with its addresses when it is ready; give it, or a file with it, to
+    `--endpoint`. The clock stands at the beginning until somebody subscribes; it never runs ahead
+    of a client that reads slowly. When the range is over the sockets are closed with 1000, "end of
+    range", and REST stays until the command is stopped.
+
+    What the log does not hold is made from what it does: first and last trade ids are the
+    aggregate's own, quote volumes those at the close, a trade without a side is a buy.
+    """
+    venue = _venue(app, options)
+    import asyncio
+
+    asyncio.run(_until_told(app, venue, options["for_ns"] / 1e9))
+    if app.json:
+        app.emit_line(venue.faults())
+    return 0
+
+
+def _venue(app: App, options: dict[str, Any]) -> Venue:
+    common.check_range(options["from_ns"], options["to_ns"])
+    store = app.open_log()
+    from data.venue.names import layout_of
+    from data.venue.serve import Options, Venue
+    from data.venue.tape import LogTape
+
+    tape = LogTape(
+        store,
+        options["venue"] or "",
+        options["symbols"],
+        options["from_ns"],
+        options["to_ns"],
+        options["delay_ns"],
+    )
+    return Venue(
+        tape,
+        Options(
+            layout_of(tape.venue, options["layout"] or ""),
+            speed=options["speed"],
+            grace_s=options["grace_ns"] / 1e9,
+            hold_s=options["hold_ns"] / 1e9,
+            host=options["host"],
+            port=options["port"],
+            rest_port=options["rest_port"],
+            window=options["window"],
+        ),
+    )
+
+
+async def _until_told(app: App, venue: Venue, for_s: float) -> None:
+    import asyncio
+    import signal
+    from contextlib import suppress
+
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt instead
+            loop.add_signal_handler(number, stopped.set)
+    if for_s:
+        loop.call_later(for_s, stopped.set)
+
+    def told(facts: dict[str, Any]) -> None:
+        app.emit_line(facts)
+        sys.stdout.flush()
+
+    await venue.serve(told, stopped)

@@ -1,0 +1,232 @@
+"""A venue on this machine: its websockets and its REST interface, played from a log.
+
+Owns :class:`Venue`, which puts the parts together, and :func:`running`, which runs one on a thread.
+What must hold: everything that a client can see follows from the log, the options and what it asks;
+it listens on loopback unless told otherwise.
+
+It refuses to know command lines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from data.enums import Kind
+from data.venue.frames import Encode, Encoder, Sheet
+from data.venue.hub import Hub
+from data.venue.names import Asked
+from data.venue.player import Player
+from data.venue.rest_api import Answer, BinanceRest, Facts
+from data.venue.rest_rows import RestRows
+from data.venue.rest_server import RestServer
+from data.venue.sockets import Socket, Terms
+from data.venue.tape import Due, LogTape
+
+WINDOW = 2_000
+"""Frames that may be in flight to one socket, where the clock does not run in real time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a venue is played: ``layout``, ``speed`` (times real time), wall seconds of ``grace_s``
+    and ``hold_s`` (see :class:`data.venue.player.Player`), where it listens, and how many frames
+    may be in flight (``window``, 0: as many as the socket takes)."""
+
+    layout: str
+    speed: float = 1.0
+    grace_s: float = 1.0
+    hold_s: float = 0.0
+    host: str = "127.0.0.1"
+    port: int = 0
+    rest_port: int = 0
+    window: int = WINDOW
+
+
+class Direct:
+    """Sends every event as it is, and remembers the last book of each series."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self.books: dict[int, tuple[Sheet, int]] = {}
+
+    def send(self, due: Due) -> None:
+        """Gather the frames of an event."""
+        if due.kind == Kind.DEPTH:
+            self.books[due.series] = due.sheet, due.row
+        self._hub.send(due)
+
+    def tick(self, now_ns: int) -> None:
+        """Nothing is held."""
+
+    def next_ns(self) -> int | None:
+        """Nothing is held."""
+        return None
+
+    def end(self) -> None:
+        """Nothing is held."""
+
+
+class Venue:
+    """The venue that plays ``tape``. :meth:`start` listens, :meth:`play` plays to the end."""
+
+    def __init__(self, tape: LogTape, options: Options) -> None:
+        self.tape = tape
+        self.options = options
+        self.hub = Hub(options.layout, [x.symbol for x in tape.instruments], self._encode)
+        self.sender = Direct(self.hub)
+        self._encoders: dict[tuple[int, int], Encoder] = {}
+        self._server: asyncio.Server | None = None
+        self.failure: BaseException | None = None
+
+    def _encode(self, number: int, wanted: Asked, unit_ns: int) -> Encode:
+        key = number, unit_ns
+        if key not in self._encoders:
+            x = self.tape.instruments[number]
+            self._encoders[key] = Encoder(self.options.layout, x.symbol, x.scales, unit_ns)
+        return self._encoders[key].encode(wanted)
+
+    async def start(self) -> None:
+        """Listen on both ports."""
+        options, tape = self.options, self.tape
+        window = options.window if options.speed > 1 else 0
+        self.terms = Terms(self.hub, options.layout, window, self._now_ns)
+        self.player = Player(
+            tape, self.sender, self.terms, options.speed, options.grace_s, options.hold_s
+        )
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Socket(self.terms), options.host, options.port
+        )
+        rows = RestRows(tape.store, tape.venue, tape.delay_ns)
+        facts = Facts(
+            options.layout,
+            tape.instruments,
+            rows,
+            self.player.now_ns,
+            self.sender.books.get,
+            self.clock,
+            self.faults,
+        )
+        self._rest_api = BinanceRest(facts)
+        self.rest = RestServer(self._get, options.host, options.rest_port)
+        self.rest.start()
+
+    def _get(self, path: str, query: Mapping[str, str]) -> Answer:
+        own: dict[str, Callable[[], Mapping[str, Any]]] = {
+            "/ofs/clock": self.clock,
+            "/ofs/faults": self.faults,
+        }
+        return Answer(200, own[path]()) if path in own else self._rest_api.get(path, query)
+
+    def _now_ns(self) -> int:
+        return self.player.now_ns()
+
+    def clock(self) -> dict[str, Any]:
+        """The body of ``/ofs/clock``."""
+        return {
+            "schema": 1,
+            "now_ns": self.tape.end_ns if self.player.ended else self.player.now_ns(),
+            "speed": self.options.speed,
+            "from_ns": self.tape.from_ns,
+            "end_ns": self.tape.end_ns,
+            "ended": self.player.ended,
+        }
+
+    def faults(self) -> dict[str, Any]:
+        """The body of ``/ofs/faults``."""
+        return {
+            "schema": 1,
+            "events": self.player.events,
+            "frames": self.hub.frames,
+            "connections": self.terms.opened,
+            "done": {},
+            "list": [],
+        }
+
+    def ready(self) -> dict[str, Any]:
+        """What the command prints when the venue can be used."""
+        assert self._server is not None
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return {
+            "schema": 1,
+            "ws": f"ws://{host}:{port}",
+            "rest": self.rest.url,
+            "venue": self.tape.venue,
+            "layout": self.options.layout,
+            "symbols": [x.symbol for x in self.tape.instruments],
+            "from_ns": self.tape.from_ns,
+            "end_ns": self.tape.end_ns,
+            "speed": self.options.speed,
+        }
+
+    async def play(self) -> None:
+        """Play to the end of the range."""
+        await self.player.run()
+
+    async def stop(self) -> None:
+        """Cut what is open and stop listening."""
+        for socket in list(self.terms.open):
+            socket.abort()
+        if self._server is not None:
+            self._server.close()
+        await asyncio.to_thread(self.rest.stop)
+
+    async def serve(self, told: Callable[[dict[str, Any]], None], stopped: asyncio.Event) -> None:
+        """Listen, tell what :meth:`ready` says, play, and stay until ``stopped``."""
+        await self.start()
+        told(self.ready())
+        playing = asyncio.create_task(self.play())
+        waiting = asyncio.create_task(stopped.wait())
+        try:
+            await asyncio.wait({playing, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if playing.done():
+                playing.result()
+                await waiting
+        finally:
+            playing.cancel()
+            waiting.cancel()
+            await self.stop()
+
+
+@contextmanager
+def running(tape: LogTape, options: Options) -> Iterator[tuple[Venue, dict[str, Any]]]:
+    """A venue on a thread of its own, with what it says when it is ready; stopped at the end."""
+    venue, up = Venue(tape, options), threading.Event()
+    told: dict[str, Any] = {}
+    handle: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def main() -> None:
+        stopped = asyncio.Event()
+        handle.append((asyncio.get_running_loop(), stopped))
+
+        def ready(facts: dict[str, Any]) -> None:
+            told.update(facts)
+            up.set()
+
+        await venue.serve(ready, stopped)
+
+    def work() -> None:
+        try:
+            asyncio.run(main())
+        except BaseException as error:  # noqa: BLE001  reason: handed to who waits on this thread
+            venue.failure = error
+        finally:
+            up.set()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    up.wait()
+    try:
+        if venue.failure is not None:
+            raise venue.failure
+        yield venue, told
+    finally:
+        loop, stopped = handle[0]
+        if thread.is_alive():
+            loop.call_soon_threadsafe(stopped.set)
+        thread.join()
