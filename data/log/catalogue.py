@@ -1,10 +1,11 @@
 """The catalogue: what the log holds, without opening every file.
 
-Owns ``catalogue.parquet`` at the root, one row a file, and its comparison with the listing of the
-root. Only files that the catalogue does not know are opened. What must hold: a file that it knows
-is never quietly learned anew; when its size is not the one that was written, it is reported as
-broken, and when its bytes are not, whoever reads it finds out by the sha256 kept here. Everything
-is done on whole columns, so that hundreds of thousands of files stay a matter of seconds.
+Owns ``catalogue.parquet`` at the root, one row a file (or a symbol's share of one, see
+:mod:`data.log.sealed`), and its comparison with the listing of the root. Only files that the
+catalogue does not know are opened. What must hold: a file that it knows is never quietly learned
+anew; when its size is not the one that was written, it is reported as broken, and when its bytes
+are not, whoever reads it finds out by the sha256 kept here. Everything is done on whole columns, so
+that hundreds of thousands of files stay a matter of seconds.
 
 It refuses to know how files come to be.
 """
@@ -25,18 +26,30 @@ import pyarrow.parquet as pq
 from data.errors import DataError
 from data.events import Kind, Scales
 from data.log.arrow import int_array, ints_of, text_array, texts_of
-from data.log.entry import DAY_NS, Entry, Place, describe, place_of
+from data.log.entry import (
+    DAY_NS,
+    EVERY,
+    SEALED,
+    Entry,
+    Place,
+    describe,
+    place_of,
+    split_path,
+)
 from data.log.files import corrupt_file, damaged
+from data.log.sealed import Taken, shares_of, taken_of
 from data.log.storage import FileFact, Storage
 
 CATALOGUE = "catalogue.parquet"
-_VERSION = "1"
+_VERSIONS = ("1", "2")
+"""2 has the column ``file_bytes``; it is written only where something is shared."""
 _SKEW_NS = 3_600_000_000_000
 
 _TEXTS = tuple(f.name for f in fields(Entry) if f.type == "str")
 _INTS = tuple(f.name for f in fields(Entry) if f.type in ("int", "bool", "Kind"))
 _SCALES = ("price_scale", "qty_scale")
 _COLUMNS = (*(f.name for f in fields(Entry) if f.name != "scales"), *_SCALES)
+_FILE_BYTES = "file_bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,13 @@ class Broken:
         """True when rows of the range may be in the file."""
         after = from_ns is None or self.high_ns >= from_ns
         return after and (to_ns is None or self.low_ns < to_ns)
+
+    def concerns(self, kind: Kind, venue: str | None, symbol: str | None) -> bool:
+        """True when rows of these may be in the file (None: of any)."""
+        place = self.place
+        if place is None or place.kind != kind or venue not in (None, place.venue):
+            return False
+        return symbol is None or place.symbol in (symbol, EVERY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +94,7 @@ class Catalogue:
     """A view of the log at one moment: one row a file, sorted by path, column by column.
 
     ``texts`` are lists of str, ``ints`` int64 arrays. ``broken`` are files that cannot be used.
+    ``taken`` are, by shared file, the symbols whose rows in it do not count any more.
     """
 
     def __init__(
@@ -85,6 +106,7 @@ class Catalogue:
         self.texts = dict(texts)
         self.ints = dict(ints)
         self.broken = list(broken)
+        self.taken: Taken = {}
 
     def __len__(self) -> int:
         """Number of files."""
@@ -152,7 +174,7 @@ class Catalogue:
         kept = [i for i, path in enumerate(self.texts["path"]) if path not in drop]
         return self._with(np.array(kept, np.int64), new)
 
-    def _with(self, kept: np.ndarray, new: Sequence[Entry], broken: Sequence[Broken] = ()) -> Any:
+    def _with(self, kept: np.ndarray, new: Sequence[Entry]) -> Catalogue:
         """The rows ``kept`` and the entries ``new``, sorted by path."""
         texts = {n: [self.texts[n][i] for i in kept] + [getattr(e, n) for e in new] for n in _TEXTS}
         ints = {n: self.ints[n][kept] for n in (*_INTS, *_SCALES)}
@@ -163,7 +185,7 @@ class Catalogue:
         order = sorted(range(len(paths)), key=paths.__getitem__)
         texts = {n: [values[i] for i in order] for n, values in texts.items()}
         place = np.array(order, np.int64)
-        return Catalogue(texts, {n: values[place] for n, values in ints.items()}, broken)
+        return Catalogue(texts, {n: values[place] for n, values in ints.items()})
 
     @cached_property
     def _codes(self) -> dict[str, tuple[np.ndarray, dict[str, int]]]:
@@ -197,12 +219,14 @@ def empty() -> Catalogue:
 
 def to_bytes(catalogue: Catalogue) -> bytes:
     """``catalogue.parquet`` as bytes; the footer carries a digest of every column."""
+    version = _VERSIONS[bool(catalogue.ints[_FILE_BYTES].any())]
+    columns = _columns(version)
     arrays = [
         text_array(catalogue.texts[n]) if n in catalogue.texts else int_array(catalogue.ints[n])
-        for n in _COLUMNS
+        for n in columns
     ]
-    facts = {"ofs.catalogue": _VERSION, "ofs.digest": _digest(catalogue)}
-    table = pa.Table.from_arrays(arrays, names=list(_COLUMNS)).replace_schema_metadata(facts)
+    facts = {"ofs.catalogue": version, "ofs.digest": _digest(catalogue, columns)}
+    table = pa.Table.from_arrays(arrays, names=list(columns)).replace_schema_metadata(facts)
     out = BytesIO()
     pq.write_table(table, out, compression="zstd")
     return out.getvalue()
@@ -218,12 +242,15 @@ def load(storage: Storage) -> Catalogue | None:
         # not read_table: that imports pyarrow.dataset, 37 MB of it
         table = pq.ParquetFile(BytesIO(content)).read(use_threads=False)
         facts = table.schema.metadata or {}
-        if facts.get(b"ofs.catalogue", b"").decode() != _VERSION:
+        version = facts.get(b"ofs.catalogue", b"").decode()
+        if version not in _VERSIONS:
             raise ValueError("it was not written by this version of ofs")
+        columns = _columns(version)
         texts = {n: texts_of(table[n]) for n in _TEXTS}
-        ints = {n: ints_of(table[n].cast(pa.int64())) for n in (*_INTS, *_SCALES)}
+        ints = {n: np.zeros(len(texts["path"]), np.int64) for n in (*_INTS, *_SCALES)}
+        ints |= {n: ints_of(table[n].cast(pa.int64())) for n in ints if n in columns}
         found = Catalogue(texts, ints)
-        if facts[b"ofs.digest"].decode() != _digest(found):
+        if facts[b"ofs.digest"].decode() != _digest(found, columns):
             raise ValueError("its content does not match its digest")
     return found
 
@@ -231,35 +258,58 @@ def load(storage: Storage) -> Catalogue | None:
 def refresh(storage: Storage, known: Catalogue | None) -> tuple[Catalogue, bool]:
     """The catalogue brought in line with what is there, and whether that changed it."""
     base = known if known is not None else empty()
-    row_of = {path: i for i, path in enumerate(base.texts["path"])}
+    rows_of: dict[str, list[int]] = {}
+    for i, path in enumerate(base.texts["path"]):
+        rows_of.setdefault(split_path(path)[0], []).append(i)
+    taken = taken_of(storage)
     kept: list[int] = []
     new: list[Entry] = []
     broken: list[Broken] = []
     for file in data_files(storage):
-        row = row_of.get(file.path)
-        if row is None:
-            _learn(storage, file, new, broken)
+        rows = rows_of.get(file.path)
+        gone = taken.get(file.path, frozenset())
+        if gone and rows:  # an old catalogue may not know of it
+            rows = [i for i in rows if base.texts["symbol"][i] not in gone]
+        if not rows:
+            _learn(storage, file, new, broken, gone)
             continue
-        kept.append(row)
-        if base.ints["bytes"][row] != file.size:
-            why = f"it has {file.size} bytes, {base.ints['bytes'][row]} were written"
-            limits = int(base.ints["min_ts_ns"][row]), int(base.ints["max_ts_ns"][row])
-            broken.append(Broken(file.path, place_of(file.path), why, *limits))
-    if not new and len(kept) == len(base):
-        base.broken = broken
-        return base, False
-    return base._with(np.array(kept, np.int64), new, broken), True
+        kept += rows
+        broken += (b for row in rows if (b := _resized(base, row, file)) is not None)
+    changed = bool(new) or len(kept) != len(base)
+    found = base._with(np.array(kept, np.int64), new) if changed else base
+    found.broken, found.taken = broken, taken
+    return found, changed
+
+
+def _resized(base: Catalogue, row: int, file: FileFact) -> Broken | None:
+    """What is wrong with a known file whose size is not the one that was written."""
+    written = int(base.ints[_FILE_BYTES][row] or base.ints["bytes"][row])
+    if written == file.size:
+        return None
+    path = base.texts["path"][row]
+    limits = int(base.ints["min_ts_ns"][row]), int(base.ints["max_ts_ns"][row])
+    why = f"it has {file.size} bytes, {written} were written"
+    return Broken(path, place_of(path), why, *limits)
 
 
 def broken_error(storage: Storage, broken: Broken) -> DataError:
     """The error to raise where a broken file is needed."""
-    return damaged(storage.name(broken.path), broken.why)
+    return damaged(storage.name(split_path(broken.path)[0]), broken.why)
 
 
-def _learn(storage: Storage, file: FileFact, new: list[Entry], broken: list[Broken]) -> None:
+def _learn(
+    storage: Storage,
+    file: FileFact,
+    new: list[Entry],
+    broken: list[Broken],
+    taken: Iterable[str],
+) -> None:
     """Open a file that the catalogue does not know."""
     try:
-        new.append(describe(storage, file.path, file.size))
+        if file.path.startswith(SEALED):
+            new += shares_of(storage, file.path, file.path, without=taken)
+        else:
+            new.append(describe(storage, file.path, file.size))
     except DataError as error:
         broken.append(_unreadable(file.path, error.why))
     except FileNotFoundError:
@@ -280,7 +330,7 @@ def _unreadable(path: str, why: str) -> Broken:
 def data_files(storage: Storage) -> Iterable[FileFact]:
     """Every file of the log that should hold events, as a listing shows it."""
     for folder in storage.list_folders():
-        if not folder.startswith("kind="):
+        if not folder.startswith("kind=") and folder != SEALED:
             continue
         for file in storage.list_files(folder):
             name = file.path.rpartition("/")[2]
@@ -288,9 +338,14 @@ def data_files(storage: Storage) -> Iterable[FileFact]:
                 yield file
 
 
-def _digest(catalogue: Catalogue) -> str:
+def _columns(version: str) -> tuple[str, ...]:
+    """The columns of a stored catalogue of this version, in their order."""
+    return tuple(n for n in _COLUMNS if n != _FILE_BYTES or version == "2")
+
+
+def _digest(catalogue: Catalogue, columns: Sequence[str]) -> str:
     digest = hashlib.sha256()
-    for name in _COLUMNS:
+    for name in columns:
         if name in catalogue.texts:
             digest.update("\0".join(catalogue.texts[name]).encode())
         else:

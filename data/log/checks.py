@@ -18,7 +18,7 @@ from data.errors import DataError
 from data.events import Kind, Scales
 from data.log.catalogue import Catalogue
 from data.log.columns import Rows, larger
-from data.log.entry import Entry
+from data.log.entry import Entry, sha256_of, split_path
 from data.log.files import corrupt_file
 from data.log.repeats import Repeats
 from data.log.rules import (
@@ -119,7 +119,7 @@ def _broken(store: LogStore, catalogue: Catalogue, wanted: Wanted) -> Iterator[F
         if place is None:
             yield _corrupt(store, broken.path, broken.why, None, "", "")
             continue
-        mine = (wanted.venue in (None, place.venue)) and (wanted.symbol in (None, place.symbol))
+        mine = broken.concerns(place.kind, wanted.venue, wanted.symbol)
         mine = mine and (wanted.kinds is None or place.kind in wanted.kinds)
         if mine and broken.touches(wanted.from_ns, wanted.to_ns):
             yield _corrupt(store, broken.path, broken.why, place.kind, place.venue, place.symbol)
@@ -128,7 +128,7 @@ def _broken(store: LogStore, catalogue: Catalogue, wanted: Wanted) -> Iterator[F
 def _corrupt(
     store: LogStore, path: str, why: str, kind: Kind | None, venue: str, symbol: str
 ) -> Finding:
-    text = f"{store.storage.name(path)} cannot be used: {why}"
+    text = f"{store.storage.name(split_path(path)[0])} cannot be used: {why}"
     return Finding("corrupt_file", kind, venue, symbol, 1, 0, 0, 0, 0, text, path)
 
 
@@ -169,8 +169,8 @@ class _Examination:
         for entry in list(self._entries):
             why = ""
             try:
-                with corrupt_file(storage.name(entry.path)):
-                    found = storage.sha256(entry.path)
+                with corrupt_file(storage.name(entry.file)):
+                    found = sha256_of(storage, entry)
                 if found != entry.sha256:
                     why = f"its sha256 is {found}, the catalogue says {entry.sha256}"
             except DataError as error:

@@ -31,7 +31,7 @@ from data.events import EVENTS, SCHEMA_VERSION, Kind, Scales
 from data.log.catalogue import Broken, Catalogue
 from data.log.columns import Rows, concat, larger
 from data.log.dedupe import keep_mask
-from data.log.entry import Entry, EntryBuilder, Place
+from data.log.entry import Entry, EntryBuilder, Place, hash_entry, opened, place_of, split_path
 from data.log.files import (
     FileReader,
     FileWriter,
@@ -41,7 +41,7 @@ from data.log.files import (
     short_hash,
 )
 from data.log.partition import WHOLE, of_entries, regroup
-from data.log.storage import Storage, hash_stream
+from data.log.storage import Storage
 from data.log.store import LogStore
 from data.log.stream import Block, Counters, Plan, cut_block, in_order, stream_of
 from data.log.transaction import Transaction
@@ -112,16 +112,24 @@ def plan_compaction(
         place = Place(entry.kind, entry.venue, entry.symbol, entry.date)
         files.setdefault(place, []).append(entry)
     meant = {e.path for e in catalogue.select(kinds, venue, symbol, from_ns, to_ns)}
-    broken = {b.place: b for b in catalogue.broken if b.place is not None}
-    tasks, left = [], []
+    broken = [b for b in catalogue.broken if b.place is not None]
+    tasks: list[Task] = []
+    left: list[Broken] = []
     for place, entries in sorted(files.items(), key=lambda item: item[0].path):
         if not needs(place, entries) or not any(e.path in meant for e in entries):
             continue
-        if place in broken:
-            left.append(broken[place])
-        else:
+        bad = next((b for b in broken if _harms(b, place)), None)
+        if bad is None:
             tasks.append(Task(place, tuple(entries)))
+        elif bad not in left:
+            left.append(bad)
     return CompactionPlan(tuple(tasks), tuple(left))
+
+
+def _harms(broken: Broken, place: Place) -> bool:
+    """Whether rows of ``place`` may be in the broken file."""
+    concerned = broken.concerns(place.kind, place.venue, place.symbol)
+    return concerned and broken.place is not None and broken.place.date == place.date
 
 
 def needs(place: Place, entries: Sequence[Entry]) -> bool:
@@ -160,12 +168,19 @@ def explained(storage: Storage, before: Mapping[str, str], after: Mapping[str, s
         return None
     origins: dict[str, set[str]] = {}
     for path in fresh:
-        with corrupt_file(storage.name(path)), storage.open_input(path) as source:
-            made_of = FileReader(source, storage.name(path)).header.compacted_from
+        file = split_path(path)[0]
+        with corrupt_file(storage.name(file)), storage.open_input(file) as source:
+            made_of = FileReader(source, storage.name(file)).header.compacted_from
         if not made_of:
             return False
-        origins.setdefault(path.rpartition("/")[0], set()).update(made_of)
-    return all(short_hash(s) in origins.get(p.rpartition("/")[0], ()) for p, s in changed.items())
+        origins.setdefault(_folder(path), set()).update(made_of)
+    return all(short_hash(s) in origins.get(_folder(p), ()) for p, s in changed.items())
+
+
+def _folder(path: str) -> str:
+    """The folder of the partition that an entry's path belongs to."""
+    place = place_of(path)
+    return place.folder if place is not None else path.rpartition("/")[0]
 
 
 def clusters(entries: Sequence[Entry]) -> list[list[Entry]]:
@@ -305,9 +320,9 @@ class _Merge:
         """The files here, and those that they were made from themselves."""
         names: dict[str, None] = {}
         for entry in self.task.files:
-            where = self.storage.name(entry.path)
-            with corrupt_file(where), self.storage.open_input(entry.path) as source:
-                made_of = FileReader(source, where).header.compacted_from
+            where = self.storage.name(entry.file)
+            with corrupt_file(where), opened(self.storage, entry) as reader:
+                made_of = reader.header.compacted_from
             names |= dict.fromkeys((short_hash(entry.sha256), *made_of))
         return list(names)
 
@@ -315,9 +330,9 @@ class _Merge:
         """CorruptFileError unless the file is the one that was written."""
         if entry.path in self._checked:
             return
-        where = self.storage.name(entry.path)
+        where = self.storage.name(entry.file)
         with corrupt_file(where):
-            found = hash_stream(source)
+            found = hash_entry(source, entry)
             source.seek(0)
         if found != entry.sha256:
             raise damaged(where, f"its sha256 is {found}, the catalogue says {entry.sha256}")

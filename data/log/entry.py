@@ -4,13 +4,20 @@ Owns :class:`Entry`, the hive path of a partition, and :class:`EntryBuilder`. Th
 builder while it writes; a file that somebody else put into the log is fed from its own columns: so
 both ways give the same entry.
 
+Of a file that several symbols share (:mod:`data.log.sealed`) each symbol's share is an entry: its
+path is that of the file with ``/symbol=NAME`` behind it, and its sha256 covers the row groups of
+the share and the footer of the file.
+
 It refuses to know how entries are stored.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +26,7 @@ from data.events import EVENTS, KIND_BY_NAME, Kind, Scales
 from data.log.columns import Rows
 from data.log.coverage import Coverage
 from data.log.files import FileReader, Header, damaged
-from data.log.storage import Storage
+from data.log.storage import Storage, hash_ranges, hash_stream
 
 DAY_NS = 86_400_000_000_000
 
@@ -29,11 +36,24 @@ _PATH = re.compile(
     r"/date=(?P<date>\d{4}-\d{2}-\d{2})/[^/._][^/]*\.parquet"
 )
 
+SEALED = "sealed"
+"""Folder of the files that several symbols share."""
+
+EVERY = "*"
+"""In place of a symbol: any of the symbols that share a file."""
+
+_SHARED = re.compile(
+    SEALED + r"/kind=(?P<kind>[a-z]+)/venue=(?P<venue>[^/]+)"
+    r"/date=(?P<date>\d{4}-\d{2}-\d{2})/[^/._][^/]*\.parquet(?:/symbol=(?P<symbol>[^/]+))?"
+)
+_SHARE = "/symbol="
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file. Times are int64 ns; ids are 0 where no row has one; ``gaps`` counts holes in the
-    ids of a trade file, and the unfilled holes that a gap file records.
+    """One file, or one symbol's share of one. Times are int64 ns; ids are 0 where no row has one;
+    ``gaps`` counts holes in the ids of a trade file, and the unfilled holes that a gap file
+    records. ``file_bytes`` is the size of the whole file of a share, 0 where ``bytes`` is.
     """
 
     kind: Kind
@@ -54,6 +74,17 @@ class Entry:
     sha256: str
     gaps: int
     schema: int
+    file_bytes: int = 0
+
+    @property
+    def file(self) -> str:
+        """Path of the file that holds the rows."""
+        return split_path(self.path)[0]
+
+    @property
+    def share(self) -> str:
+        """The symbol whose share of the file this is; empty where all of the file is meant."""
+        return split_path(self.path)[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +118,29 @@ def check_name(what: str, name: str) -> None:
         )
 
 
+def split_path(path: str) -> tuple[str, str]:
+    """The file of an entry's path, and the symbol whose share of it is meant (or nothing)."""
+    if not path.startswith(SEALED + "/"):
+        return path, ""
+    file, _, symbol = path.partition(".parquet" + _SHARE)
+    return (file + ".parquet", symbol) if symbol else (path, "")
+
+
+def share_path(file: str, symbol: str) -> str:
+    """The path of the entry of ``symbol`` in a shared ``file``."""
+    return f"{file}{_SHARE}{symbol}"
+
+
 def place_of(path: str) -> Place | None:
-    """The partition that a path below the root belongs to; None where it is no path of a log."""
-    found = _PATH.fullmatch(path)
+    """The partition that a path below the root belongs to; None where it is no path of a log.
+
+    The symbol is :data:`EVERY` for the path of a shared file.
+    """
+    found = _PATH.fullmatch(path) or _SHARED.fullmatch(path)
     if found is None or found["kind"] not in KIND_BY_NAME:
         return None
-    return Place(KIND_BY_NAME[found["kind"]], found["venue"], found["symbol"], found["date"])
+    symbol = found["symbol"] or EVERY
+    return Place(KIND_BY_NAME[found["kind"]], found["venue"], symbol, found["date"])
 
 
 def date_of(day: int) -> str:
@@ -139,7 +187,9 @@ class EntryBuilder:
         elif self._place.kind == Kind.GAP:
             self._open_gaps += int((rows["filled"] == 0).sum())
 
-    def entry(self, path: str, size: int, sha256: str, scales: Scales, schema: int) -> Entry:
+    def entry(
+        self, path: str, size: int, sha256: str, scales: Scales, schema: int, file_bytes: int = 0
+    ) -> Entry:
         """The entry of the file as written to ``path`` (``size`` in bytes)."""
         place = self._place
         return Entry(
@@ -161,7 +211,39 @@ class EntryBuilder:
             sha256=sha256,
             gaps=self._coverage.count + self._open_gaps,
             schema=schema,
+            file_bytes=file_bytes,
         )
+
+
+@contextmanager
+def opened(storage: Storage, entry: Entry) -> Iterator[FileReader]:
+    """The open rows of an entry; OSError or CorruptFileError where they cannot be read."""
+    with storage.open_input(entry.file) as source:
+        yield FileReader(source, storage.name(entry.file), entry.share)
+
+
+def sha256_of(storage: Storage, entry: Entry) -> str:
+    """The sha256 of an entry as its bytes are now (see :func:`hash_entry`)."""
+    with storage.open_input(entry.file) as source:
+        return hash_entry(source, entry)
+
+
+def hash_entry(source: Any, entry: Entry) -> str:
+    """Hex sha256 of the open file of an entry; ``source`` is left anywhere.
+
+    Of a share: of the bytes of its row groups and of the footer, which says what they mean.
+    """
+    if not entry.share:
+        return hash_stream(source)
+    return hash_share(source, FileReader(source, entry.file, entry.share))
+
+
+def hash_share(source: Any, reader: FileReader) -> str:
+    """Hex sha256 of the row groups of ``reader`` and of the footer of its open file."""
+    end = source.size()
+    source.seek(max(end - 8, 0))
+    length = int.from_bytes(source.read(4), "little") + 8
+    return hash_ranges(source, [*reader.extents(), (max(end - length, 0), end)])
 
 
 def describe(storage: Storage, path: str, size: int) -> Entry:

@@ -17,9 +17,11 @@ It refuses to know about partitions, order and the catalogue.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from dataclasses import field as default
 from functools import cache
 from typing import Any
 
@@ -52,6 +54,9 @@ _COMMON_SINCE_START = frozenset({"ts_ns"})
 
 _COMPACTED = "ofs.compacted_from"
 
+SHARES = "ofs.shares"
+"""Key under which a shared file names its symbols, their scales and their row groups."""
+
 _RESTORE = (
     "restore the file from a copy, or delete it and import its source again; "
     "the rest of the log stays readable"
@@ -64,10 +69,20 @@ def group_rows(kind: Kind) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """What a file that several symbols share holds of one: its scales, numbers of row groups."""
+
+    scales: Scales
+    groups: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """What the key-value metadata of a file says of it.
 
     ``compacted_from`` names, by :func:`short_hash`, the files whose rows a compaction put here.
+    ``shares`` are there, by symbol, where several symbols share the file (``symbol`` is then that
+    of the share that was asked for, or empty).
     """
 
     schema: int
@@ -76,6 +91,7 @@ class Header:
     symbol: str
     scales: Scales
     compacted_from: tuple[str, ...] = ()
+    shares: Mapping[str, Share] = default(default_factory=dict)
 
 
 @contextmanager
@@ -189,9 +205,13 @@ class FileWriter:
 
 
 class FileReader:
-    """Reads one file from an open pyarrow file ``source``; ``where`` is its name in messages."""
+    """Reads one file from an open pyarrow file ``source``; ``where`` is its name in messages.
 
-    def __init__(self, source: Any, where: str) -> None:
+    ``share`` names the symbol of a shared file whose rows are meant: the file then reads as if it
+    held nothing else.
+    """
+
+    def __init__(self, source: Any, where: str, share: str = "") -> None:
         self._where = where
         with corrupt_file(where):
             self._file = pq.ParquetFile(source, memory_map=False, pre_buffer=False)
@@ -201,21 +221,36 @@ class FileReader:
                 for i in range(self._meta.num_columns)
             }
         self.header = _header(self._meta.metadata or {}, where)
+        self._at: Sequence[int] = range(self._meta.num_row_groups)
         self._check_columns()
+        if share:
+            self._narrow(share)
 
     @property
     def rows(self) -> int:
         """Rows in the file."""
-        return self._meta.num_rows
+        if isinstance(self._at, range):
+            return self._meta.num_rows
+        return sum(self.group_size(group) for group in range(self.groups))
 
     @property
     def groups(self) -> int:
         """Row groups in the file."""
-        return self._meta.num_row_groups
+        return len(self._at)
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """Which row groups of the file itself these are."""
+        return self._at
 
     def group_size(self, group: int) -> int:
         """Rows in a row group."""
-        return self._meta.row_group(group).num_rows
+        return self._meta.row_group(self._at[group]).num_rows
+
+    def extents(self) -> list[tuple[int, int]]:
+        """Where the bytes of each row group lie: (first, one behind the last)."""
+        with corrupt_file(self._where):
+            return [_extent(self._meta.row_group(number)) for number in self._at]
 
     def has(self, column: str) -> bool:
         """True when the file holds ``column`` (an older schema may not)."""
@@ -225,7 +260,7 @@ class FileReader:
         """Smallest and largest value of a scalar column in a row group; None where not known."""
         if column not in self._leaf:
             return 0, 0
-        stats = self._meta.row_group(group).column(self._leaf[column]).statistics
+        stats = self._meta.row_group(self._at[group]).column(self._leaf[column]).statistics
         if stats is None or not stats.has_min_max:
             return None
         return int(stats.min), int(stats.max)
@@ -248,7 +283,7 @@ class FileReader:
             if limits is not None and limits[0] == limits[1]:
                 constants[name] = limits[0]
         wanted = [self._stored(name) for name in columns if name not in constants]
-        decoded = self._file.read_row_group(group, columns=wanted, use_threads=False)
+        decoded = self._file.read_row_group(self._at[group], columns=wanted, use_threads=False)
         if decoded.num_rows != n and wanted:
             raise ValueError(f"it holds {decoded.num_rows} of {n} rows")
         out: dict[str, np.ndarray] = {}
@@ -271,6 +306,14 @@ class FileReader:
             if other.is_list and offsets_name(other.name) == side and self.has(other.name):
                 return other.name
         raise ValueError(f"it lacks the column {name}")
+
+    def _narrow(self, symbol: str) -> None:
+        """Let the rows of ``symbol`` be all that there is."""
+        share = self.header.shares.get(symbol)
+        if share is None or not set(share.groups) <= set(self._at):
+            raise damaged(self._where, f"it holds nothing of {symbol}")
+        self.header = replace(self.header, symbol=symbol, scales=share.scales)
+        self._at = share.groups
 
     def _check_columns(self) -> None:
         table = EVENTS[self.header.kind]
@@ -300,6 +343,26 @@ def _add_list(
     out[name] = values if here else np.zeros(len(values), np.int64)
 
 
+def _extent(group: Any) -> tuple[int, int]:
+    """First byte of a row group, and the one behind its last."""
+    first, end = [], []
+    for i in range(group.num_columns):
+        column = group.column(i)
+        start = column.dictionary_page_offset or column.data_page_offset
+        first.append(start)
+        end.append(start + column.total_compressed_size)
+    return min(first), max(end)
+
+
+def _shares(text: str) -> dict[str, Share]:
+    """What :data:`SHARES` says; ValueError or KeyError where it makes no sense."""
+    found = json.loads(text)
+    return {
+        str(symbol): Share(Scales(int(price), int(qty)), tuple(int(g) for g in groups))
+        for symbol, (price, qty, groups) in found.items()
+    }
+
+
 def _header(metadata: Mapping[bytes, bytes], where: str) -> Header:
     facts = {k.decode(): v.decode() for k, v in metadata.items() if k.startswith(b"ofs.")}
     try:
@@ -311,6 +374,9 @@ def _header(metadata: Mapping[bytes, bytes], where: str) -> Header:
                 why=f"its schema version is {schema}, this ofs knows up to {SCHEMA_VERSION}",
                 do="install a newer ofs",
             )
+        if SHARES in facts:
+            kind, venue = KIND_BY_NAME[facts["ofs.kind"]], facts["ofs.venue"]
+            return Header(schema, kind, venue, "", Scales(0, 0), shares=_shares(facts[SHARES]))
         return Header(
             schema,
             KIND_BY_NAME[facts["ofs.kind"]],
@@ -319,5 +385,5 @@ def _header(metadata: Mapping[bytes, bytes], where: str) -> Header:
             Scales(int(facts["ofs.price_scale"]), int(facts["ofs.qty_scale"])),
             tuple(facts.get(_COMPACTED, "").split()),
         )
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise damaged(where, f"it is no file of an ofs log ({error})") from error

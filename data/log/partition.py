@@ -21,7 +21,7 @@ from data.events import EVENTS, Kind, Scales
 from data.ids import OPAQUE_ID
 from data.log.columns import Rows, concat, larger
 from data.log.dedupe import SAME_NS, Joined, MergeResult, join, same_trades
-from data.log.entry import Entry, EntryBuilder, Place
+from data.log.entry import Entry, EntryBuilder, Place, opened, sha256_of
 from data.log.files import (
     FileReader,
     FileWriter,
@@ -287,14 +287,13 @@ def _id_range(ids: np.ndarray) -> tuple[int, int]:
 
 def _file_segments(storage: Storage, entry: Entry) -> list[Segment]:
     """The row groups of a file that is there, after its bytes were checked."""
-    where = storage.name(entry.path)
+    where = storage.name(entry.file)
     with corrupt_file(where):
-        found = storage.sha256(entry.path)
+        found = sha256_of(storage, entry)
     if found != entry.sha256:
         raise damaged(where, f"its sha256 is {found}, the catalogue says {entry.sha256}")
     segments = []
-    with storage.open_input(entry.path) as source:
-        reader = FileReader(source, where)
+    with opened(storage, entry) as reader:
         for group in range(reader.groups):
             segment = _group_segment(storage, entry, reader, group)
             segments.append(segment)
@@ -305,9 +304,8 @@ def _group_segment(storage: Storage, entry: Entry, reader: FileReader, group: in
     names = EVENTS[entry.kind].names
 
     def load() -> Rows:
-        where = storage.name(entry.path)
-        with storage.open_input(entry.path) as source:
-            return FileReader(source, where).read(group, names)
+        with opened(storage, entry) as again:
+            return again.read(group, names)
 
     limits = [reader.bounds(group, name) for name in ("ts_ns", "recv_ns", "id")]
     ts, recv, ids = limits

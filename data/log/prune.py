@@ -2,7 +2,8 @@
 
 Owns the plan of what goes, and its execution in one commit. What must hold: only whole partitions
 (a kind of a symbol on a UTC day) go; exactly what the plan says goes, or nothing; a partition goes
-by age only when all of its day is older. Age is measured from now, UTC, never from the newest
+by age only when all of its day is older. The disk gets the bytes of a file that several symbols
+share back when the last of them goes. Age is measured from now, UTC, never from the newest
 event: a log that stopped growing ages too.
 
 Side files of imports (rejected lines) belong to no day of the market: they go by the day on which
@@ -21,7 +22,7 @@ from typing import Any
 from data.errors import DataError
 from data.events import EVENTS, Kind
 from data.log.catalogue import Catalogue
-from data.log.entry import DAY_NS, Entry, Place, date_of, place_of
+from data.log.entry import DAY_NS, Entry, Place, date_of, place_of, split_path
 from data.log.storage import Storage
 from data.log.store import LogStore
 from data.log.transaction import REJECTS
@@ -169,6 +170,7 @@ def _partitions(
         here = broken.place
         if here is None or (kinds is not None and here.kind not in kinds):
             continue
+        # what cannot be told apart goes only where all symbols are meant
         if venue in (None, here.venue) and symbol in (None, here.symbol):
             found.setdefault(here, {}).setdefault(broken.path, None)
     return [_item(storage, place, files) for place, files in found.items()]
@@ -178,7 +180,7 @@ def _item(storage: Storage, place: Place, files: dict[str, Entry | None]) -> Ite
     paths = tuple((path, entry.sha256 if entry else "") for path, entry in sorted(files.items()))
     size = 0
     for path, entry in files.items():
-        fact = storage.fact(path) if entry is None else None
+        fact = storage.fact(split_path(path)[0]) if entry is None else None
         size += entry.bytes if entry else fact.size if fact else 0
     rows = sum(e.rows for e in files.values() if e is not None)
     return Item(place, place.date, paths, rows, size)

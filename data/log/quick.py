@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 from data.errors import DataError, LockedError
 from data.log import catalogue as catalogues
-from data.log.entry import Entry
-from data.log.files import FileReader, corrupt_file
+from data.log.entry import Entry, opened, sha256_of, split_path
+from data.log.files import corrupt_file
 from data.log.journal import pending
 from data.log.store import LogStore
 
@@ -89,12 +89,13 @@ def _gone(store: LogStore) -> list[str]:
     if known is None:
         return []
     there = {file.path for file in catalogues.data_files(store.storage)}
-    gone = [path for path in known.texts["path"] if path not in there]
+    gone = [path for path in known.texts["path"] if split_path(path)[0] not in there]
     if not gone:
         return []
     again = catalogues.load(store.storage)  # a commit in between may have removed them rightly
     still = set(again.texts["path"]) if again is not None else set()
-    return [path for path in gone if path in still and store.storage.fact(path) is None]
+    missing = [path for path in gone if store.storage.fact(split_path(path)[0]) is None]
+    return [path for path in missing if path in still]
 
 
 def _spread(entries: list[Entry]) -> list[Entry]:
@@ -112,10 +113,8 @@ def _spread(entries: list[Entry]) -> list[Entry]:
 
 def _footer(store: LogStore, entry: Entry) -> Iterator[str]:
     """Why the footer is not what the catalogue says; nothing where it is."""
-    where = store.storage.name(entry.path)
     try:
-        with corrupt_file(where), store.storage.open_input(entry.path) as source:
-            reader = FileReader(source, where)
+        with corrupt_file(store.storage.name(entry.file)), opened(store.storage, entry) as reader:
             header = reader.header
     except DataError as error:
         yield error.why
@@ -129,8 +128,8 @@ def _footer(store: LogStore, entry: Entry) -> Iterator[str]:
 def _hash(store: LogStore, entry: Entry) -> Iterator[str]:
     """Why the bytes are not those that were written; nothing where they are."""
     try:
-        with corrupt_file(store.storage.name(entry.path)):
-            found = store.storage.sha256(entry.path)
+        with corrupt_file(store.storage.name(entry.file)):
+            found = sha256_of(store.storage, entry)
     except DataError as error:
         yield error.why
         return

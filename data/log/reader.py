@@ -23,9 +23,8 @@ from data.log.ahead import ahead as run_ahead
 from data.log.arrow import lean_memory
 from data.log.beside import Beside
 from data.log.columns import larger
-from data.log.entry import Entry
+from data.log.entry import Entry, hash_entry
 from data.log.files import corrupt_file, damaged
-from data.log.storage import hash_stream
 from data.log.store import LogStore
 from data.log.stream import Counters, Merger, Piece, Plan, Stream, nothing, stream_of
 from data.times import format_utc
@@ -171,12 +170,12 @@ class LogReader:
     def _check(self, entry: Entry, source: Any) -> None:
         """CorruptFileError unless the bytes of ``source`` are those that were written."""
         storage = self._store.storage
-        fact = storage.fact(entry.path)
+        fact = storage.fact(entry.file)
         if fact is not None and fact.mtime_ns and self._store.verified.get(entry.path) == fact:
             return
-        where = storage.name(entry.path)
+        where = storage.name(entry.file)
         with corrupt_file(where):
-            found = hash_stream(source)
+            found = hash_entry(source, entry)
             source.seek(0)
         if found != entry.sha256:
             raise self._differs(entry, where, found)
@@ -203,10 +202,8 @@ class LogReader:
     ) -> None:
         """A broken file of this series in the range is an error, not a hole in the result."""
         for broken in found.broken:
-            place = broken.place
-            if place is None or place.kind not in kinds:
-                continue
-            if (place.venue, place.symbol) == series and broken.touches(*span):
+            concerned = any(broken.concerns(kind, *series) for kind in kinds)
+            if concerned and broken.touches(*span):
                 raise catalogues.broken_error(self._store.storage, broken)
 
 

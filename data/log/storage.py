@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -257,6 +257,22 @@ def hash_stream(source: Any) -> str:
     block = memoryview(bytearray(_BLOCK))  # one buffer: Arrow's own would be kept by its pool
     while count := source.readinto(block):
         digest.update(block[:count])
+    return digest.hexdigest()
+
+
+def hash_ranges(source: Any, ranges: Sequence[tuple[int, int]]) -> str:
+    """Hex sha256 of the bytes [first, end) of each range of an open pyarrow file, in their order;
+    OSError where the file is shorter."""
+    digest = hashlib.sha256()
+    for first, end in ranges:
+        source.seek(first)
+        left = end - first
+        while left > 0:
+            part = source.read(min(left, _BLOCK))
+            if not part:
+                raise OSError(f"it ends {left} bytes before byte {end}")
+            digest.update(part)
+            left -= len(part)
     return digest.hexdigest()
 
 

@@ -117,10 +117,10 @@ class Lane:
 
     def _read(self, entries: Sequence[Entry]) -> Any:
         for entry in entries:
-            where = self._plan.storage.name(entry.path)
+            where = self._plan.storage.name(entry.file)
             with _opened(self._plan.storage, entry) as source:
                 self._plan.verify(entry, source)
-                reader = FileReader(source, where)
+                reader = FileReader(source, where, entry.share)
                 self._plan.counters.files_read += 1
                 for group in range(reader.groups):
                     block = self._group(reader, group, entry)
@@ -435,15 +435,15 @@ def _not_received(limits: tuple[int, int] | None, received: tuple[int, int] | No
 
 def _opened(storage: Storage, entry: Entry) -> Any:
     try:
-        return storage.open_input(entry.path)
+        return storage.open_input(entry.file)
     except FileNotFoundError as error:
         raise DataError(
-            f"{storage.name(entry.path)} is gone",
-            where=storage.name(entry.path),
+            f"{storage.name(entry.file)} is gone",
+            where=storage.name(entry.file),
             why="it was removed while the log was being read",
             do="run the command again",
         ) from error
     except OSError as error:
         raise CorruptFileError(
-            f"cannot open {storage.name(entry.path)}", where=entry.path, why=str(error)
+            f"cannot open {storage.name(entry.file)}", where=entry.file, why=str(error)
         ) from error

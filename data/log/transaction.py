@@ -16,13 +16,13 @@ import numpy as np
 
 from data.events import SCHEMA_VERSION, Kind, Scales
 from data.ids import OPAQUE_ID
-from data.log.catalogue import CATALOGUE, Catalogue, to_bytes
+from data.log.catalogue import CATALOGUE, Catalogue, broken_error, to_bytes
 from data.log.columns import Column, Rows, from_input
 from data.log.dedupe import SAME_NS, MergeResult
-from data.log.entry import DAY_NS, Entry, EntryBuilder, Place, check_name, date_of
-from data.log.files import damaged
+from data.log.entry import DAY_NS, SEALED, Entry, EntryBuilder, Place, check_name, date_of
 from data.log.journal import STAGING, Journal, publish, roll_forward
 from data.log.partition import Partition
+from data.log.sealed import left
 from data.log.storage import Storage
 
 REJECTS = "rejects"
@@ -45,6 +45,8 @@ class Transaction:
         self._attached: dict[str, str] = {}
         self._replaced: list[tuple[str, Entry, list[str]]] = []
         self._removed: list[str] = []
+        self._added: list[tuple[str, str]] = []
+        self._entries_added: list[Entry] = []
 
     def merge(
         self,
@@ -105,8 +107,13 @@ class Transaction:
         return entry
 
     def remove(self, paths: Iterable[str]) -> None:
-        """Remove files of the log, side files too, when this commits."""
+        """Remove files of the log, shares of files and side files, when this commits."""
         self._removed += paths
+
+    def add(self, staged: str, path: str, entries: Sequence[Entry] = ()) -> None:
+        """Put the ``staged`` file, which is synced, at ``path``; ``entries`` are its events."""
+        self._added.append((staged, path))
+        self._entries_added += entries
 
     def commit(self) -> list[str]:
         """Make the changes durable and visible; paths of the files that were written."""
@@ -117,11 +124,15 @@ class Transaction:
             new.append(entry)
             gone += others
         gone += self._removed
+        moves += self._added
+        new += self._entries_added
         if not moves and not gone:
             self.discard()
             return []
+        after = self._catalogue.replaced(new, gone)
+        gone = self._leave(after, gone, moves)
         catalogue = self.staged("parquet")
-        self._storage.write_bytes(catalogue, to_bytes(self._catalogue.replaced(new, gone)))
+        self._storage.write_bytes(catalogue, to_bytes(after))
         moves.append((catalogue, CATALOGUE))
         publish(self._storage, Journal(self._folder, moves, gone))
         roll_forward(self._storage)
@@ -130,6 +141,25 @@ class Transaction:
     def discard(self) -> None:
         """Drop everything that was staged (there is one writer, so all of it is its own)."""
         self._storage.remove_tree(STAGING)
+
+    def _leave(
+        self, after: Catalogue, gone: Sequence[str], moves: list[tuple[str, str]]
+    ) -> list[str]:
+        """Files to remove so that the paths ``gone`` are out of the log, which is then ``after``.
+
+        Where a share leaves a file that others still need, ``moves`` gets the note of it.
+        """
+        if not any(path.startswith(SEALED) for path in gone):
+            return list(gone)
+        files, notes = left(after.texts["path"], self._catalogue.taken, gone)
+        for path, content in notes.items():
+            if content:
+                staged = self.staged("json")
+                self._storage.write_bytes(staged, content)
+                moves.append((staged, path))
+            else:
+                files.append(path)
+        return files
 
     def _merge_day(self, place: Place, rows: Rows, scales: Scales) -> MergeResult:
         if place.kind != Kind.TRADE or not rows["id"].any():
@@ -179,8 +209,10 @@ class Transaction:
         found = self._partitions.get(place)
         if found is None:
             for broken in self._catalogue.broken:
-                if broken.place == place:
-                    raise damaged(self._storage.name(broken.path), broken.why)
+                here = broken.place
+                concerned = broken.concerns(place.kind, place.venue, place.symbol)
+                if here is not None and here.date == place.date and concerned:
+                    raise broken_error(self._storage, broken)
             found = Partition(
                 self._storage, place, self._entries(place), lambda: self.staged("arrow")
             )

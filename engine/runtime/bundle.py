@@ -33,7 +33,7 @@ from data.errors import DataError, UsageError
 from data.events import RECORD_VERSION, RECORDS
 from data.log import LogStore
 from data.log.compact import explained
-from data.log.entry import Entry, place_of
+from data.log.entry import Entry, hash_entry, place_of
 from data.log.files import damaged
 from data.runs import MANIFEST, Run
 from engine.runtime.groups_reference import beside_files
@@ -202,13 +202,19 @@ def _fill(
         if run.file(table).is_file():
             with run.file(table).open("rb") as file:
                 members.append(_copy(archive, f"run/{table}.parquet", file, _size(file)))
+    packed: set[str] = set()
     for entry in entries:
-        with store.storage.open_input(entry.path) as file:
-            member = _copy(archive, f"log/{entry.path}", file, entry.bytes)
-        if member["sha256"] != entry.sha256:
-            why = f"its sha256 is {member['sha256']}, the catalogue says {entry.sha256}"
-            raise damaged(store.storage.name(entry.path), why)
-        members.append(member)
+        with store.storage.open_input(entry.file) as file:
+            found = hash_entry(file, entry) if entry.share else ""
+            file.seek(0)
+            if entry.file not in packed:
+                member = _copy(archive, f"log/{entry.file}", file, entry.file_bytes or entry.bytes)
+                members.append(member)
+                packed.add(entry.file)
+        found = found or member["sha256"]
+        if found != entry.sha256:
+            why = f"its sha256 is {found}, the catalogue says {entry.sha256}"
+            raise damaged(store.storage.name(entry.file), why)
     for name in sorted(source.files):
         members.append(_member(archive, name, source.files[name].read_bytes()))
     m = run.manifest

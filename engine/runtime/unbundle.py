@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import CorruptFileError, DataError
-from data.log.entry import place_of
+from data.log.entry import place_of, split_path
 from data.runs import MANIFEST, Run
 from data.units import format_size
 from engine.runtime.bundle import FORMAT, INDEX, TABLES, VERSION
@@ -162,13 +162,17 @@ def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
     """CorruptFileError unless a member has one of our names and is stored as it is."""
     name = info.filename
     ours = name == INDEX or name in _RUN_FILES or bool(_CODE.fullmatch(name))
-    ours = ours or (name.startswith("log/") and place_of(name[4:]) is not None)
+    ours = ours or (name.startswith("log/") and _is_log_file(name[4:]))
     unsafe = ".." in name.split("/") or _UNSAFE.search(name) or info.orig_filename != name
     if not ours or unsafe:
         raise _damaged(path, f"it holds a member that belongs in no bundle: {name!r}")
     stored = info.compress_type == zipfile.ZIP_STORED and info.file_size == info.compress_size
     if not stored or info.flag_bits & 1:
         raise _damaged(path, f"{name} is compressed or encrypted; members of a bundle are stored")
+
+
+def _is_log_file(path: str) -> bool:
+    return place_of(path) is not None and not split_path(path)[1]
 
 
 def _index(path: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
