@@ -1,0 +1,194 @@
+"""What a venue's decoder makes of a frame, and the checks that every decoder needs.
+
+Owns the shape of a decoded row, the reading of decimals at an instrument's scales and the limits of
+a single row. What must hold: prices and quantities are exact ints at the scales of their series (a
+mark, which lies off the price grid, is rounded and nothing else is); what cannot be held raises
+:class:`data.sources.rejects.RejectedError`, or what reading JSON and numbers raises; memos are
+bounded.
+
+It refuses to know which rows were seen before and what is done with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import mul
+from typing import Any, NamedTuple
+
+import msgspec
+
+from data.events import PRICE_QTY_PRODUCT_MAX, Kind, Scales
+from data.sources.decimals import Fixed, PrecisionError, round_fixed, to_fixed
+from data.sources.rejects import RejectedError
+from data.sources.row_checks import BAR_MAX_NS, MS_LIMIT
+
+Row = tuple[Any, ...]
+"""A row of a kind: ``ts_ns``, ``id``, then the columns of the kind in the order of the schema.
+
+The four level columns of a depth row are lists.
+"""
+
+AHEAD_OF_SENT_NS = 60_000_000_000
+"""An event may be dated this much after the message that tells it was sent, and not more."""
+
+UNREADABLE = (ValueError, RecursionError, OverflowError, msgspec.MsgspecError)
+"""Everything that reading a frame raises; :func:`reason_of` says what it means."""
+
+
+class Told(NamedTuple):
+    """What one frame says: when it was sent (ns UTC, 0 where it does not say) and its rows."""
+
+    sent_ns: int
+    rows: Sequence[Row]
+
+
+class SpentError(RejectedError):
+    """A frame is no event but uses up the trade id ``id``: it must not show as a hole."""
+
+    def __init__(self, reason: str, id: int) -> None:
+        super().__init__(reason)
+        self.id = id
+
+
+@dataclass(slots=True)
+class Route:
+    """Where the frames of one stream of the venue go: a series' number, a kind, and a reader.
+
+    ``read(frame, recv_ns)`` decodes a whole frame; ``recv_ns`` dates rows that carry no time.
+    ``running_ids`` says that trade ids count up by one. ``restart`` forgets what the reader kept of
+    the connection, which is gone.
+    """
+
+    series: int
+    kind: Kind
+    read: Callable[[bytes, int], Told]
+    running_ids: bool = True
+    restart: Callable[[], None] | None = None
+
+
+class Numbers:
+    """Reading of decimals for one pair of scales: memos of exact prices and quantities."""
+
+    def __init__(self, scales: Scales) -> None:
+        self.scales = scales
+        self.prices = _Exact(scales.price)
+        self.quantities = _Exact(scales.qty)
+
+    def rounded_price(self, text: str) -> int:
+        """A price off the grid, rounded half to even; RejectedError where it cannot be one."""
+        value = round_fixed(text, self.scales.price)
+        if not -PRICE_QTY_PRODUCT_MAX < value < PRICE_QTY_PRODUCT_MAX:
+            raise RejectedError("overflow")
+        return value
+
+
+class _Exact(Fixed):
+    """Memo that does not stumble over the zeros that venues append: ``1.50000000`` at scale 2."""
+
+    def __missing__(self, text: str) -> int:
+        if type(text) is str and text[-1:] == "0" and "." in text:
+            whole, _, frac = text.partition(".")
+            if len(frac) > self.scale and frac.isascii() and frac.isdigit():
+                return self._kept(text, f"{whole}.{frac.rstrip('0')}")
+        return super().__missing__(text)
+
+    def _kept(self, text: str, short: str) -> int:
+        value = to_fixed(short, self.scale)
+        if len(self) >= MEMO_MAX:
+            self.clear()
+        self[text] = value
+        return value
+
+
+MEMO_MAX = 200_000
+"""Texts that a memo holds before it forgets them all."""
+
+
+def time_ns(time: int) -> int:
+    """ns UTC of a venue time in ms or us, told apart by magnitude."""
+    return time * 1_000_000 if time < MS_LIMIT else time * 1_000
+
+
+def deal(price: int, qty: int) -> None:
+    """Check price and quantity (scaled int64) of one trade; RejectedError names what is wrong."""
+    if price <= 0:
+        raise RejectedError("price")
+    if qty <= 0:
+        raise RejectedError("qty")
+    if price * qty >= PRICE_QTY_PRODUCT_MAX:
+        raise RejectedError("overflow")
+
+
+def touch(price: int, qty: int) -> None:
+    """Check one side of a quote (scaled int64), whose size may be 0 where it is not known."""
+    if price <= 0:
+        raise RejectedError("price")
+    if qty < 0:
+        raise RejectedError("qty")
+    if price * qty >= PRICE_QTY_PRODUCT_MAX or price >= PRICE_QTY_PRODUCT_MAX:
+        raise RejectedError("overflow")
+
+
+def side_of_book(prices: list[int], quantities: list[int], falling: bool) -> None:
+    """Check one side of a book, best first (scaled int64); RejectedError names what is wrong."""
+    if not prices:
+        return
+    if prices != sorted(prices, reverse=falling) or len(set(prices)) != len(prices):
+        raise RejectedError("levels")
+    if min(prices[0], prices[-1]) <= 0:
+        raise RejectedError("price")
+    if min(quantities) <= 0:
+        raise RejectedError("qty")
+    # the exact products are only looked at where their bound is too large
+    if (
+        max(prices[0], prices[-1]) * max(quantities) >= PRICE_QTY_PRODUCT_MAX
+        and max(map(mul, prices, quantities)) >= PRICE_QTY_PRODUCT_MAX
+    ):
+        raise RejectedError("overflow")
+
+
+def book(
+    ts_ns: int, id: int, bids: list[int], bid_qty: list[int], asks: list[int], ask_qty: list[int]
+) -> Row:
+    """A depth row of checked sides; RejectedError where it is empty or crossed."""
+    side_of_book(bids, bid_qty, True)
+    side_of_book(asks, ask_qty, False)
+    if not (bids or asks) or (bids and asks and bids[0] >= asks[0]):
+        raise RejectedError("levels")
+    return ts_ns, id, bids, bid_qty, asks, ask_qty
+
+
+def bar(
+    end_ns: int, first_id: int, open_ns: int, prices: tuple[int, ...], volumes: tuple[int, int, int]
+) -> Row:
+    """A bar row of open, high, low, close and volume, taker buy volume, number of trades."""
+    open_, high, low, close = prices
+    volume, buy_volume, trades = volumes
+    if low <= 0:
+        raise RejectedError("price")
+    if min(volumes) < 0:
+        raise RejectedError("qty")
+    inside = low <= min(open_, close) and max(open_, close) <= high
+    if not inside or buy_volume > volume or not 0 < end_ns - open_ns <= BAR_MAX_NS:
+        raise RejectedError("bar")
+    if high * volume >= PRICE_QTY_PRODUCT_MAX or max(high, trades) >= PRICE_QTY_PRODUCT_MAX:
+        raise RejectedError("overflow")
+    return end_ns, first_id, open_ns, end_ns - open_ns, *prices, volume, buy_volume, trades
+
+
+def reason_of(error: BaseException) -> str:
+    """The reason (a key of ``REASONS``) behind one of :data:`UNREADABLE`."""
+    if isinstance(error, RejectedError):
+        return error.reason
+    if isinstance(error, PrecisionError):
+        return "precision"
+    if isinstance(error, msgspec.ValidationError):
+        return "frame"
+    if isinstance(error, msgspec.DecodeError):
+        return "json"
+    if isinstance(error, UnicodeDecodeError):
+        return "json"
+    if isinstance(error, RecursionError):
+        return "json"
+    return "number"

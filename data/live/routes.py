@@ -1,0 +1,92 @@
+"""Which stream a frame belongs to, by the name that the venue puts on it.
+
+Owns :class:`Routes`: names are looked up once and remembered. What must hold: what a frame names
+cannot make memory grow; a frame without a name, or with one that is not ours, is skipped and said
+why.
+
+It refuses to know what is in a frame besides its name.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from data.live.blocks import Series
+from data.live.decode import Numbers, Route
+from data.live.decode_binance import route_of
+from data.sources.rejects import RejectedError
+
+UNKNOWN_MAX = 1_000
+"""Names of no use that are remembered before they are all forgotten."""
+
+
+class _Head(msgspec.Struct, gc=False):
+    """What tells frames of all venues apart."""
+
+    stream: str = ""
+    e: str = ""
+    topic: str = ""
+    id: msgspec.Raw = msgspec.Raw(b"")
+    op: str = ""
+    success: msgspec.Raw = msgspec.Raw(b"")
+    result: msgspec.Raw = msgspec.Raw(b"")
+    error: msgspec.Raw = msgspec.Raw(b"")
+
+
+class Routes:
+    """The routes of one session's frames; all series are of one venue."""
+
+    def __init__(self, series: list[Series]) -> None:
+        self._venue = series[0].venue if series else ""
+        self._series = list(series)
+        self._by_symbol = {s.symbol.upper(): n for n, s in enumerate(series)}
+        shared = {s.scales: Numbers(s.scales) for s in series}
+        self._numbers = [shared[s.scales] for s in series]
+        self._routes: dict[bytes, Route] = {}
+        self._unknown: set[bytes] = set()
+        self._head = msgspec.json.Decoder(_Head).decode
+
+    def of(self, frame: bytes) -> Route | None:
+        """The route of a frame; None where it goes nowhere.
+
+        RejectedError, or what reading JSON raises, where it is no message at all.
+        """
+        # `{"stream":"NAME",` is what a combined connection sends, byte for byte
+        name = frame[11 : frame.find(b'"', 11)] if frame[:11] == b'{"stream":"' else b""
+        route = self._routes.get(name)
+        if route is not None:
+            return route
+        if not name:
+            head = self._head(frame)
+            if not (head.stream or _is_answer(head)):
+                raise RejectedError("frame")
+            name = head.stream.encode()
+        return self._found(name)
+
+    def named(self, name: str) -> Route | None:
+        """The route of a stream's name."""
+        return self._found(name.encode())
+
+    def why(self, frame: bytes) -> str:
+        """Why :meth:`of` gave None, in a few fixed words."""
+        return "stream" if b'"stream"' in frame[:64] else "answer"
+
+    def _found(self, name: bytes) -> Route | None:
+        route = self._routes.get(name)
+        if route is not None or not name or name in self._unknown:
+            return route
+        text = name.decode("utf-8", "replace")
+        route = route_of(self._venue, text, self._by_symbol, self._series, self._numbers)
+        if route is not None:
+            self._routes[name] = route
+            return route
+        if len(self._unknown) >= UNKNOWN_MAX:
+            self._unknown.clear()
+        self._unknown.add(name)
+        return None
+
+
+def _is_answer(head: _Head) -> bool:
+    """An answer to a request, or a word of the server about itself."""
+    said = (head.id, head.success, head.result, head.error)
+    return any(bytes(raw) for raw in said) or head.e == "serverShutdown" or head.op != ""
