@@ -84,6 +84,8 @@ class FeedFacts:
     connects: int = 0
     disconnects: int = 0
     rotations: int = 0
+    silent_routes: int = 0
+    """Connections that acknowledged their streams and sent nothing."""
     pings: int = 0
     last_error: str = ""
     routes: dict[str, int] = field(default_factory=dict)

@@ -1,0 +1,107 @@
+"""Which streams go where, within the venues' limits; addresses; and patience."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.enums import Kind
+from data.errors import UsageError
+from data.live.backoff import Attempts, Backoff
+from data.live.budget import MINUTE_NS, Budget
+from data.live.endpoint import Endpoint
+from data.live.streams import VENUES, plan
+
+ALL = (Kind.TRADE, Kind.DEPTH, Kind.QUOTE, Kind.BAR, Kind.MARK, Kind.LIQUIDATION)
+
+
+def test_futures_streams_go_to_the_path_that_serves_them() -> None:
+    lanes = plan("binance-um", ["BTCUSDT"], ALL)
+    assert {lane.path: lane.streams for lane in lanes} == {
+        "/market/stream": (
+            "btcusdt@aggTrade",
+            "btcusdt@kline_1m",
+            "btcusdt@markPrice@1s",
+            "btcusdt@forceOrder",
+        ),
+        "/public/stream": ("btcusdt@depth20@100ms", "btcusdt@bookTicker"),
+    }
+
+
+def test_spot_has_one_path_and_neither_marks_nor_liquidations() -> None:
+    (lane,) = plan("binance-spot", ["BTCUSDT", "ETHUSDT"], [Kind.TRADE, Kind.DEPTH])
+    assert lane.path == "/stream"
+    assert len(lane.streams) == 4
+    with pytest.raises(UsageError, match="no stream of mark"):
+        plan("binance-spot", ["BTCUSDT"], [Kind.MARK])
+    with pytest.raises(UsageError, match="kraken"):
+        plan("kraken", ["BTCUSDT"], [Kind.TRADE])
+
+
+@given(
+    st.sampled_from(sorted(VENUES)),
+    st.integers(1, 1500),
+    st.sets(st.sampled_from([Kind.TRADE, Kind.DEPTH, Kind.QUOTE]), min_size=1),
+)
+def test_every_stream_is_asked_for_once_within_the_limits(venue, count, kinds) -> None:
+    symbols = [f"COIN{i:04}USDT" for i in range(count)]
+    lanes = plan(venue, symbols, kinds)
+    about = VENUES[venue]
+    streams = [name for lane in lanes for name in lane.streams]
+    assert len(streams) == len(set(streams)) == count * len(kinds)
+    for lane in lanes:
+        assert 0 < len(lane.streams) <= about.streams
+        assert sum(len(name) + 3 for name in lane.streams) <= about.arguments
+        assert {about.paths[kind] for kind in lane.kinds} == {lane.path}
+
+
+def test_an_endpoint_is_two_addresses_or_the_line_of_a_server(tmp_path: Path) -> None:
+    want = Endpoint("ws://127.0.0.1:1", "http://127.0.0.1:2")
+    assert Endpoint.of("ws://127.0.0.1:1/,http://127.0.0.1:2") == want
+    file = tmp_path / "served.json"
+    file.write_text(
+        '{"schema":1,"ws":"ws://h:1","rest":"http://h:2","venue":"bybit","x":[1]}\n',
+        encoding="utf-8",
+    )
+    assert Endpoint.of(str(file)) == Endpoint("ws://h:1", "http://h:2", "bybit")
+    for bad in ("ws://h:1", "ws://h:1,ws://h:2", "http://h,http://i", "ws://:1,http://h", "nofile"):
+        with pytest.raises(UsageError, match="endpoint"):
+            Endpoint.of(bad)
+    for text in ("", "{", '{"ws":"ws://h:1"}', '{"ws":"ftp://h","rest":"http://h"}'):
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(UsageError, match="endpoint"):
+            Endpoint.of(str(file))
+
+
+def test_waits_grow_to_their_limit_and_are_never_all_alike() -> None:
+    backoff = Backoff(random.Random(3), 1.0, 8.0)
+    waits = [[backoff.next_s() for _ in range(8)] for _ in range(200) if not backoff.reset()]
+    most = [max(column) for column in zip(*waits, strict=True)]
+    assert [round(m) for m in most] == [1, 2, 4, 8, 8, 8, 8, 8]
+    assert min(w[7] for w in waits) < 1.0  # full jitter
+
+
+def test_attempts_stay_within_the_limit_and_a_hold_holds() -> None:
+    attempts = Attempts(3, 10.0)
+    assert [attempts.wait_s(t) for t in (0.0, 1.0, 2.0)] == [0.0, 0.0, 0.0]
+    assert attempts.wait_s(4.0) == 6.0
+    assert attempts.wait_s(10.0) == 0.0
+    attempts.hold(50.0)
+    assert attempts.wait_s(20.0) == 30.0
+    assert attempts.wait_s(50.0) == 0.0
+
+
+def test_a_budget_waits_for_the_venues_next_minute_and_believes_the_venue() -> None:
+    budget = Budget(100, 0.5)
+    assert budget.wait_ns(40, 5 * MINUTE_NS) == 0
+    assert budget.wait_ns(20, 5 * MINUTE_NS + 1) == MINUTE_NS - 1
+    assert budget.wait_ns(20, 6 * MINUTE_NS) == 0
+    budget.told(45, 6 * MINUTE_NS + 9)  # somebody else at this address
+    assert budget.wait_ns(20, 6 * MINUTE_NS + 9) == MINUTE_NS - 9
+    budget.hold(9 * MINUTE_NS)
+    assert budget.wait_ns(1, 7 * MINUTE_NS) == 2 * MINUTE_NS
+    assert budget.wait_ns(80, 9 * MINUTE_NS) == 0  # heavier than all of it: alone in its minute
