@@ -17,26 +17,12 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
 
+from data.journal.states import States
+
 PHASES = (
     "starting", "recovering", "running", "paused", "draining", "stopped", "failed",
 )  # fmt: skip
 """Where a session stands; ``paused`` is recording that waits for space on the disk."""
-
-
-@dataclass(frozen=True, slots=True)
-class FiveStates:
-    """The five facts about events, each the last ``seq`` of which it is true (0: none).
-
-    ``admitted``: in the queue; ``written``: handed to the operating system; ``synced``: behind an
-    fdatasync, which is what *acknowledged* means; ``sealed``: in Parquet; ``checkpointed``:
-    covered by a snapshot of the state.
-    """
-
-    admitted: int = 0
-    written: int = 0
-    synced: int = 0
-    sealed: int = 0
-    checkpointed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +299,7 @@ class View:
     started_ns: int = 0
     uptime_s: float = 0.0
     served: bool = False
-    states: FiveStates = FiveStates()
+    states: States = field(default_factory=States)
     events: int = 0
     by_kind: Mapping[str, int] = field(default_factory=dict)
     feed: FeedView = FeedView()
