@@ -75,13 +75,13 @@ class Recovered:
     """Segments at the end that hold nothing: their writer died while making them."""
 
 
-def look(folder: Path, files: Files | None = None) -> Recovered:
+def look(folder: str | Path, files: Files | None = None) -> Recovered:
     """What a journal holds, without the lock and without a change to it.
 
     Checks every frame of the last segment; the others were synced whole before it was begun, and
     are checked as they are read. CorruptFileError where synced bytes are damaged.
     """
-    files = files or Files()
+    folder, files = Path(folder), files or Files()
     found = Recovered()
     numbers = _numbers(files, folder)
     while numbers:
@@ -126,7 +126,7 @@ def recover(folder: Path, files: Files) -> Recovered:
 
 
 def read_frames(
-    folder: Path, after_seq: int = 0, files: Files | None = None
+    folder: str | Path, after_seq: int = 0, files: Files | None = None
 ) -> Iterator[Events | Records]:
     """What was appended, in order: groups cut to events with ``seq > after_seq``, and records that
     were written after such an event. Needs no lock; a journal that is being written ends where its
@@ -135,11 +135,11 @@ def read_frames(
     The first group begins later than ``after_seq + 1`` where segments were dropped.
     CorruptFileError where synced bytes are damaged.
     """
-    files = files or Files()
+    folder, files = Path(folder), files or Files()
     numbers = _numbers(files, folder)
-    firsts = [_first_seq(files, folder, number) for number in numbers[1:]]
+    nexts = [_first_seq(files, folder, number) for number in numbers[1:]]
     link: int | None = None
-    for number, next_first in zip(numbers, [*firsts, None], strict=True):
+    for number, next_first in zip(numbers, [*nexts, None], strict=False):
         if next_first is not None and next_first <= after_seq + 1:
             continue
         path = folder / name_of(number)
@@ -152,12 +152,11 @@ def read_frames(
             if frame is not None:
                 yield frame
         link = walk.link
-        last = next_first is None
-        if walk.reason and (not last or walk.damaged):
+        if walk.reason and (number != numbers[-1] or walk.damaged):
             raise _damage(path, walk)
 
 
-def check(folder: Path, files: Files | None = None) -> Recovered:
+def check(folder: str | Path, files: Files | None = None) -> Recovered:
     """Read and decode everything; CorruptFileError naming file and offset of the first damage."""
     for _ in read_frames(folder, files=files):
         pass
@@ -198,13 +197,15 @@ def _learn(found: Recovered, walk: Walk, path: Path) -> Group | None:
 def _add_segments(
     found: Recovered, files: Files, folder: Path, numbers: list[int], walk: Walk
 ) -> None:
-    firsts = [_first_seq(files, folder, number) for number in numbers]
-    for (number, first), following in zip(
-        zip(numbers, firsts, strict=True), [*firsts[1:], found.last_seq + 1], strict=True
-    ):
+    following = found.last_seq + 1
+    for number in reversed(numbers):
         path = folder / name_of(number)
+        first = _first_seq(files, folder, number)
+        if first is None:
+            raise damaged(str(path), "at byte 0: the segment does not begin with its head", _DO)
         size = walk.end if number == numbers[-1] else files.size(path)
-        found.segments.append(Segment(number, path, first, following - 1, size))
+        found.segments.insert(0, Segment(number, path, first, following - 1, size))
+        following = first
 
 
 def _last_recv_ns(group: Group | None) -> int:
@@ -222,13 +223,11 @@ def _numbers(files: Files, folder: Path) -> list[int]:
     return numbers
 
 
-def _first_seq(files: Files, folder: Path, number: int) -> int:
-    """Sequence number of the first event of a segment that another one follows or that is good."""
-    path = folder / name_of(number)
-    header = header_at(memoryview(_read(files, path, HEADER_BYTES)), 0)
-    if header is None or header.segment != number or header.type != Type.SERIES:
-        raise damaged(str(path), "at byte 0: the segment does not begin with its head", _DO)
-    return header.seq
+def _first_seq(files: Files, folder: Path, number: int) -> int | None:
+    """Sequence number of a segment's first event; None where its head is not what it must be."""
+    header = header_at(memoryview(_read(files, folder / name_of(number), HEADER_BYTES)), 0)
+    good = header is not None and header.segment == number and header.type == Type.SERIES
+    return header.seq if header is not None and good else None
 
 
 def _head(payload: memoryview, path: Path) -> dict[str, Any]:
@@ -247,6 +246,13 @@ def _head(payload: memoryview, path: Path) -> dict[str, Any]:
 def _read(files: Files, path: Path, most: int = -1) -> bytes:
     try:
         return files.read(path, most)
+    except FileNotFoundError as error:
+        raise DataError(
+            "the journal moved on while it was read",
+            where=str(path),
+            why="its writer sealed this segment and dropped it",
+            do="read it again",
+        ) from error
     except OSError as error:
         raise damaged(str(path), str(error), _DO) from error
 

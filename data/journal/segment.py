@@ -55,7 +55,7 @@ class Walk:
         self.link = link
         self.end = 0
         """Offset behind the last whole frame."""
-        self.reason = ""
+        self.reason = "" if data else "the segment is empty"
         """Why there is no frame at ``end``; empty where the file ends there."""
         self._data = memoryview(data)
         self._number = number

@@ -269,7 +269,11 @@ class Journal:
             old = self._tail
             if old.size > old.head_bytes:
                 self._put_behind(self._point())
-                self._tail = self._begin(old.number + 1, old.link)
+                try:
+                    self._tail = self._begin(old.number + 1, old.link)
+                except JournalError as error:
+                    self._fail(error)
+                    raise
                 old.close()
                 last = self._tail.first_seq - 1
                 self._closed.append(Segment(old.number, old.path, old.first_seq, last, old.size))
@@ -283,6 +287,8 @@ class Journal:
         gone: list[Segment] = []
         with self._state:
             due = [s for s in self._closed if s.last_seq <= upto_seq]
+        if due:
+            self.sync()  # the head of the segment being written must stand before they go
         for segment in due:
             try:
                 self._files.remove(segment.path)
