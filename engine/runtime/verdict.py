@@ -9,7 +9,7 @@ It refuses to know where the figures come from: :mod:`engine.runtime.verdict_fac
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -31,19 +31,23 @@ class Readings:
     """What the monitor wrote, in order of time; arrays of one length.
 
     ``ts_ns`` int64 ns UTC; the others float64: ``cpu`` a share of one core, ``memory`` bytes
-    resident, ``disk_free`` bytes, lags in ms of the time since the reading before; ``events`` how
-    many came in that time.
+    resident, ``disk_free`` bytes.
     """
 
     ts_ns: np.ndarray
-    events: np.ndarray
     cpu: np.ndarray
     memory: np.ndarray
     disk_free: np.ndarray
-    lag_p50_ms: np.ndarray
-    lag_p99_ms: np.ndarray
-    decision_p99_ms: np.ndarray
-    venue_lag_p99_ms: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How late ``count`` things were, ms; ``of`` says what was timed and where that was read."""
+
+    count: int
+    p50_ms: float
+    p99_ms: float
+    of: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that a verdict is made of. Times ns UTC of the session's clock."""
+    """All that a verdict is made of. Times ns UTC of the session's clock; lags by gate."""
 
     session: str
     venue: str
@@ -109,6 +113,7 @@ class Facts:
     to_ns: int
     holes: tuple[Hole, ...]
     readings: Readings | None
+    lags: Mapping[str, Lag]
     parity: tuple[Parity, ...]
     trading: Trading
     place: Place | None
@@ -244,32 +249,25 @@ class _Court:
     def venue_lag(self, name: str) -> Finding:
         if self.f.served:
             return Finding(name, OFF, "", "", "a served venue plays the past: it has no lag")
-        return self._lag(name, None, "venue_lag_p99_ms", None, self.g.venue_lag_p99_ms_max)
+        return self._lag(name, None, self.g.venue_lag_p99_ms_max)
 
     def lag(self, name: str) -> Finding:
-        limits = self.g.lag_p50_ms_max, self.g.lag_p99_ms_max
-        return self._lag(name, "lag_p50_ms", "lag_p99_ms", *limits)
+        return self._lag(name, self.g.lag_p50_ms_max, self.g.lag_p99_ms_max)
 
     def decision_lag(self, name: str) -> Finding:
-        return self._lag(name, None, "decision_p99_ms", None, self.g.decision_p99_ms_max)
+        return self._lag(name, None, self.g.decision_p99_ms_max)
 
-    def _lag(
-        self, name: str, middle: str | None, high: str, middle_max: float | None, high_max: float
-    ) -> Finding:
-        """Percentiles over the readings, each weighed by the events that it stands for."""
-        r = self.f.readings
-        if r is None or not r.events.sum() > 0:
-            return _unknown(name, "the monitor wrote no reading")
-        p99 = weighted_quantile(getattr(r, high), r.events, 0.99)
-        values = {"p99_ms": p99}
-        ok, figure, limit = p99 <= high_max, f"p99 {p99:.3g} ms", f"p99 <= {high_max:g} ms"
-        if middle is not None and middle_max is not None:
-            p50 = weighted_quantile(getattr(r, middle), r.events, 0.5)
-            values["p50_ms"] = p50
-            ok = ok and p50 <= middle_max
-            figure, limit = f"p50 {p50:.3g} ms, {figure}", f"p50 <= {middle_max:g} ms, {limit}"
-        why = f"p99 of {len(r.ts_ns)} readings: 99 % of events came in readings at or below it"
-        return _found(name, ok, figure, limit, why, values)
+    def _lag(self, name: str, p50_max: float | None, p99_max: float) -> Finding:
+        """One kind of lateness against the most of its 99th percentile, and of its median."""
+        lag = self.f.lags.get(name)
+        if lag is None or not lag.count:
+            return _unknown(name, "the session kept no such times")
+        ok, limit = lag.p99_ms <= p99_max, f"p99 <= {p99_max:g} ms"
+        if p50_max is not None:
+            ok, limit = ok and lag.p50_ms <= p50_max, f"p50 <= {p50_max:g} ms, {limit}"
+        values = {"p50_ms": lag.p50_ms, "p99_ms": lag.p99_ms, "count": lag.count}
+        figure = f"p50 {lag.p50_ms:.3g} ms, p99 {lag.p99_ms:.3g} ms"
+        return _found(name, ok, figure, limit, lag.of, values)
 
     def cpu(self, name: str) -> Finding:
         r = self.f.readings
@@ -412,14 +410,6 @@ def _time(ns: int) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def weighted_quantile(x: np.ndarray, weight: np.ndarray, q: float) -> float:
-    """The smallest value of ``x`` at or below which a share ``q`` of the ``weight`` lies."""
-    order = np.argsort(x, kind="stable")
-    reached = np.cumsum(weight[order])
-    at = int(np.searchsorted(reached, q * reached[-1], side="left"))
-    return float(x[order][min(at, len(x) - 1)])
 
 
 def growth_of(memory: np.ndarray) -> float:

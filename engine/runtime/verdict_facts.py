@@ -22,6 +22,7 @@ from data.errors import CorruptFileError, DataError, UsageError
 from data.events import EVENTS, GapReason, Kind, OrderState, OrderType, Scales
 from data.log import LogReader, LogStore
 from data.runs import Run, list_runs
+from data.telemetry import MONITOR, SESSIONS
 from data.times import parse_utc
 from engine.broker.simulated import money_factors
 from engine.report.costs import costs_of, sum_of
@@ -32,14 +33,14 @@ from engine.runtime.replay import Progress
 from engine.runtime.verdict import Facts, Parity, Place, Trading
 from engine.runtime.verdict_holes import Hole
 from engine.runtime.verdict_place import StrategyOf, place_of, trips_of
-from engine.runtime.verdict_readings import readings_of
+from engine.runtime.verdict_readings import lags_of, monitored, readings_of
 from engine.runtime.verify import check_manifest, verify
 
-SESSIONS = "_sessions"
-"""Folder below the runs in which each session has a folder of its own."""
-
 STATE = "session.json"
-MONITOR = "monitor"
+"""File of a session's folder that says what the session is. Read of it are ``config`` (as
+:func:`engine.runtime.paper_config.as_facts` gave it), ``phase``, ``served``, and ``lags``:
+histograms of the whole session (:meth:`engine.runtime.lags.Lags.facts`) by gate."""
+
 LATEST = "last"
 
 
@@ -126,6 +127,7 @@ def gather(
     notes: list[str] = []
     parity: tuple[Parity, ...] = ()
     place: Place | None = None
+    table, kept = monitored(session.folder / MONITOR), session.state.get("lags")
     if "parity" not in off:
         parity = tuple(parity_of(r, strategy_of, notes, progress, on_cold) for r in session.runs)
     if "place" not in off:
@@ -140,7 +142,8 @@ def gather(
         from_ns=min(parse_utc(str(r.manifest["from"])) for r in session.runs),
         to_ns=max(parse_utc(str(r.manifest["to"])) for r in session.runs),
         holes=tuple(hole for r in session.runs for hole in holes_of(r)),
-        readings=readings_of(session.folder / MONITOR),
+        readings=None if table is None else readings_of(table),
+        lags=lags_of(table, kept if isinstance(kept, dict) else {}, session.runs),
         parity=parity,
         trading=trading_of(session.runs),
         place=place,

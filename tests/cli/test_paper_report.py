@@ -15,9 +15,9 @@ import pytest
 
 from cli import main
 from data.events import EVENTS, Kind, Scales
+from data.telemetry import COLUMNS, MONITOR, SESSIONS, add_rows
 from engine.runtime.paper_config import as_facts, parse_paper
-from engine.runtime.verdict_facts import MONITOR, SESSIONS, STATE
-from engine.runtime.verdict_readings import COLUMNS
+from engine.runtime.verdict_facts import STATE
 from tests.cli.conftest import Ofs
 from tests.engine.runtime.make_run import SYMBOL, VENUE, make_log, make_run
 from tests.engine.tapes import START
@@ -43,7 +43,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     manifest |= {"run": SESSION, "command": "paper"}
     (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     session = folder / "runs" / SESSIONS / SESSION
-    (session / MONITOR).mkdir(parents=True)
+    session.mkdir(parents=True)
     config = parse_paper(CONFIG + EASY, "paper.toml", folder).sound()
     state = {"config": as_facts(config), "phase": "stopped", "served": True}
     (session / STATE).write_text(json.dumps(state), encoding="utf-8")
@@ -51,8 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "runs" / SESSIONS / "20260102T000000-record" / STATE).write_text(
         "{}", encoding="utf-8"
     )
-    write_monitor(session / MONITOR / "1.parquet", np.arange(30))
-    write_monitor(session / MONITOR / "2.parquet", np.arange(30, 60))
+    write_monitor(session / MONITOR, range(60))
     return folder
 
 
@@ -65,15 +64,12 @@ def gap_rows() -> dict[str, Any]:
     return {name: np.array([values.get(name, 0)], dtype=t) for name, t in types.items()}
 
 
-def write_monitor(path: Path, at: np.ndarray, **changes: float) -> None:
-    usual = {
-        "events_per_s": 500.0, "cpu_percent": 30.0, "memory_mb": 300.0, "disk_free_bytes": 5e10,
-        "lag_p50_ms": 1.0, "lag_p99_ms": 5.0, "decision_p99_ms": 8.0, "venue_lag_p99_ms": 0.0,
-    } | changes  # fmt: skip
-    columns = {"ts_ns": pa.array(at * SECOND, pa.int64())}
-    columns |= {name: pa.array(np.full(len(at), value)) for name, value in usual.items()}
-    assert set(columns) == set(COLUMNS)
-    pq.write_table(pa.table(columns), path)
+def write_monitor(folder: Path, at: range) -> None:
+    usual = dict.fromkeys((c.name for c in COLUMNS), 1) | {
+        "events_per_s": 500.0, "cpu_percent": 30.0, "memory_mb": 300.0, "disk_free": 50 * 10**9,
+        "lag_p50_ms": 1.0, "lag_p99_ms": 5.0, "decision_p99_ms": 8.0,
+    }  # fmt: skip
+    add_rows(folder, [usual | {"ts_ns": START + k * SECOND} for k in at])
 
 
 @pytest.fixture

@@ -14,13 +14,13 @@ from engine.runtime.paper_sections import GATE_NAMES, GIB, Gates
 from engine.runtime.verdict import (
     Facts,
     Finding,
+    Lag,
     Parity,
     Place,
     Readings,
     Trading,
     growth_of,
     judge,
-    weighted_quantile,
 )
 from engine.runtime.verdict_holes import Hole
 
@@ -30,8 +30,7 @@ N = 100
 
 def readings(**changes: Any) -> Readings:
     full = {
-        "events": 1000.0, "cpu": 0.4, "memory": 5e8, "disk_free": 9e9, "lag_p50_ms": 2.0,
-        "lag_p99_ms": 9.0, "decision_p99_ms": 12.0, "venue_lag_p99_ms": 80.0,
+        "cpu": 0.4, "memory": 5e8, "disk_free": 9e9,
     } | changes  # fmt: skip
     arrays = {name: np.broadcast_to(np.asarray(v, float), N) for name, v in full.items()}
     return Readings(ts_ns=np.arange(N) * DAY // N, **arrays)
@@ -43,10 +42,18 @@ def trading(**changes: Any) -> Trading:
     return replace(made, **changes)
 
 
+def lags(**changes: Lag) -> dict[str, Lag]:
+    usual = {
+        "venue_lag": Lag(9, 50.0, 80.0, "x"), "lag": Lag(9, 2.0, 9.0, "x"),
+        "decision_lag": Lag(9, 3.0, 12.0, "x"),
+    }  # fmt: skip
+    return usual | changes
+
+
 def facts(**changes: Any) -> Facts:
     good = Facts(
         "20261107T000000-paper-delta_flip", "binance-um", ("BTCUSDT",), "delta_flip", "stopped",
-        False, 0, 14 * DAY, (), readings(), (Parity("run", True, 9000, "the same"),), trading(),
+        False, 0, 14 * DAY, (), readings(), lags(), (Parity("run", True, 9000, ""),), trading(),
         Place("windows of x", 60.0, 0.6, 40, 10.0, -5.0, 50.0, 90.0),
     )  # fmt: skip
     return replace(good, **changes)
@@ -91,10 +98,10 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("uptime", {"holes": (hole(4, "DOWNTIME"),)}, {}),
     ("gaps", {"holes": (hole(4),)}, {}),
     ("filled", {"holes": (hole(0.1), hole(0.1), hole(0.1))}, {}),
-    ("venue_lag", {"readings": readings(venue_lag_p99_ms=3000.0)}, {}),
-    ("lag", {"readings": readings(lag_p99_ms=101.0)}, {}),
-    ("lag", {"readings": readings(lag_p50_ms=21.0, lag_p99_ms=30.0)}, {}),
-    ("decision_lag", {"readings": readings(decision_p99_ms=101.0)}, {}),
+    ("venue_lag", {"lags": lags(venue_lag=Lag(9, 1.0, 2001.0, "x"))}, {}),
+    ("lag", {"lags": lags(lag=Lag(9, 1.0, 101.0, "x"))}, {}),
+    ("lag", {"lags": lags(lag=Lag(9, 21.0, 30.0, "x"))}, {}),
+    ("decision_lag", {"lags": lags(decision_lag=Lag(9, 1.0, 101.0, "x"))}, {}),
     ("cpu", {"readings": readings(cpu=0.81)}, {}),
     ("memory", {"readings": readings(memory=3e9)}, {}),
     ("memory", {"readings": readings(memory=np.linspace(1e8, 9e8, N))}, {}),
@@ -117,9 +124,9 @@ def test_a_gate_fails_alone(gate: str, changes: dict[str, Any], limits: dict[str
 
 
 MISSING: list[tuple[str, dict[str, Any]]] = [
-    *((gate, {"readings": None}) for gate in ("venue_lag", "lag", "decision_lag", "cpu", "memory",
-                                              "disk")),
-    *((gate, {"readings": readings(events=0.0)}) for gate in ("venue_lag", "lag", "decision_lag")),
+    *((gate, {"readings": None}) for gate in ("cpu", "memory", "disk")),
+    *((gate, {"lags": {}}) for gate in ("venue_lag", "lag", "decision_lag")),
+    *((gate, {"lags": {gate: Lag(0, 0.0, 0.0, "x")}}) for gate in ("venue_lag", "lag")),
     ("parity", {"parity": ()}),
     ("slippage", {"trading": trading(slippage_bp=None, fills=0)}),
     ("rejects", {"trading": trading(orders=0, rejected=0)}),
@@ -140,14 +147,14 @@ def test_what_cannot_be_judged_fails_and_says_why(gate: str, changes: dict[str, 
 def test_a_session_without_any_figure_is_judged_all_the_same() -> None:
     none = trading(bp=np.zeros(0), net=np.zeros(0), orders=0, fills=0, slippage_bp=None,
                    fill_ms=np.zeros(0))  # fmt: skip
-    empty = facts(to_ns=0, readings=None, parity=(), trading=none, place=None)
+    empty = facts(to_ns=0, readings=None, lags={}, parity=(), trading=none, place=None)
     judged = judge(empty, Gates())
     assert not judged.passed
     assert {f.gate for f in judged.findings if f.status == "pass"} == {"gaps", "filled"}
 
 
 def test_a_served_venue_has_no_lag_of_its_own() -> None:
-    slow = facts(served=True, readings=readings(venue_lag_p99_ms=1e9))
+    slow = facts(served=True, lags=lags(venue_lag=Lag(9, 1e9, 1e9, "x")))
     assert status("venue_lag", slow) == "off"
     assert judge(slow, Gates()).passed
 
@@ -156,19 +163,6 @@ def test_a_filled_hole_is_no_gap_any_more() -> None:
     holes = (hole(4), hole(4, filled=True))
     assert status("gaps", facts(holes=holes)) == "pass"
     assert found("filled", facts(holes=holes)).figure == "1 of 1 holes in trades"
-
-
-def test_lag_weighs_readings_by_their_events() -> None:
-    lag, events = np.full(N, 5.0), np.full(N, 1000.0)
-    lag[:5], events[:5] = 500.0, 1.0
-    assert status("lag", facts(readings=readings(lag_p99_ms=lag, events=events))) == "pass"
-    events[:5] = 1000.0
-    assert status("lag", facts(readings=readings(lag_p99_ms=lag, events=events))) == "fail"
-
-
-def test_a_weighted_quantile_is_a_value_that_is_there() -> None:
-    x, w = np.array([3.0, 1.0, 2.0]), np.array([1.0, 98.0, 1.0])
-    assert [weighted_quantile(x, w, q) for q in (0.5, 0.98, 0.99, 1.0)] == [1.0, 1.0, 2.0, 3.0]
 
 
 def test_growth_leaves_the_warm_up_out() -> None:
