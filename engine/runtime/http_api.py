@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -23,6 +22,8 @@ from socket import AF_INET6, socket
 from threading import BoundedSemaphore, Thread
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 from data.errors import ConfigError
 from engine.runtime.metrics_text import CONTENT_TYPE, metrics_text
@@ -231,8 +232,8 @@ def _brief(x: SymbolView) -> dict[str, Any]:
 
 
 def _json(status: int, value: Mapping[str, Any]) -> Answer:
-    text = json.dumps({"schema": SCHEMA, **value}, ensure_ascii=False, default=str)
-    return status, _JSON, text.encode() + b"\n"
+    # what JSON cannot say (NaN) becomes null
+    return status, _JSON, msgspec.json.encode({"schema": SCHEMA, **value}, enc_hook=str) + b"\n"
 
 
 # --- sockets -----------------------------------------------------------------------------------
