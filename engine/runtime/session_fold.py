@@ -131,6 +131,7 @@ class LiveFold:
     heard: Callable[[str, np.ndarray], None] | None = None
     first_ns: int = 0
     _new: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    _empty: bytes = b""
 
     @classmethod
     def make(
@@ -150,6 +151,7 @@ class LiveFold:
         fold = Fold(composition, params, sink, on_cold, buffers)
         live = cls(number, series, request, fold, settings, plans)
         sink.to = live
+        live._empty = fold.snapshot()
         return live
 
     def take(self, name: str, rows: np.ndarray) -> None:
@@ -204,6 +206,11 @@ class LiveFold:
             self.fold.snapshot(), rows, new, tail.rows, tail.digest, tail.totals, marks, sums,
             self.first_ns,
         )  # fmt: skip
+
+    def reset(self) -> None:
+        """Back to before the first event."""
+        self.fold.restore(self._empty)
+        self.digest, self.totals, self.first_ns, self._new = Digest(), Totals(), 0, {}
 
     def restore(self, state: bytes, sums: dict[str, Any], first_ns: int,
                 records: Iterator[tuple[str, np.ndarray]]) -> None:  # fmt: skip

@@ -1,0 +1,326 @@
+"""The pump of a session: what a feed hands over goes through the inlet into the journal, one loop.
+
+Owns :class:`Recorder`, which ``ofs record`` runs alone and a paper session runs with a
+:class:`Consumer` that folds. What must hold:
+
+* a group is folded only after it was appended to the journal, and its records are appended before
+  the next group is; when the journal has no space, everything behind it waits in that order;
+* nothing is taken from the feed while something waits or the syncs fall behind, so memory is
+  bounded by the feed's queue, whose overflow is an explicit gap;
+* a checkpoint stands for everything up to one event: it is cut between two groups, worked on by a
+  second thread, and only when it is whole may the journal forget.
+
+It refuses to know what is decided, and who looks.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from data.errors import JournalFullError, LockedError
+from data.journal import States
+from data.live.blocks import Group
+from data.live.clock import SessionClock
+from data.live.inlet import Inlet
+from data.live.items import Ended, Feed, Frame, Item
+from data.live.reopen import CUT, FLOOR, Opened, cut_note, groups_after
+from data.log.seal import seal
+
+TAKE_MOST = 8192
+"""Items of one turn: at 20,000 a second a turn is a few milliseconds of work."""
+
+BACKLOG_MOST = 500_000
+"""Events that may be written and not synced before the pump waits for the disk."""
+
+RETRY_S = 0.2
+CHECKPOINT_SHARE = 4
+"""After a checkpoint the next one waits this many times as long as it took, at least."""
+
+SYNC_WAIT_S = 120.0
+
+
+class RecordRows(NamedTuple):
+    """Rows of a record table that folding event ``after_seq`` gave, for the journal."""
+
+    series: int
+    table: str
+    rows: np.ndarray
+    after_seq: int
+
+
+class Consumer(Protocol):
+    """Whoever folds what is recorded."""
+
+    def fold(self, group: Group) -> Sequence[RecordRows]:
+        """Fold a group that is in the journal; the records that came of it."""
+
+    def cut(self, seq: int) -> Any:
+        """What a checkpoint at ``seq`` is made of; called between two groups."""
+
+    def keep(self, seq: int, cut: Any) -> None:
+        """Make the checkpoint durable, on another thread; the log is sealed up to ``seq``."""
+
+
+class Nobody:
+    """A recording that nothing is folded of."""
+
+    def fold(self, group: Group) -> Sequence[RecordRows]:
+        """Nothing comes of it."""
+        return ()
+
+    def cut(self, seq: int) -> None:
+        """There is nothing to keep."""
+
+    def keep(self, seq: int, cut: Any) -> None:
+        """There is nothing to keep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When checkpoints come: session time (ns) since the last one, or length of the journal."""
+
+    checkpoint_ns: int = 3_600_000_000_000
+    checkpoint_bytes: int = 512 << 20
+
+
+class Work:
+    """A checkpoint on a second thread; tried again while the log is locked or the disk is full."""
+
+    def __init__(self, seq: int, work: Callable[[], None]) -> None:
+        self.seq = seq
+        self.tries = 0
+        self.last_error = ""
+        self.took_s = 0.0
+        self._work = work
+        self._error: BaseException | None = None
+        self._hurry = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="checkpoint", daemon=True)
+        self._thread.start()
+
+    @property
+    def done(self) -> bool:
+        """It is over: whole, or failed for good."""
+        return not self._thread.is_alive()
+
+    def result(self, hurry: bool = False) -> None:
+        """Wait for the end; raises what it failed with. ``hurry``: do not try again."""
+        if hurry:
+            self._hurry.set()
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        began = time.monotonic()
+        while True:
+            try:
+                self.tries += 1
+                self._work()
+            except (LockedError, OSError) as error:
+                passing = isinstance(error, LockedError) or error.errno == errno.ENOSPC
+                self.last_error = str(error)
+                if passing and not self._hurry.is_set():
+                    self._hurry.wait(RETRY_S * 5)
+                    continue
+                self._error = error
+            except BaseException as error:  # noqa: BLE001  reason: it is raised by result()
+                self._error = error
+            self.took_s = time.monotonic() - began
+            return
+
+
+class Recorder:
+    """One recording; :meth:`step` is one turn of the pump, all on the thread that calls it.
+
+    ``heard`` gets the wall time (ns) from reading to folding of every frame of a turn. ``sleep`` is
+    called where there is nothing to do but to wait.
+    """
+
+    def __init__(
+        self,
+        opened: Opened,
+        feed: Feed,
+        inlet: Inlet,
+        clock: SessionClock,
+        *,
+        consumer: Consumer | None = None,
+        limits: Limits | None = None,
+        heard: Callable[[np.ndarray], None] = lambda _ns: None,
+        after_seal: Callable[[int], None] = lambda _seq: None,
+        crash_point: Callable[[str], None] = lambda _name: None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.opened, self.journal = opened, opened.journal
+        self.feed, self.inlet, self.clock = feed, inlet, clock
+        self.consumer: Consumer = consumer or Nobody()
+        self.limits = limits or Limits()
+        self.tally = opened.tally
+        self.resume = opened.resume
+        self.sealed = opened.sealed
+        self.checkpointed = min(opened.sealed, opened.floor)
+        self.ended = False
+        self.full = ""
+        self.checkpoints = 0
+        self.last_work_error = ""
+        self._heard, self._sleep = heard, sleep
+        self._after_seal, self._crash_point = after_seal, crash_point
+        self._groups: deque[Group] = deque()
+        self._records: deque[RecordRows] = deque()
+        self._unsynced: deque[tuple[int, RecordRows]] = deque()
+        self._work: Work | None = None
+        self._cut_ns = 0
+        self._rest_until_s = 0.0
+
+    # -- one turn ---------------------------------------------------------------------------------
+
+    def step(self, wait_s: float = 0.005) -> bool:
+        """One turn; False where it could only wait. Errors of feed, journal and checkpoint pass."""
+        self._look_at_work()
+        if not self.flow():
+            self._sleep(min(RETRY_S, max(wait_s, 0.001)))
+            return False
+        if self.journal.written_seq - self.journal.synced_seq > BACKLOG_MOST:
+            self.journal.wait_synced(self.journal.written_seq - BACKLOG_MOST // 2, wait_s)
+            return False
+        items = self.feed.take(TAKE_MOST, wait_s)
+        self.admit(self.inlet.take(items))
+        self.ended = self.ended or any(type(item) is Ended for item in items[-1:])
+        self._time(items)
+        self._cut_when_due()
+        return bool(items)
+
+    def admit(self, group: Group | None) -> None:
+        """A group of the inlet goes its way: journal, fold, records."""
+        if group is not None:
+            self._groups.append(group)
+            self.flow()
+
+    def flow(self) -> bool:
+        """Append and fold what waits; False while the journal has no space."""
+        try:
+            while self._records or self._groups:
+                while self._records:
+                    mark = self.journal.append_records(*self._records[0])
+                    self._unsynced.append((mark, self._records.popleft()))
+                if self._groups:
+                    group = self._groups[0]
+                    self.journal.append(group)
+                    self._groups.popleft()
+                    self.tally.follow(group)
+                    self.resume.follow(group)
+                    self._records.extend(self.consumer.fold(group))
+        except JournalFullError as error:
+            self.full = str(error)
+            return False
+        self.full = ""
+        return True
+
+    @property
+    def states(self) -> States:
+        """How far events got."""
+        return States(
+            self.inlet.next_seq - 1, self.journal.written_seq, self.journal.synced_seq,
+            self.sealed, self.checkpointed,
+        )  # fmt: skip
+
+    def acknowledged(self) -> list[RecordRows]:
+        """Records that are behind a barrier by now and were not given out before."""
+        found = []
+        while self._unsynced and self._unsynced[0][0] <= self.journal.synced_mark:
+            found.append(self._unsynced.popleft()[1])
+        return found
+
+    def _time(self, items: Sequence[Item]) -> None:
+        now_ns = self.clock.mono_ns()
+        read = [item.mono_ns for item in items if type(item) is Frame]
+        if read:
+            self._heard(now_ns - np.array(read, dtype=np.int64))
+
+    # -- checkpoints ------------------------------------------------------------------------------
+
+    def _cut_when_due(self) -> None:
+        now_ns = self.clock.now()
+        self._cut_ns = self._cut_ns or now_ns
+        due = now_ns - self._cut_ns >= self.limits.checkpoint_ns
+        long = self.journal.bytes >= self.limits.checkpoint_bytes if not due else True
+        if (due or long) and self._work is None and time.monotonic() >= self._rest_until_s:
+            self.checkpoint()
+
+    def checkpoint(self) -> bool:
+        """Begin a checkpoint of everything so far; False where there is nothing new, or something
+        waits, or another one is being made."""
+        seq = self.journal.written_seq
+        if self._work is not None or self._groups or self._records or seq <= self.checkpointed:
+            return False
+        try:
+            self.journal.roll()
+            note = cut_note(seq, self.resume, self.tally)
+            self.journal.note({CUT: note})
+        except JournalFullError as error:
+            self.full = str(error)
+            return False
+        self._cut_ns = self.clock.now()
+        cut = self.consumer.cut(seq)
+        self._work = Work(seq, lambda: self._make(seq, cut))
+        return True
+
+    def _make(self, seq: int, cut: Any) -> None:
+        """On the second thread: synced, sealed, kept."""
+        self._crash_point("cut")
+        self.journal.wait_synced(seq, SYNC_WAIT_S)
+        o = self.opened
+        if seq > self.sealed:
+            groups = groups_after(self.journal.folder, self.sealed)
+            seal(o.store, o.session, o.series, groups, seq)
+            self.sealed = seq
+        self._crash_point("sealed")
+        self.consumer.keep(seq, cut)
+        self._crash_point("kept")
+        self._after_seal(seq)
+
+    def _look_at_work(self, wait: bool = False, hurry: bool = False) -> None:
+        work = self._work
+        if work is None:
+            return
+        self.last_work_error = work.last_error
+        if not wait and not work.done:
+            return
+        work.result(hurry)
+        self._work = None
+        self.last_work_error = ""
+        self.checkpointed = work.seq
+        self.checkpoints += 1
+        self._rest_until_s = time.monotonic() + CHECKPOINT_SHARE * work.took_s
+        try:
+            self.journal.note({FLOOR: work.seq})
+        except JournalFullError:
+            return  # what is sealed is dropped with the next checkpoint
+        self.journal.drop(work.seq)
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Stop the feed, admit what it still holds and what waits, sync, and make a last
+        checkpoint. JournalFullError where there is no space for what waits: it was never written,
+        so it was never acknowledged."""
+        self.feed.stop()
+        while self.flow() and (items := self.feed.take(TAKE_MOST, 0.0)):
+            self.admit(self.inlet.take(items))
+            self._time(items)
+        self.admit(self.inlet.flush())
+        if not self.flow():
+            raise JournalFullError(
+                "the session could not write its last events", where=str(self.journal.folder),
+                why=self.full, do="free space and start it again: it resumes where it stands",
+            )  # fmt: skip
+        self._look_at_work(wait=True)
+        if self.checkpoint():
+            self._look_at_work(wait=True, hurry=True)
