@@ -59,6 +59,10 @@ class Opened:
         """Receive time of it, ns UTC; 0 where there is none."""
         return self.journal.recovered.last_recv_ns
 
+    def forget(self) -> None:
+        """Remove the journal of a session that is over, closed, and sealed whole."""
+        shutil.rmtree(self.journal.folder, ignore_errors=True)
+
     def close(self, clean: bool) -> None:
         """Close the journal and give back the locks."""
         try:

@@ -1,0 +1,167 @@
+"""``ofs record``: what a venue sends, into the log, for as long as nobody stops it.
+
+Owns the options and what is said meanwhile; the work is ``data.live``.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli import common
+from cli.common import KINDS, App
+from cli.complete import SYMBOL
+from cli.units import DURATION
+from data.errors import EXIT_DATA, EXIT_INTERRUPT, EXIT_NETWORK, UsageError
+
+if TYPE_CHECKING:
+    from data.live.recorder import Recorder
+    from data.live.session_folder import SessionFolder
+    from data.live.wiring import Ask
+    from engine.runtime.lags import Lags
+
+SAY_EVERY_S = 10.0
+
+
+@common.command(
+    "record",
+    examples=(
+        "ofs record --venue binance-um --symbol BTCUSDT --streams trade,depth,quote",
+        "ofs record --venue binance-um --symbol BTCUSDT --endpoint served.json --until-end --json",
+    ),
+    exits=(EXIT_DATA, EXIT_NETWORK, EXIT_INTERRUPT),
+)
+@click.option("--venue", required=True, help="binance-um, binance-spot or bybit.")
+@click.option("--symbol", "symbols", type=SYMBOL, multiple=True, required=True,
+              help="Symbol; may be repeated.")  # fmt: skip
+@click.option("--streams", type=KINDS, default=(), help="Kinds to record. [default: all there are]")
+@click.option("--endpoint", metavar="ADDRESS",
+              help="Instead of the venue: ws://..,http://.. or a file with the line of ofs serve.",
+              )  # fmt: skip
+@click.option("--until-end", is_flag=True, help="Stop when the served range is over.")
+@click.option("--for", "length_ns", type=DURATION, help="Stop after this much market time.")
+@click.option("--session", metavar="ID", help="Go on with this session.")
+@click.option("--new", is_flag=True, help="Begin a session, whatever was left behind.")
+@click.option("--sync-ms", type=click.IntRange(1, 1000), default=10, show_default=True,
+              help="Longest time between two syncs, ms.")  # fmt: skip
+@click.option("--checkpoint", "checkpoint_ns", type=DURATION, default="1h", show_default=True,
+              help="Market time after which events are sealed into Parquet.")  # fmt: skip
+def command(app: App, **options: Any) -> int:
+    """Record a venue's streams into the log.
+
+    Events are in the journal of the log within milliseconds and in Parquet within the hour. What
+    was missed is recorded as a gap. Ctrl-C and SIGTERM drain and seal; the same command goes on
+    where the last one stopped, with a gap for the time between. A second Ctrl-C aborts, which
+    loses nothing that was synced.
+    """
+    from cli.stop import Stop
+    from data.live.recorder import Recorder
+    from data.live.reopen import reopen
+    from data.live.run import Ends, run
+    from data.live.wiring import is_served, wire
+    from engine.runtime.lags import Lags
+
+    ask = _ask(options)
+    log = Path(app.log)
+    with Stop() as stop:
+        served = is_served(ask.endpoint) if options["endpoint"] else False
+        folder = _session(app, log, ask, options)
+        opened = reopen(log, folder.id, _known(folder, ask), **ask.journal_options)
+        folder.update(served=served, phase="running")
+        app.say(f"session {folder.id}: {ask.venue} {', '.join(ask.symbols)}")
+        wired = wire(ask, opened, served)
+        lags = Lags()
+        recorder = Recorder(
+            opened, wired.feed, wired.inlet, wired.clock, limits=ask.limits, heard=lags.add
+        )
+        ends = Ends(lambda: stop.asked, options["until_end"], options["length_ns"] or 0)
+        why = run(recorder, folder, ends, _Teller(app, recorder))
+        app.say(f"{folder.id}: {why}; {recorder.tally.events:,} events, {recorder.tally.gaps:,} "
+                "gap events")  # fmt: skip
+    if app.json:
+        app.emit(_summary(folder, recorder, lags))
+    return stop.exit_code
+
+
+def _ask(options: dict[str, Any]) -> Ask:
+    from data.live.endpoint import Endpoint
+    from data.live.recorder import Limits
+    from data.live.wiring import Ask, kinds_of
+
+    if options["until_end"] and not options["endpoint"]:
+        raise UsageError("a real venue has no end", where="--until-end",
+                         do="name a served one with --endpoint; or say --for")  # fmt: skip
+    venue, text = options["venue"].lower(), options["endpoint"]
+    return Ask(
+        venue,
+        tuple(dict.fromkeys(symbol.upper() for symbol in options["symbols"])),
+        kinds_of(venue, options["streams"]),
+        Endpoint.of(text) if text else Endpoint.real(venue),
+        sync_ms=options["sync_ms"],
+        limits=Limits(checkpoint_ns=options["checkpoint_ns"]),
+    )
+
+
+def _session(app: App, log: Path, ask: Ask, options: dict[str, Any]) -> SessionFolder:
+    from data.live.session_folder import find_session
+    from data.live.wiring import named_session, recording_session
+
+    if "://" in app.log:
+        raise UsageError("a recording needs a folder of this machine", where="--log", why=app.log)
+    if options["session"]:
+        return named_session(find_session(app.runs, options["session"]).path, ask)
+    return recording_session(app.runs, log, ask, new=options["new"])
+
+
+def _known(folder: SessionFolder, ask: Ask) -> list[Any]:
+    """The session's instruments: as it kept them, else as the venue says."""
+    from data.live.wiring import instruments, series_facts, series_in
+
+    known = series_in(folder.facts.get("series", []))
+    series = instruments(ask, known)
+    folder.update(series=series_facts(series))
+    return series
+
+
+def _summary(folder: SessionFolder, recorder: Recorder, lags: Lags) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "session": folder.id,
+        "log": folder.facts["log"],
+        "events": recorder.tally.events,
+        "synced": recorder.journal.synced_seq,
+        "sealed": recorder.sealed,
+        "gaps": recorder.tally.gaps,
+        "by_kind": dict(recorder.tally.kinds),
+        "gaps_by_reason": dict(recorder.tally.reasons),
+        "rejects": dict(recorder.inlet.facts.rejects),
+        "dropped": recorder.feed.facts.dropped,
+        "lag_p99_ms": round(lags.percentile_ms(0.99), 3),
+    }
+
+
+class _Teller:
+    """A line now and then on stderr."""
+
+    def __init__(self, app: App, recorder: Recorder) -> None:
+        self._app, self._recorder = app, recorder
+        self._next_s = time.monotonic() + SAY_EVERY_S
+
+    def __call__(self) -> None:
+        """Called after every turn."""
+        now_s = time.monotonic()
+        if now_s < self._next_s or not self._app.show_progress:
+            return
+        self._next_s = now_s + SAY_EVERY_S
+        from data.times import format_utc
+
+        r = self._recorder
+        parts = [
+            f"{format_utc(r.clock.now())} {r.tally.events:,} events",
+            f"synced {r.states.synced:,}, sealed {r.sealed:,}",
+            f"{r.tally.gaps:,} gap events, queued {r.feed.facts.queued:,}",
+        ]
+        self._app.say("; ".join([*parts, f"waits for space: {r.full}"] if r.full else parts))

@@ -1,0 +1,90 @@
+"""The life of a recording: turn after turn until something ends it, then drain and close.
+
+Owns :class:`Ends` and :func:`run`. What must hold: whatever ends the loop, the journal is closed
+and the locks go; a session that drained has everything sealed; one that did not goes on from its
+journal the next time.
+
+It refuses to know who watches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from data.live.recorder import Recorder
+from data.live.session_folder import SessionFolder
+
+STOPPED = "stopped"
+UNTIL_END = "the served range is over"
+OVER = "its time was over"
+
+
+@dataclass
+class Ends:
+    """What ends a session: a signal (``asked`` names it), the end of a served range, a length in
+    market time (ns, from the first event), or an operator (``told`` says why).
+
+    Only the last three are the end of the session itself; after a signal it can go on.
+    """
+
+    asked: Callable[[], str] = lambda: ""
+    until_end: bool = False
+    length_ns: int = 0
+    told: Callable[[], str] = lambda: ""
+
+    def reason(self, recorder: Recorder, began_ns: int) -> tuple[str, bool]:
+        """(why it ends now, whether that is the end of the session); ("", False) to go on."""
+        if self.asked():
+            return STOPPED, False
+        if self.until_end and recorder.ended:
+            return UNTIL_END, True
+        if self.length_ns and began_ns and recorder.clock.now() - began_ns >= self.length_ns:
+            return OVER, True
+        return (self.told(), True) if self.told() else ("", False)
+
+
+def run(
+    recorder: Recorder,
+    folder: SessionFolder,
+    ends: Ends,
+    each: Callable[[], None] = lambda: None,
+    last: Callable[[], dict[str, Any]] = dict,
+) -> str:
+    """Run until it ends; why. ``each`` is called after every turn, ``last`` gives facts to keep.
+
+    Errors of feed, disk and fold end it, too: what was synced is kept, the session can go on.
+    """
+    clean = False
+    try:
+        folder.started()
+        recorder.feed.start()
+        recorder.admit(recorder.inlet.collect())
+        while True:
+            why, over = ends.reason(recorder, int(folder.facts.get("began_ns") or 0))
+            if why:
+                break
+            recorder.step()
+            each()
+            if not folder.facts.get("began_ns") and recorder.journal.written_seq:
+                folder.update(began_ns=recorder.clock.now())
+        recorder.drain()
+        clean = True
+        each()
+        facts = {"phase": "stopped", **last()}
+        if over:
+            folder.end(why, **facts)
+        else:
+            folder.update(**facts)
+    except BaseException as error:
+        recorder.feed.stop()
+        with suppress(OSError):  # the disk may be what failed; the error below says so
+            folder.update(phase="failed", error=f"{type(error).__name__}: {error}".splitlines()[0])
+        raise
+    finally:
+        recorder.opened.close(clean)
+        if clean and folder.ended:
+            recorder.opened.forget()
+    return why

@@ -1,0 +1,174 @@
+"""Putting a recording together: which session goes on, its instruments, clock, inlet and feed.
+
+Owns :class:`Ask` (what is to be recorded, and how) and :func:`wire`. What must hold: a session that
+goes on has the instruments, scales and numbers that it had; it begins behind its last event.
+
+It refuses to know what becomes of the events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from data.enums import Kind
+from data.errors import UsageError
+from data.events import Scales
+from data.live.blocks import Series
+from data.live.clock import SessionClock
+from data.live.endpoint import Endpoint
+from data.live.feed import MOST_BYTES, MOST_FRAMES, ROTATE_AFTER_NS, SocketFeed
+from data.live.inlet import HOLD_MOST, HOLD_NS, Inlet
+from data.live.instruments import series_of
+from data.live.items import Feed
+from data.live.recorder import Limits
+from data.live.reopen import Opened, left_behind, seal_rest
+from data.live.session_folder import SessionFolder, open_session, sessions
+from data.live.streams import plan, venue_named
+from data.sources.http import Http
+
+_PROBE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is recorded, from where, and the bounds of doing so. Times int64 ns, sizes bytes."""
+
+    venue: str
+    symbols: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    endpoint: Endpoint
+    sync_ms: float = 10
+    sync_events: int = 4096
+    segment_bytes: int = 64 << 20
+    limits: Limits = field(default_factory=Limits)
+    hold_ns: int = HOLD_NS
+    hold_most: int = HOLD_MOST
+    rotate_ns: int = ROTATE_AFTER_NS
+    queue_frames: int = MOST_FRAMES
+    queue_bytes: int = MOST_BYTES
+
+    @property
+    def journal_options(self) -> dict[str, Any]:
+        """What :meth:`data.journal.Journal.open` is given."""
+        return {
+            "sync_ms": self.sync_ms, "sync_events": self.sync_events,
+            "segment_bytes": self.segment_bytes,
+        }  # fmt: skip
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a recording must have in common with the one that it goes on with."""
+        return {
+            "venue": self.venue, "symbols": list(self.symbols),
+            "streams": [k.name.lower() for k in self.kinds],
+        }  # fmt: skip
+
+
+def kinds_of(venue: str, names: Sequence[str]) -> tuple[Kind, ...]:
+    """The kinds called ``names``, all that the venue has where there are none; UsageError for one
+    that it lacks."""
+    about = venue_named(venue)
+    if not names:
+        return tuple(sorted(about.names))
+    kinds = tuple(dict.fromkeys(Kind[name.upper()] for name in names))
+    for kind in kinds:
+        about.stream("X", kind)
+    if Kind.TRADE not in kinds:
+        raise UsageError("the streams lack trade", where="--streams",
+                         why="only the ids of trades show what was missed",
+                         do="add trade")  # fmt: skip
+    return kinds
+
+
+@dataclass
+class Wired:
+    """The moving parts of a recording."""
+
+    clock: SessionClock
+    inlet: Inlet
+    feed: Feed
+
+
+def is_served(endpoint: Endpoint) -> bool:
+    """Whether a stand-in tells the time there; NetworkError where nothing answers."""
+    http = Http(connect_s=_PROBE_S, read_s=_PROBE_S, whole_s=2 * _PROBE_S)
+    try:
+        return endpoint.clock(http) is not None
+    finally:
+        http.close()
+
+
+def instruments(ask: Ask, known: Sequence[Series] = ()) -> list[Series]:
+    """The session's instruments in the order asked for; those that are known are not asked."""
+    have = {s.symbol: s for s in known}
+    missing = [symbol for symbol in ask.symbols if symbol not in have]
+    found = {s.symbol: s for s in series_of(ask.venue, missing, ask.endpoint)} if missing else {}
+    return [have.get(symbol) or found[symbol] for symbol in ask.symbols]
+
+
+def series_facts(series: Sequence[Series]) -> list[list[Any]]:
+    """Instruments as a session's facts hold them."""
+    return [[s.venue, s.symbol, s.scales.price, s.scales.qty] for s in series]
+
+
+def series_in(rows: Sequence[Sequence[Any]]) -> list[Series]:
+    """The reverse of :func:`series_facts`."""
+    return [Series(v, symbol, Scales(int(p), int(q))) for v, symbol, p, q in rows]
+
+
+def wire(ask: Ask, opened: Opened, served: bool, feed: Feed | None = None) -> Wired:
+    """Clock, inlet and feed for what stands in ``opened``; the feed is not started."""
+    clock = SessionClock(served=served, floor_ns=opened.last_recv_ns)
+    inlet = Inlet(
+        opened.series,
+        clock,
+        opened.last_seq + 1,
+        None if opened.fresh else opened.resume,
+        hold_ns=ask.hold_ns,
+        hold_most=ask.hold_most,
+    )
+    symbols = [s.symbol for s in opened.series if s.symbol in ask.symbols]
+    made = feed or SocketFeed(
+        plan(ask.venue, symbols, ask.kinds),
+        ask.endpoint,
+        rotate_after_ns=ask.rotate_ns,
+        most_frames=ask.queue_frames,
+        most_bytes=ask.queue_bytes,
+    )
+    return Wired(clock, inlet, made)
+
+
+def recording_session(runs: Path, log: Path, ask: Ask, *, new: bool) -> SessionFolder:
+    """The session that a recording into ``log`` goes on with: the one left there of the same
+    streams, else a new one. What others left is sealed into the log.
+    """
+    where = {"log": str(log.resolve()), **ask.identity}
+    known = {s.id: s for s in sessions(runs)}
+    chosen: SessionFolder | None = None
+    for name in left_behind(log):
+        there = known.get(name)
+        same = there is not None and all(there.facts.get(k) == v for k, v in where.items())
+        if same and not new and there is not None and not there.ended:
+            chosen = there
+            continue
+        seal_rest(log, name)
+        if there is not None and not there.ended:
+            there.end("sealed when another recording began")
+    return chosen or SessionFolder.create(runs, "record", "", where)
+
+
+def named_session(path: Path, ask: Ask) -> SessionFolder:
+    """The session in ``path``, to go on; UsageError where it is over or of other streams."""
+    found = open_session(path)
+    if found.ended:
+        raise UsageError(f"session {found.id} is over", where="--session",
+                         why=str(found.facts["ended"].get("reason")),
+                         do="leave --session out to begin another one")  # fmt: skip
+    other = [k for k, v in ask.identity.items() if found.facts.get(k) != v]
+    if other:
+        raise UsageError(f"session {found.id} has other {', '.join(other)}", where="--session",
+                         do="ask for the same as when it began, or begin another one")  # fmt: skip
+    return found
