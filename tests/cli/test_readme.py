@@ -33,6 +33,10 @@ MAY_FIND = ("ofs log check", "ofs log gaps", "ofs log fill", "ofs diff", "ofs do
 IN_A_PROCESS = ("ofs import BTCUSDT", "ofs verify last", "ofs config schema >", "ofs log ls")
 """Beginnings of the examples that get a process of their own."""
 
+NEEDS_A_VENUE = ("ofs record", "ofs paper")
+"""Beginnings of the examples that run until they are stopped; tests/e2e run them against a served
+venue."""
+
 
 def readme_examples() -> list[str]:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -92,6 +96,8 @@ def run_all(lines: list[str], home: Path) -> None:
     """Run every example; the slowest are printed with ``pytest -s``."""
     took = []
     for line in lines:
+        if line.startswith(NEEDS_A_VENUE):
+            continue
         start, wall = time.process_time(), time.perf_counter()
         result = in_a_shell(line, home) if line.startswith(IN_A_PROCESS) else called(line)
         took.append((time.perf_counter() - wall, time.process_time() - start, line))
