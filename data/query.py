@@ -33,6 +33,7 @@ from data.events import (
     Table,
     duckdb_columns,
 )
+from data.log.entry import EVERY
 from data.query_errors import check_reads_only, explain
 from data.query_names import named_columns, named_docs, names_table
 from data.query_stream import Stream
@@ -70,6 +71,9 @@ _HIVE_DOCS = {
     "symbol": "symbol, e.g. BTCUSDT",
     "date": "UTC date of the file; a predicate on it leaves other files unread",
 }
+Shared = dict[str, set[str]]
+"""Files that several symbols share, and some symbols of each."""
+
 _RUN_ID = "split_part(replace(filename, chr(92), '/'), '/', -2) AS run_id"
 """A run's id is its folder's name, so that a predicate on it leaves other files unread."""
 _RUN_DOCS = {
@@ -178,30 +182,53 @@ class Database:
 
     def _log_views(self, log: LogStore | None) -> None:
         groups: dict[Kind, dict[Scales, list[str]]] = {kind: {} for kind in LOG_KINDS}
+        shared: dict[Kind, dict[Scales, Shared]] = {kind: {} for kind in LOG_KINDS}
+        present: Shared = {}
         catalogue = log.catalogue() if log is not None else None
         if log is not None and catalogue is not None:
             damaged = {broken.path for broken in catalogue.broken}
             for entry in catalogue.entries:
-                if entry.kind in groups and entry.path not in damaged:
-                    file = log.storage.name(entry.path)
+                if entry.kind not in groups or entry.file in damaged:
+                    continue
+                file = log.storage.name(entry.file)
+                if entry.share:
+                    here = shared[entry.kind].setdefault(entry.scales, {})
+                    here.setdefault(file, set()).add(entry.share)
+                    present.setdefault(file, set()).add(entry.share)
+                else:
                     groups[entry.kind].setdefault(entry.scales, []).append(file)
+            for file, symbols in catalogue.taken.items():
+                present.setdefault(log.storage.name(file), set()).update(symbols)
             for broken in catalogue.broken:
-                self.warnings.append(f"{log.storage.name(broken.path)}: {broken.why}")
+                name = log.storage.name(broken.path)
+                self.warnings.append(f"{name}: {broken.why}")
                 if broken.place is not None and broken.place.kind in groups:
-                    self._trap(groups[broken.place.kind], log.storage.name(broken.path))
+                    kind, is_shared = broken.place.kind, broken.place.symbol == EVERY
+                    self._trap(groups[kind], shared[kind], name, is_shared)
         for kind, by_scales in groups.items():
             table = EVENTS[kind]
             parts = [log_select(table, scales, files) for scales, files in by_scales.items()]
+            parts += [shared_select(table, k, files, present) for k, files in shared[kind].items()]
             self._create(table.view, parts or [log_select(table, Scales(0, 0), [])])
             self._docs[table.view] = (table.doc, _docs(table, _HIVE_DOCS))
 
-    def _trap(self, by_scales: dict[Scales, list[str]], file: str) -> None:
+    def _trap(
+        self,
+        by_scales: dict[Scales, list[str]],
+        shared: dict[Scales, Shared],
+        file: str,
+        is_shared: bool,
+    ) -> None:
         """Let a question that needs the unreadable ``file`` fail on it, instead of leaving it out.
 
         A predicate on venue, symbol or date that leaves the file unread answers as ever. A file
         that can be read but is not the one that was written is only warned of.
         """
-        if not _opens(file):
+        if _opens(file):
+            return
+        if is_shared:
+            shared.setdefault(next(iter(shared), Scales(0, 0)), {}).setdefault(file, set())
+        else:
             by_scales.setdefault(next(iter(by_scales), Scales(0, 0)), []).append(file)
 
     def _run_table(self, runs: Sequence[Run]) -> None:
@@ -255,6 +282,27 @@ def log_select(table: Table, scales: Scales, files: Sequence[str]) -> str:
     return f"SELECT {columns} FROM {_source(_raw(table), files, _HIVE)}"
 
 
+def shared_select(table: Table, scales: Scales, files: Shared, present: Shared) -> str:
+    """SELECT of a log view over the rows of some symbols, all of one pair of scales, in files that
+    they share with others: ``files`` gives them by file, ``present`` all that have rows there,
+    which may have other scales or have been taken out."""
+    time, *rest = [f'{sql} AS "{name}"' for name, sql in duckdb_columns(table, scales)]
+    columns = ", ".join([time, "venue", "symbol", *rest, "date"])
+    hive = {name: kind for name, kind in _HIVE.items() if name != "symbol"}
+    source = _source(
+        {**_raw(table), "symbol": "VARCHAR"}, list(files), {**hive, "filename": "VARCHAR"}
+    )
+    symbols = set().union(*files.values())
+    where = [f"symbol IN ({_texts(sorted(symbols))})"] if symbols else ["true"]
+    but: dict[tuple[str, ...], list[str]] = {}
+    for file, here in files.items():
+        if others := tuple(sorted((symbols & present.get(file, set())) - here)):
+            but.setdefault(others, []).append(file)
+    for others, names in but.items():
+        where.append(f"NOT (filename IN ({_texts(names)}) AND symbol IN ({_texts(others)}))")
+    return f"SELECT {columns} FROM {source} WHERE {' AND '.join(where)}"
+
+
 def run_select(
     table: Table, scales: Scales, files: Sequence[str], version: int = RECORD_VERSION
 ) -> str:
@@ -296,14 +344,12 @@ def _source(raw: dict[str, str], files: Sequence[str], extra: dict[str, str]) ->
         return f"(SELECT {columns} WHERE false)"
     if not _opens(_readable_first(files)[0]):
         return _unreadable(raw, files, extra)
-    if "filename" in extra:
-        listed = _list(_readable_first(files))
-        return f"read_parquet({listed}, filename = true, hive_partitioning = false)"
-    types = ", ".join(f"{name}: {kind}" for name, kind in extra.items())
-    return (
-        f"read_parquet({_list(_readable_first(files))}, hive_partitioning = true, "
-        f"hive_types_autocast = false, hive_types = {{{types}}})"
-    )
+    options = ["filename = true"] if "filename" in extra else []
+    types = ", ".join(f"{name}: {kind}" for name, kind in extra.items() if name != "filename")
+    options += [f"hive_partitioning = {str(bool(types)).lower()}"]
+    if types:
+        options += ["hive_types_autocast = false", f"hive_types = {{{types}}}"]
+    return f"read_parquet({_list(_readable_first(files))}, {', '.join(options)})"
 
 
 def _raw(table: Table) -> dict[str, str]:

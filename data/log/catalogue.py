@@ -54,7 +54,8 @@ _FILE_BYTES = "file_bytes"
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A file in the log that cannot be used, why, and the exchange times that it may hold."""
+    """A file in the log that cannot be used, why, and the exchange times that it may hold; of a
+    file that several symbols share, ``place`` names every symbol."""
 
     path: str
     place: Place | None
@@ -274,27 +275,27 @@ def refresh(storage: Storage, known: Catalogue | None) -> tuple[Catalogue, bool]
             _learn(storage, file, new, broken, gone)
             continue
         kept += rows
-        broken += (b for row in rows if (b := _resized(base, row, file)) is not None)
+        broken += _resized(base, rows, file)
     changed = bool(new) or len(kept) != len(base)
     found = base._with(np.array(kept, np.int64), new) if changed else base
     found.broken, found.taken = broken, taken
     return found, changed
 
 
-def _resized(base: Catalogue, row: int, file: FileFact) -> Broken | None:
-    """What is wrong with a known file whose size is not the one that was written."""
-    written = int(base.ints[_FILE_BYTES][row] or base.ints["bytes"][row])
+def _resized(base: Catalogue, rows: Sequence[int], file: FileFact) -> list[Broken]:
+    """What is wrong with a known file whose size is not the one that was written; ``rows`` are
+    those of its shares."""
+    written = int(base.ints[_FILE_BYTES][rows[0]] or base.ints["bytes"][rows[0]])
     if written == file.size:
-        return None
-    path = base.texts["path"][row]
-    limits = int(base.ints["min_ts_ns"][row]), int(base.ints["max_ts_ns"][row])
+        return []
+    low, high = base.ints["min_ts_ns"][rows].min(), base.ints["max_ts_ns"][rows].max()
     why = f"it has {file.size} bytes, {written} were written"
-    return Broken(path, place_of(path), why, *limits)
+    return [Broken(file.path, place_of(file.path), why, int(low), int(high))]
 
 
 def broken_error(storage: Storage, broken: Broken) -> DataError:
     """The error to raise where a broken file is needed."""
-    return damaged(storage.name(split_path(broken.path)[0]), broken.why)
+    return damaged(storage.name(broken.path), broken.why)
 
 
 def _learn(

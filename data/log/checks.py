@@ -18,7 +18,7 @@ from data.errors import DataError
 from data.events import Kind, Scales
 from data.log.catalogue import Catalogue
 from data.log.columns import Rows, larger
-from data.log.entry import Entry, sha256_of, split_path
+from data.log.entry import Entry, sha256_of
 from data.log.files import corrupt_file
 from data.log.repeats import Repeats
 from data.log.rules import (
@@ -103,7 +103,7 @@ def check_log(
         series.setdefault((entry.venue, entry.symbol, entry.kind), []).append(entry)
     hidden = {b.path for b in catalogue.broken}
     for _, entries in sorted(series.items()):
-        usable = [e for e in entries if e.path not in hidden]
+        usable = [e for e in entries if e.file not in hidden]
         yield from _Examination(store, wanted, usable, progress or _ignore).findings()
 
 
@@ -128,7 +128,7 @@ def _broken(store: LogStore, catalogue: Catalogue, wanted: Wanted) -> Iterator[F
 def _corrupt(
     store: LogStore, path: str, why: str, kind: Kind | None, venue: str, symbol: str
 ) -> Finding:
-    text = f"{store.storage.name(split_path(path)[0])} cannot be used: {why}"
+    text = f"{store.storage.name(path)} cannot be used: {why}"
     return Finding("corrupt_file", kind, venue, symbol, 1, 0, 0, 0, 0, text, path)
 
 
@@ -178,7 +178,7 @@ class _Examination:
             if why:
                 self._entries.remove(entry)
                 kind, venue, symbol = entry.kind, entry.venue, entry.symbol
-                yield _corrupt(self._store, entry.path, why, kind, venue, symbol)
+                yield _corrupt(self._store, entry.file, why, kind, venue, symbol)
 
     def _subject(self) -> Subject:
         first, scales = self._entries[0], self._scales()

@@ -22,7 +22,7 @@ from typing import Any
 from data.errors import DataError
 from data.events import EVENTS, Kind
 from data.log.catalogue import Catalogue
-from data.log.entry import DAY_NS, Entry, Place, date_of, place_of, split_path
+from data.log.entry import DAY_NS, Entry, Place, date_of, place_of
 from data.log.storage import Storage
 from data.log.store import LogStore
 from data.log.transaction import REJECTS
@@ -180,7 +180,7 @@ def _item(storage: Storage, place: Place, files: dict[str, Entry | None]) -> Ite
     paths = tuple((path, entry.sha256 if entry else "") for path, entry in sorted(files.items()))
     size = 0
     for path, entry in files.items():
-        fact = storage.fact(split_path(path)[0]) if entry is None else None
+        fact = storage.fact(path) if entry is None else None
         size += entry.bytes if entry else fact.size if fact else 0
     rows = sum(e.rows for e in files.values() if e is not None)
     return Item(place, place.date, paths, rows, size)

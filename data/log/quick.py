@@ -63,21 +63,21 @@ def quick_check(
     found.gone = gone
     found.faults = [(broken.path, broken.why) for broken in catalogue.broken]
     broken = {path for path, _ in found.faults}
-    sample = [entry for entry in _spread(catalogue.entries) if entry.path not in broken]
+    sample = [entry for entry in _spread(catalogue.entries) if entry.file not in broken]
     half_s = (end_s + time.monotonic()) / 2  # half of the time for footers, the rest for hashes
     for entry in sample:
         if time.monotonic() > half_s:
             break
         found.footers += 1
-        found.faults += [(entry.path, why) for why in _footer(store, entry)]
+        found.faults += [(entry.file, why) for why in _footer(store, entry)]
     broken = {path for path, _ in found.faults}
     for entry in sample:
         if time.monotonic() > end_s or found.hashed_bytes >= sample_bytes:
             break
-        if entry.path not in broken:
+        if entry.file not in broken:
             found.hashed += 1
             found.hashed_bytes += entry.bytes
-            found.faults += [(entry.path, why) for why in _hash(store, entry)]
+            found.faults += [(entry.file, why) for why in _hash(store, entry)]
     return found
 
 

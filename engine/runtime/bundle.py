@@ -33,7 +33,7 @@ from data.errors import DataError, UsageError
 from data.events import RECORD_VERSION, RECORDS
 from data.log import LogStore
 from data.log.compact import explained
-from data.log.entry import Entry, hash_entry, place_of
+from data.log.entry import Entry, hash_entry, place_of, split_path
 from data.log.files import damaged
 from data.runs import MANIFEST, Run
 from engine.runtime.groups_reference import beside_files
@@ -137,8 +137,9 @@ def log_files(run: Run, store: LogStore) -> list[Entry]:
     found = catalogue.select(kinds, m["venue"], m["symbol"], span["from_ns"], span["to_ns"])
     bounds = span["from_ns"], span["to_ns"]
     found += beside_files(m["params"], bounds, catalogue, found)
+    files = {split_path(path)[0] for path in before}
     for broken in catalogue.broken:
-        if broken.path in before:
+        if broken.path in files:
             raise damaged(store.storage.name(broken.path), broken.why)
     now = {e.path: e.sha256 for e in found}
     if explained(store.storage, before, now) is False:

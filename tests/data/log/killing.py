@@ -19,9 +19,14 @@ from data.log import LogStore
 from data.log.compact import compact, plan_compaction
 from data.log.files import FileWriter
 from data.log.prune import Limits, plan_pruning, prune
+from data.log.seal import seal
+from data.log.sealed import SharedWriter
 from data.log.storage import Storage
+from tests.data.log.sealing import SERIES, groups_of, session
 
 Event = tuple[str, tuple[Any, ...]]
+
+FOLDERS = ("kind=", "sealed/kind=")
 
 POINTS: dict[str, Callable[[str, tuple[Any, ...]], bool]] = {
     "a file is half staged": lambda name, _: name == "write",
@@ -29,10 +34,10 @@ POINTS: dict[str, Callable[[str, tuple[Any, ...]], bool]] = {
     "the catalogue is staged": lambda name, a: name == "write_bytes" and ".parquet" in a[0],
     "the journal is beside": lambda name, a: name == "write_bytes" and a[0].endswith("/journal"),
     "the journal stands": lambda name, a: name == "move" and a[1] == "_journal.json",
-    "a file is moved": lambda name, a: name == "move" and a[1].startswith("kind="),
+    "a file is moved": lambda name, a: name == "move" and a[1].startswith(FOLDERS),
     "the catalogue is moved": lambda name, a: name == "move" and a[1] == "catalogue.parquet",
-    "an old file is removed": lambda name, a: name == "remove" and a[0].startswith("kind="),
-    "folders are synced": lambda name, a: name == "sync_dir" and a[0].startswith("kind="),
+    "an old file is removed": lambda name, a: name == "remove" and a[0].startswith(FOLDERS),
+    "folders are synced": lambda name, a: name == "sync_dir" and a[0].startswith(FOLDERS),
     "the journal is gone": lambda name, a: name == "remove" and a[0] == "_journal.json",
 }
 """Names of the points, and how the step is known after which the process dies."""
@@ -51,11 +56,17 @@ def compact_all(root: Path) -> None:
 def prune_most(root: Path) -> None:
     """Remove everything but the newest day."""
     store = LogStore(root)
-    newest = max(e.max_key_ns for e in store.catalogue().entries)
+    newest = max((e.max_key_ns for e in store.catalogue().entries), default=0)
     prune(store, plan_pruning(store, Limits(keep_ns=1), now_ns=newest))
 
 
-ACTIONS = {"compact": compact_all, "prune": prune_most}
+def seal_more(root: Path) -> None:
+    """Seal the next 30 events of a session."""
+    groups = groups_of(session(60))
+    seal(LogStore(root), "s1", SERIES, groups, 60)
+
+
+ACTIONS = {"compact": compact_all, "prune": prune_most, "seal": seal_more}
 
 
 def arm(reached: Callable[[str, tuple[Any, ...]], bool]) -> None:
@@ -76,6 +87,7 @@ def arm(reached: Callable[[str, tuple[Any, ...]], bool]) -> None:
     for name in ("sync", "write_bytes", "move", "remove", "sync_dir"):
         guard(Storage, name)
     guard(FileWriter, "write")
+    guard(SharedWriter, "write")
 
 
 def main(root: Path, action: str) -> None:

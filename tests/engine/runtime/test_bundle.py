@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 
 from data.errors import CorruptFileError, DataError, OfsError, UsageError
 from data.events import Kind, Scales
+from data.live.blocks import Series
 from data.log import LogReader, LogStore
 from data.log.compact import compact, plan_compaction
+from data.log.seal import seal
 from data.runs import Run, find_run
 from engine.runtime.bundle import INDEX, Bundled, write_bundle
 from engine.runtime.unbundle import read_contents, unpacked
@@ -27,6 +29,7 @@ from engine.runtime.verify import Verdict, check_manifest, verify
 from strategies import delta_flip
 from strategies.delta_flip import STRATEGY
 from tests.data.log.parts import split_files
+from tests.data.log.sealing import Event, groups_of
 from tests.engine.runtime.make_run import SYMBOL, VENUE, columns, make_log, make_run
 from tests.engine.tapes import START, market
 
@@ -129,6 +132,26 @@ def test_a_log_that_was_compacted_since(copy: Path, tmp_path: Path) -> None:
     assert not any(d.error for d in compact(store, plan_compaction(store.catalogue())))
     bundle(copy, tmp_path / "run.zip")
     verdict = prove(tmp_path / "run.zip")
+    assert verdict.ok and "compacted" in verdict.notes[0]
+
+
+def test_a_log_that_a_session_sealed(copy: Path, tmp_path: Path) -> None:
+    """A shared file goes into the bundle whole; what it holds of other symbols does not count."""
+    events: list[Event] = []
+    for seq, e in enumerate(market(3, 60), 1):
+        row = {"recv_ns": e["ts_ns"] + 1, "seq": seq, **{k: v for k, v in e.items() if k != "kind"}}
+        events.append((Kind(e["kind"]), seq % 2, row))
+    series = [Series(VENUE, symbol, Scales(1, 3)) for symbol in (SYMBOL, "OTHER")]
+    store = LogStore(copy / "sealed", create=True)
+    for upto in (len(events) // 2, len(events)):
+        seal(store, "s1", series, groups_of(events), upto)
+    make_run(store, copy / "sealed", copy / "runs", venue=VENUE, symbol=SYMBOL)
+    done = write_bundle(the_run(copy), store, SOURCE, tmp_path / "run.zip")
+    assert prove(tmp_path / "run.zip").ok
+    names = [name for name in members(tmp_path / "run.zip") if name.startswith("log/sealed/")]
+    assert len(names) == done.log_files == 6 and not any("symbol=" in name for name in names)
+    assert not any(d.error for d in compact(store, plan_compaction(store.catalogue())))
+    verdict = verify(store, the_run(copy), STRATEGY)
     assert verdict.ok and "compacted" in verdict.notes[0]
 
 
