@@ -25,7 +25,7 @@ class Record:
     sync_ms: int = key(10, "count", "longest time between two syncs, ms", low=1, high=1000)
     sync_events: int = key(4096, "count", "most events between two syncs", low=1, high=1_000_000)
     segment_bytes: int = key(
-        64 * MIB, "size", "length of a journal file", name="segment", low=MIB, high=2 * GIB
+        64 * MIB, "size", "length of a journal file", name="segment", low=MIB, high=2 * GIB - MIB
     )
     checkpoint_ns: int = key(
         NS_OF["h"],
@@ -51,7 +51,9 @@ class Record:
         low=0,
         high=60 * NS_OF["s"],
     )
-    hold_most: int = key(65_536, "count", "most events that wait so", low=1, high=10_000_000)
+    hold_most: int = key(
+        4096, "count", "most events of a symbol that wait so", low=1, high=10_000_000
+    )
     rotate_ns: int = key(
         23 * NS_OF["h"],
         "duration",
@@ -61,7 +63,7 @@ class Record:
         high=24 * NS_OF["h"],
     )
     queue_frames: int = key(
-        262_144, "count", "most messages between socket and journal", low=1024, high=100_000_000
+        200_000, "count", "most messages between socket and journal", low=1024, high=100_000_000
     )
     queue_bytes: int = key(
         256 * MIB, "size", "most bytes of them", name="queue_size", low=MIB, high=64 * GIB
