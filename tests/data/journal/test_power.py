@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from data.events import Kind
-from data.journal import Journal, look
+from data.journal import Journal, check, look
 from data.journal.files import publish
 from data.journal.recover import recover
 from tests.data.journal.disks import MemoryFiles, PowerCutFiles
@@ -164,3 +165,46 @@ def test_a_lost_name_takes_nothing_acknowledged_with_it(tmp_path: Path) -> None:
         assert look(tmp_path, MemoryFiles(left)).last_seq in (10, 20)
     assert names == {1, 2}
     journal.close(clean=False)
+
+
+def test_what_a_killed_process_left_is_synced_before_it_counts(tmp_path: Path) -> None:
+    """It stands in the cache of the machine, so the next process sees it; then the power goes."""
+    files = PowerCutFiles()
+    journal = open_quiet(tmp_path, files)
+    journal.append(group(1, 10))
+    journal.close(clean=False)
+    journal = open_quiet(tmp_path, files)
+    assert journal.synced_seq == 10
+    journal.close(clean=False)
+    for seed in range(20):
+        left = MemoryFiles(files.after_cut(len(files.steps), random.Random(seed)))
+        assert check(tmp_path, left).last_seq == 10
+        assert events_in(tmp_path, files=left) == plain(group(1, 10))
+
+
+def test_what_is_appended_during_a_sync_is_not_covered_by_it(tmp_path: Path) -> None:
+    class Meanwhile(PowerCutFiles):
+        work: Callable[[], object] | None = None
+
+        def fdatasync(self, handle: object) -> None:
+            super().fdatasync(handle)
+            work, self.work = self.work, None
+            if work is not None:
+                work()
+
+    files = Meanwhile()
+    journal = open_quiet(tmp_path, files)
+    journal.append(group(1, 10))
+    marks = []
+    files.work = lambda: marks.append(journal.append(group(11, 10)))
+    journal.sync()
+    assert (journal.written_seq, journal.synced_seq) == (20, 10)
+    assert journal.synced_mark < marks[0]
+    journal.append(group(21, 10))  # its header says what was synced
+    kept = min(
+        look(tmp_path, MemoryFiles(files.after_cut(len(files.steps), random.Random(n)))).last_seq
+        for n in range(20)
+    )
+    assert kept == 10
+    assert journal.wait_synced(30, 5.0)
+    journal.close()
