@@ -167,7 +167,7 @@ def from_facts(facts: Mapping[str, Any]) -> PaperConfig:
     path, text = facts.get("path"), facts.get("text")
     if not isinstance(path, str) or not isinstance(text, str):
         raise ConfigError("the session does not say what it was configured with",
-                          do="give the file again")  # fmt: skip
+                          do="give the file: --gates FILE")  # fmt: skip
     kept = facts.get("plans")
     plans = PlanText(str(kept["file"]), str(kept["text"])) if isinstance(kept, dict) else None
     return parse_paper(text, path, Path(path).parent, plans).sound()

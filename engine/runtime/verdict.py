@@ -108,6 +108,7 @@ class Facts:
     symbols: tuple[str, ...]
     strategy: str
     phase: str
+    starts: int
     served: bool
     from_ns: int
     to_ns: int
@@ -161,6 +162,7 @@ class Judgement:
             "symbols": list(f.symbols),
             "strategy": f.strategy,
             "phase": f.phase,
+            "starts": f.starts,
             "served": f.served,
             "from": format_utc(f.from_ns),
             "to": format_utc(f.to_ns),
@@ -202,7 +204,8 @@ class _Court:
     def uptime(self, name: str) -> Finding:
         days, share = self.f.length_ns / DAY_NS, self.missing.up
         short = days < self.g.days_min
-        why = f"{_time(self.missing.down_ns)} down in {self.missing.downs} interruptions"
+        m = self.missing
+        why = f"{_time(m.down_ns)} down in {m.downs} interruptions, {self.f.starts} starts"
         if short:
             why = f"{days:.3g} days are too few to judge by; {why}"
         return _found(

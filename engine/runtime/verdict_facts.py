@@ -10,19 +10,18 @@ It refuses to know which figures are good enough.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from data.errors import CorruptFileError, DataError, UsageError
 from data.events import EVENTS, GapReason, Kind, OrderState, OrderType, Scales
+from data.live.session_folder import SESSIONS, SessionFolder, sessions
 from data.log import LogReader, LogStore
-from data.runs import Run, list_runs
-from data.telemetry import MONITOR, SESSIONS
+from data.runs import LATEST, Run, list_runs
+from data.telemetry import MONITOR
 from data.times import parse_utc
 from engine.broker.simulated import money_factors
 from engine.report.costs import costs_of, sum_of
@@ -36,27 +35,39 @@ from engine.runtime.verdict_place import StrategyOf, place_of, trips_of
 from engine.runtime.verdict_readings import lags_of, monitored, readings_of
 from engine.runtime.verify import check_manifest, verify
 
-STATE = "session.json"
-"""File of a session's folder that says what the session is. Read of it are ``config`` (as
-:func:`engine.runtime.paper_config.as_facts` gave it), ``phase``, ``served``, and ``lags``:
-histograms of the whole session (:meth:`engine.runtime.lags.Lags.facts`) by gate."""
-
-LATEST = "last"
+PAPER = "paper"
+"""Command of the sessions that are judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session that was found: its id, its folder, what ``session.json`` says, its runs."""
+    """A session that was found: its folder with its facts, and the runs that it published.
 
-    id: str
-    folder: Path
-    state: dict[str, Any]
+    Read of the facts are ``config`` (as :func:`engine.runtime.paper_config.as_facts` gave it),
+    ``ended``, ``starts``, ``served``, and ``lags``: histograms of the whole session by gate (see
+    :meth:`engine.runtime.lags.Lags.facts`).
+    """
+
+    folder: SessionFolder
     runs: tuple[Run, ...]
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        return self.folder.id
 
     def config(self) -> PaperConfig:
         """The configuration that it kept; ConfigError where it kept none."""
-        kept = self.state.get("config")
+        kept = self.folder.facts.get("config")
         return from_facts(kept if isinstance(kept, dict) else {})
+
+    @property
+    def phase(self) -> str:
+        """How it stands: why it ended, or that it did not."""
+        ended = self.folder.facts.get("ended")
+        if isinstance(ended, dict):
+            return f"ended: {ended.get('reason')}"
+        return "not ended: it runs, or was killed; judged as of its last checkpoint"
 
 
 def find_session(runs: Path, name: str) -> Session:
@@ -65,46 +76,28 @@ def find_session(runs: Path, name: str) -> Session:
 
     UsageError for a beginning of several, DataError where there is none.
     """
-    folder = runs / SESSIONS
-    found = sorted(p.parent.name for p in folder.glob(f"*/{STATE}")) if folder.is_dir() else []
-    papers = [session for session in found if not session.endswith("-record")]
-    matches = papers[-1:] if name == LATEST else [s for s in papers if s == name]
-    matches = matches or [s for s in papers if name and s.startswith(name)]
+    where = str(runs / SESSIONS)
+    papers = [s for s in sessions(runs) if s.facts.get("command") == PAPER]
+    matches = papers[-1:] if name == LATEST else [s for s in papers if s.id == name]
+    matches = matches or [s for s in papers if name and s.id.startswith(name)]
     if len(matches) > 1:
         raise UsageError(
             f"{name!r} is the beginning of {len(matches)} sessions",
-            where=str(folder),
-            why=", ".join(matches[:5]),
+            where=where,
+            why=", ".join(s.id for s in matches[:5]),
             do="write more of the id",
         )
     if not matches:
-        many = f"{len(papers)} paper sessions lie there" if papers else "none lies there"
-        raise DataError(f"there is no paper session {name!r}", where=str(folder), why=many,
+        many = "1 lies there" if len(papers) == 1 else f"{len(papers) or 'none'} lie there"
+        raise DataError(f"there is no paper session {name!r}", where=where, why=many,
                         do="'ofs paper --config paper.toml' makes one; check --runs")  # fmt: skip
-    state = _state(folder / matches[0] / STATE)
-    return Session(matches[0], folder / matches[0], state, runs_of(runs, matches[0]))
+    return Session(matches[0], runs_of(runs, matches[0].id))
 
 
 def runs_of(runs: Path, session: str) -> tuple[Run, ...]:
     """The runs that ``session`` published, one a symbol, by symbol."""
-    mine = [
-        run
-        for run in list_runs(runs)[0]
-        if run.id in (session, f"{session}-{run.manifest.get('symbol')}")
-    ]
+    mine = [run for run in list_runs(runs)[0] if run.manifest.get("session") == session]
     return tuple(sorted(mine, key=lambda run: str(run.manifest.get("symbol"))))
-
-
-def _state(path: Path) -> dict[str, Any]:
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError("cannot read what a session says of itself", where=str(path),
-                        why=str(error)) from None  # fmt: skip
-    if not isinstance(state, dict):
-        raise DataError("cannot read what a session says of itself", where=str(path),
-                        why="it is no JSON object")  # fmt: skip
-    return state
 
 
 def gather(
@@ -120,14 +113,14 @@ def gather(
     DataError where it published no run yet, or a table of it cannot be read.
     """
     if not session.runs:
-        raise DataError("the session has published nothing yet", where=str(session.folder),
+        raise DataError("the session has published nothing yet", where=str(session.folder.path),
                         why="a run appears at the first checkpoint",
                         do="wait for it, or stop the session")  # fmt: skip
-    first = session.runs[0].manifest
+    first, state = session.runs[0].manifest, session.folder.facts
     notes: list[str] = []
     parity: tuple[Parity, ...] = ()
     place: Place | None = None
-    table, kept = monitored(session.folder / MONITOR), session.state.get("lags")
+    table, kept = monitored(session.folder.path / MONITOR), state.get("lags")
     if "parity" not in off:
         parity = tuple(parity_of(r, strategy_of, notes, progress, on_cold) for r in session.runs)
     if "place" not in off:
@@ -137,8 +130,9 @@ def gather(
         venue=str(first["venue"]),
         symbols=tuple(str(r.manifest["symbol"]) for r in session.runs),
         strategy=str(first["strategy"]),
-        phase=str(session.state.get("phase", "unknown")),
-        served=bool(session.state.get("served")),
+        phase=session.phase,
+        starts=len(state.get("starts") or ()),
+        served=bool(state.get("served")),
         from_ns=min(parse_utc(str(r.manifest["from"])) for r in session.runs),
         to_ns=max(parse_utc(str(r.manifest["to"])) for r in session.runs),
         holes=tuple(hole for r in session.runs for hole in holes_of(r)),

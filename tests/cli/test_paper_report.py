@@ -15,9 +15,9 @@ import pytest
 
 from cli import main
 from data.events import EVENTS, Kind, Scales
-from data.telemetry import COLUMNS, MONITOR, SESSIONS, add_rows
+from data.live.session_folder import FACTS, SESSIONS, SessionFolder
+from data.telemetry import COLUMNS, MONITOR, add_rows
 from engine.runtime.paper_config import as_facts, parse_paper
-from engine.runtime.verdict_facts import STATE
 from tests.cli.conftest import Ofs
 from tests.engine.runtime.make_run import SYMBOL, VENUE, make_log, make_run
 from tests.engine.tapes import START
@@ -40,17 +40,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = folder / "runs" / SESSION
     (folder / "runs" / str(content["run"])).rename(run)
     manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
-    manifest |= {"run": SESSION, "command": "paper"}
+    manifest |= {"run": SESSION, "command": "paper", "session": SESSION}
     (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     session = folder / "runs" / SESSIONS / SESSION
     session.mkdir(parents=True)
     config = parse_paper(CONFIG + EASY, "paper.toml", folder).sound()
-    state = {"config": as_facts(config), "phase": "stopped", "served": True}
-    (session / STATE).write_text(json.dumps(state), encoding="utf-8")
-    (folder / "runs" / SESSIONS / "20260102T000000-record").mkdir()
-    (folder / "runs" / SESSIONS / "20260102T000000-record" / STATE).write_text(
-        "{}", encoding="utf-8"
-    )
+    there = SessionFolder(session, {"command": "paper", "starts": [{}], "served": True})
+    there.update(config=as_facts(config))
+    there.end("the served range is over")
+    SessionFolder.create(folder / "runs", "record", "", {})
     write_monitor(session / MONITOR, range(60))
     return folder
 
@@ -146,12 +144,12 @@ def test_a_reference_log_gives_windows(user: Ofs, made: Path, tmp_path: Path) ->
 def test_what_is_not_there_is_said(user: Ofs, tmp_path: Path) -> None:
     done = user("2027")
     assert done.code == 4 and "there is no paper session '2027'" in done.err
-    assert "1 paper sessions lie there" in done.err
+    assert "1 lies there" in done.err
     shutil.rmtree(tmp_path / "runs" / SESSIONS / SESSION / MONITOR)
     shutil.rmtree(tmp_path / "runs" / SESSION)
     done = user("last")
     assert done.code == 4 and "has published nothing yet" in done.err
-    (tmp_path / "runs" / SESSIONS / SESSION / STATE).write_text("[", encoding="utf-8")
+    (tmp_path / "runs" / SESSIONS / SESSION / FACTS).write_text("[", encoding="utf-8")
     assert user("last").code == 4
 
 

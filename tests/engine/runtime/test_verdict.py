@@ -52,8 +52,8 @@ def lags(**changes: Lag) -> dict[str, Lag]:
 
 def facts(**changes: Any) -> Facts:
     good = Facts(
-        "20261107T000000-paper-delta_flip", "binance-um", ("BTCUSDT",), "delta_flip", "stopped",
-        False, 0, 14 * DAY, (), readings(), lags(), (Parity("run", True, 9000, ""),), trading(),
+        "20261107T000000-paper-delta_flip", "binance-um", ("BTCUSDT",), "delta_flip", "ended",
+        1, False, 0, 14 * DAY, (), readings(), lags(), (Parity("run", True, 9000, ""),), trading(),
         Place("windows of x", 60.0, 0.6, 40, 10.0, -5.0, 50.0, 90.0),
     )  # fmt: skip
     return replace(good, **changes)
