@@ -102,6 +102,12 @@ def _runs(ctx: click.Context) -> Iterable[str]:
         yield from (path.parent.name for path in root.glob("[!._]*/manifest.json"))
 
 
+def _sessions(ctx: click.Context) -> Iterable[str]:
+    root = _folder(ctx, "runs")
+    if root is not None:
+        yield from (path.parent.name for path in root.glob("_sessions/*/session.json"))
+
+
 def _strategies(_ctx: click.Context) -> Iterable[str]:
     """Names of the modules of the package; importing it would load the engine."""
     folder = Path(__file__).parents[1] / "strategies"
@@ -169,6 +175,9 @@ SYMBOL = WordType("SYMBOL", _symbols)
 
 RUN = WordType("RUN", _runs)
 """The id of a run, or ``last``."""
+
+SESSION = WordType("SESSION", _sessions)
+"""The id of a session."""
 
 RUN_OR_FILE = WordOrFileType("RUN", _runs)
 """The id of a run, ``last``, or the file of a bundle."""

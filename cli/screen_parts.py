@@ -54,6 +54,7 @@ def draw(
     body = _symbol(x, view, width, height - len(top) - len(bottom), letters, color) if x else []
     shown = [*top, *body, *bottom]
     for line in shown:
+        line.rstrip()
         line.truncate(width, overflow="ellipsis")
         if letters == spark.ASCII:
             line.plain = line.plain.translate(_PLAIN)

@@ -46,6 +46,7 @@ from data.runs import (
     flat,
     list_runs,
 )
+from data.telemetry import COLUMNS, MONITOR, monitor_files
 
 if TYPE_CHECKING:
     from data.log import LogStore
@@ -76,6 +77,7 @@ Shared = dict[str, set[str]]
 
 _RUN_ID = "split_part(replace(filename, chr(92), '/'), '/', -2) AS run_id"
 """A run's id is its folder's name, so that a predicate on it leaves other files unread."""
+_SESSION_ID = "split_part(replace(filename, chr(92), '/'), '/', -3) AS session"
 _RUN_DOCS = {
     "run": "id of the run",
     "strategy": "strategy of the run",
@@ -122,6 +124,7 @@ class Database:
             self._run_table(found)
             self._run_views(found)
             self._statistics_view(found)
+            self._monitor_view(runs)
             self._close_doors(log, runs)
         except duckdb.Error as error:
             self.close()
@@ -265,6 +268,13 @@ class Database:
         docs = {"time": "when the run was made", **_RUN_DOCS, **docs}
         self._docs[STATISTICS] = ("one figure of a run", docs)
 
+    def _monitor_view(self, runs: Path) -> None:
+        """One row a reading of a session's performance monitor."""
+        self._create(MONITOR, [monitor_select([str(file) for file in monitor_files(runs)])])
+        docs = {shown: doc for shown, _, doc in _monitor_columns()}
+        docs["session"] = "id of the session"
+        self._docs[MONITOR] = ("what a session cost and how late it was, every few seconds", docs)
+
     def _create(self, name: str, selects: Sequence[str]) -> None:
         body = " UNION ALL BY NAME ".join(selects)
         self._connection.execute(f"CREATE VIEW {name} AS {body}")
@@ -335,6 +345,25 @@ def statistics_select(files: Sequence[str]) -> str:
         f"SELECT {columns} FROM (SELECT *, {_RUN_ID} FROM {source}) f "
         "LEFT JOIN run_table r ON r.run = f.run_id"
     )
+
+
+def monitor_select(files: Sequence[str]) -> str:
+    """SELECT of the view over the monitors' tables of all sessions, times as timestamps."""
+    raw = {c.name: "BIGINT" if c.whole else "DOUBLE" for c in COLUMNS}
+    time, *rest = [f'{sql} AS "{name}"' for name, sql, _ in _monitor_columns()]
+    source = _source(raw, files, {"filename": "VARCHAR"})
+    return f"SELECT {', '.join([time, _SESSION_ID, *rest])} FROM {source}"
+
+
+def _monitor_columns() -> list[tuple[str, str, str]]:
+    """(name as it is shown, SQL, meaning) of each column of the monitors' table."""
+    times = {"ts_ns": "time", "wall_ns": "wall_time"}
+    return [
+        (times[c.name], f"make_timestamp_ns({c.name})", c.doc.replace(", ns UTC", ""))
+        if c.name in times
+        else (c.name, f'"{c.name}"', c.doc)
+        for c in COLUMNS
+    ]
 
 
 def _source(raw: dict[str, str], files: Sequence[str], extra: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Eleven questions that show what the views can answer; a test runs each of them.
+"""Twelve questions that show what the views can answer; a test runs each of them.
 
 Owns nothing but the texts. They must run on an empty log and without a single run.
 """
@@ -48,6 +48,12 @@ EXAMPLES: tuple[tuple[str, str], ...] = (
         "What was decided, and why did it leave?",
         "SELECT run, action, exit_reason, count(*) AS decisions FROM decisions "
         "WHERE action <> 'NONE' GROUP BY ALL ORDER BY ALL",
+    ),
+    (
+        "What did each session cost, and how late was it?",
+        "SELECT session, max(time) - min(time) AS length, max(memory_mb) AS memory_mb, "
+        "avg(cpu_percent) AS cpu_percent, max(lag_p99_ms) AS lag_p99_ms, max(gaps) AS gaps "
+        "FROM monitor GROUP BY session ORDER BY session",
     ),
     (
         "Each round trip with how long it was held",

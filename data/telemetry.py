@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from data.busy import replace
+from data.live.session_folder import SESSIONS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SESSIONS = "_sessions"
-"""Folder of all sessions below that of the runs."""
 MONITOR = "monitor"
 """Folder of the table inside a session's folder, and the name of its view."""
 

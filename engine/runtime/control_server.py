@@ -25,17 +25,16 @@ from typing import Any
 
 from data.errors import DataError
 from data.events import Control
-from engine.runtime.plan_control import ControlEvent
 
-ACTS: dict[str, tuple[ControlEvent, ...]] = {
+ACTS: dict[str, tuple[tuple[int, int], ...]] = {
     "pause": ((int(Control.PAUSE), 0),),
     "resume": ((int(Control.RESUME), 0),),
     "flatten": ((int(Control.FLATTEN), 0),),
     "reload-plans": (),
     "stop": ((int(Control.STOP), 0),),
 }
-"""Orders and their control events; those of ``reload-plans`` are the session's to make, from the
-file of plans."""
+"""Orders and their control events, (code, value) each; those of ``reload-plans`` are the session's
+to make, from the file of plans."""
 
 SOCKET = "control.sock"
 DOOR = "control.json"

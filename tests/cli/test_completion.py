@@ -74,7 +74,7 @@ OFFERS = [
     ("ofs fetch LTCUSDT b", ["BTCUSDT"]),
     ("ofs config show fe", ["fetch"]),
     ("ofs config show log.p", ["log.prune"]),
-    ("ofs config show se", ["set"]),
+    ("ofs config show se", ["serve", "set"]),
     ("ofs config s", ["show", "schema"]),
 ]
 

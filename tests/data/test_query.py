@@ -15,6 +15,7 @@ from data.errors import CorruptFileError, UsageError
 from data.events import EVENTS, RECORDS, Scales, duckdb_columns
 from data.query import LOG_KINDS, Database
 from data.query_examples import EXAMPLES
+from data.telemetry import COLUMNS, MONITOR, SESSIONS, add_rows
 from tests.data.make_runs import T, make_run
 
 FILL = {"ts_ns": T + 5, "id": 1, "order_id": 7, "side": 1, "price": 279501, "qty": 1500, "fee": 125}
@@ -54,11 +55,12 @@ def test_every_view_is_there_before_any_file(tmp_path: Path) -> None:
             assert answer(database, f"SELECT * FROM {name}") == []
     wanted = {EVENTS[kind].view: EVENTS[kind] for kind in LOG_KINDS}
     wanted |= {table.view: table for table in RECORDS.values()}
-    assert set(views) == {*wanted, "runs", "statistics"}
+    assert set(views) == {*wanted, "runs", "statistics", "monitor"}
     for name, view in views.items():
         types = {column.name: column.type for column in view.columns}
         assert types["time"] == "TIMESTAMP_NS" and next(iter(types)) == "time"
-        assert types["venue"] == types["symbol"] == "VARCHAR"
+        if name != "monitor":  # it is about a process, not about a market
+            assert types["venue"] == types["symbol"] == "VARCHAR"
         assert all(column.doc for column in view.columns), name
         if name in wanted:
             shown = [column for column, _ in duckdb_columns(wanted[name], Scales(0, 0))]
@@ -142,8 +144,8 @@ def test_every_example_runs(number: int, database: Database, tmp_path: Path) -> 
         assert isinstance(answer(empty, sql), list)
 
 
-def test_there_are_eleven_examples_and_one_joins_what_was_decided(database: Database) -> None:
-    assert len(EXAMPLES) == 11
+def test_there_are_twelve_examples_and_one_joins_what_was_decided(database: Database) -> None:
+    assert len(EXAMPLES) == 12
     assert answer(database, EXAMPLES[-1][1])[0]["slip"] == pytest.approx(0.1)
 
 
@@ -258,3 +260,16 @@ def test_an_interrupt_inside_duckdb_is_an_interrupt(database: Database) -> None:
 
 def test_the_version_of_duckdb_is_one_that_was_tried() -> None:
     assert int(duckdb.__version__.split(".")[0]) in (1, 2)
+
+
+def test_the_monitors_of_all_sessions_are_one_view(runs: Path) -> None:
+    row = dict.fromkeys((c.name for c in COLUMNS), 1)
+    for session in ("a-paper", "b-record"):
+        folder = runs / SESSIONS / session / MONITOR
+        add_rows(folder, [{**row, "ts_ns": T + n, "open_files": None} for n in range(3)])
+    with Database(None, runs) as opened:
+        found = answer(opened, "SELECT session, count(*) AS n FROM monitor GROUP BY ALL ORDER BY 1")
+        assert found == [{"session": "a-paper", "n": 3}, {"session": "b-record", "n": 3}]
+        (first,) = answer(opened, "SELECT * FROM monitor ORDER BY session, time LIMIT 1")
+        assert (first["lag_p99_ms"], first["open_files"], first["synced"]) == (1.0, None, 1)
+        assert len(answer(opened, "SELECT run FROM runs")) == 2
