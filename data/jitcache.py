@@ -31,6 +31,7 @@ _SOURCES = (
     "data/events.py",
     "data/enums.py",
     "data/log/order.py",
+    "data/live/book_text.py",
 )
 """Files and packages whose functions are compiled, or whose constants are compiled in."""
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.events import EVENTS, Kind
+from data.events import DEPTH_LEVELS_MAX, EVENTS, Kind
 from data.live.blocks import Group, Part
-from data.live.decode import Row
+from data.live.decode import Levels, Row
 from data.log.columns import Rows
 
 _SCALAR = {k: tuple(f for f in EVENTS[k].fields if not f.is_list) for k in EVENTS}
@@ -25,6 +25,7 @@ _PLACES = {
     ]
     for kind, fields in _SCALAR.items()
 }
+_PLACE = np.arange(DEPTH_LEVELS_MAX)
 _LEVELS = ("bid_price", "bid_qty", "ask_price", "ask_qty")
 
 
@@ -36,8 +37,7 @@ class Assembler:
         self.recv_ns = recv_ns
         self._first = next_seq
         self._rows: dict[Kind, list[Row]] = {kind: [] for kind in EVENTS}
-        self._levels: tuple[list[int], ...] = ([], [], [], [])
-        self._sizes: tuple[list[int], list[int]] = ([0], [0])
+        self._levels: list[Levels] = []
 
     def push(self, series: int, kind: Kind, row: Row, recv_ns: int) -> None:
         """Admit one row (see :data:`data.live.decode.Row`) of a series."""
@@ -45,15 +45,11 @@ class Assembler:
             self.recv_ns = recv_ns
         seq = self.next_seq
         self.next_seq = seq + 1
-        if kind is not Kind.DEPTH:
-            self._rows[kind].append((series, seq, self.recv_ns, *row))
-            return
-        ts_ns, id, *lists = row
-        self._rows[kind].append((series, seq, self.recv_ns, ts_ns, id))
-        for flat, own in zip(self._levels, lists, strict=True):
-            flat += own
-        self._sizes[0].append(len(lists[0]))
-        self._sizes[1].append(len(lists[2]))
+        if kind is Kind.DEPTH:
+            ts_ns, id, levels = row
+            self._levels.append(levels)
+            row = (ts_ns, id)
+        self._rows[kind].append((series, seq, self.recv_ns, *row))
 
     def collect(self) -> Group | None:
         """Everything since the last call; None where there is nothing."""
@@ -74,16 +70,29 @@ class Assembler:
         for field, place in zip(_SCALAR[kind], _PLACES[kind], strict=True):
             columns[field.name] = table[place].astype(field.dtype, copy=False)
         if kind is Kind.DEPTH:
-            columns |= self._take_levels()
+            columns |= gathered(self._levels)
+            self._levels = []
         return Part(table[0].astype(np.int32), Rows(kind, len(rows), columns))
 
-    def _take_levels(self) -> dict[str, np.ndarray]:
-        own: dict[str, np.ndarray] = {}
-        for name, flat in zip(_LEVELS, self._levels, strict=True):
-            if name.endswith("_price"):
-                sizes = self._sizes[0 if name == "bid_price" else 1]
-                own[f"{name[:3]}_offsets"] = np.cumsum(np.array(sizes, dtype=np.int64))
-                del sizes[1:]
-            own[name] = np.array(flat, dtype=np.int64)
-            flat.clear()
-        return own
+
+def gathered(levels: list[Levels]) -> dict[str, np.ndarray]:
+    """The level columns of some books and their offsets, as the log's rows have them."""
+    parts: list[list[np.ndarray]] = [[], [], [], []]
+    counts = np.array([(row.bids, row.asks) for row in levels], dtype=np.int64)
+    first = 0
+    while first < len(levels):
+        block, stop = levels[first].block, first + 1
+        while stop < len(levels) and levels[stop].block is block:
+            stop += 1
+        books = block[[row.at for row in levels[first:stop]]]
+        for side in range(4):
+            have = counts[first:stop, side // 2, None] > _PLACE
+            parts[side].append(books[:, side][have])
+        first = stop
+    columns: dict[str, np.ndarray] = {}
+    for side, name in enumerate(_LEVELS):
+        if side % 2 == 0:
+            ends = np.cumsum(counts[:, side // 2])
+            columns[f"{name[:3]}_offsets"] = np.concatenate([[0], ends]).astype(np.int64)
+        columns[name] = np.concatenate(parts[side])
+    return columns

@@ -17,8 +17,9 @@ from operator import mul
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
-from data.events import PRICE_QTY_PRODUCT_MAX, Kind, Scales
+from data.events import DEPTH_LEVELS_MAX, PRICE_QTY_PRODUCT_MAX, Kind, Scales
 from data.sources.decimals import Fixed, PrecisionError, round_fixed, to_fixed
 from data.sources.rejects import RejectedError
 from data.sources.row_checks import BAR_MAX_NS, MS_LIMIT
@@ -26,11 +27,56 @@ from data.sources.row_checks import BAR_MAX_NS, MS_LIMIT
 Row = tuple[Any, ...]
 """A row of a kind: ``ts_ns``, ``id``, then the columns of the kind in the order of the schema.
 
-The four level columns of a depth row are lists.
+A depth row has one :class:`Levels` in place of its four columns.
 """
+
+
+class Levels(NamedTuple):
+    """Best levels of both sides: row ``at`` of ``block`` int64[n, 4, 25], scaled bid prices, bid
+    quantities, ask prices, ask quantities; the first ``bids`` and ``asks`` of them count."""
+
+    block: np.ndarray
+    at: int
+    bids: int
+    asks: int
+
+
+class Blocks:
+    """Room for levels: hands out rows of one block until it is used up, then of a new one."""
+
+    def __init__(self) -> None:
+        self.block = np.empty((BLOCK_ROWS, 4, DEPTH_LEVELS_MAX), np.int64)
+        self.at = 0
+
+    def free(self) -> int:
+        """A row of ``block`` that nothing uses; it stays free until :meth:`keep`."""
+        if self.at == BLOCK_ROWS:
+            self.block = np.empty((BLOCK_ROWS, 4, DEPTH_LEVELS_MAX), np.int64)
+            self.at = 0
+        return self.at
+
+    def keep(self, bids: int, asks: int) -> Levels:
+        """What was written to the free row."""
+        at = self.at
+        self.at = at + 1
+        return Levels(self.block, at, bids, asks)
+
+    def of_lists(self, sides: tuple[list[int], list[int], list[int], list[int]]) -> Levels:
+        """Bid prices, bid quantities, ask prices and ask quantities, best first, cut to 25."""
+        row = self.block[self.free()]
+        for place, values in zip(row, sides, strict=True):
+            best = values[:DEPTH_LEVELS_MAX]
+            place[: len(best)] = best
+        return self.keep(min(len(sides[0]), len(row[0])), min(len(sides[2]), len(row[0])))
+
+
+BLOCK_ROWS = 256
 
 AHEAD_OF_SENT_NS = 60_000_000_000
 """An event may be dated this much after the message that tells it was sent, and not more."""
+
+LevelTexts = Sequence[tuple[str, str]]
+"""Prices and quantities of one side of a book as the venue writes them."""
 
 UNREADABLE = (ValueError, RecursionError, OverflowError, msgspec.MsgspecError)
 """Everything that reading a frame raises; :func:`reason_of` says what it means."""
@@ -68,10 +114,14 @@ class Route:
 
 
 class Numbers:
-    """Reading of decimals for one pair of scales: memos of exact prices and quantities."""
+    """Reading of decimals for one pair of scales: memos of exact prices and quantities.
 
-    def __init__(self, scales: Scales) -> None:
+    ``blocks`` takes the levels of books, for all scales of a session.
+    """
+
+    def __init__(self, scales: Scales, blocks: Blocks) -> None:
         self.scales = scales
+        self.blocks = blocks
         self.prices = _Exact(scales.price)
         self.quantities = _Exact(scales.qty)
 
@@ -148,15 +198,16 @@ def side_of_book(prices: list[int], quantities: list[int], falling: bool) -> Non
         raise RejectedError("overflow")
 
 
-def book(
-    ts_ns: int, id: int, bids: list[int], bid_qty: list[int], asks: list[int], ask_qty: list[int]
-) -> Row:
-    """A depth row of checked sides; RejectedError where it is empty or crossed."""
-    side_of_book(bids, bid_qty, True)
-    side_of_book(asks, ask_qty, False)
-    if not (bids or asks) or (bids and asks and bids[0] >= asks[0]):
+def book(bids: LevelTexts, asks: LevelTexts, numbers: Numbers) -> Levels:
+    """Both sides of a book; RejectedError where one is not sorted, or the book empty or crossed."""
+    prices, quantities = numbers.prices, numbers.quantities
+    bid, bid_qty = [prices[p] for p, _ in bids], [quantities[q] for _, q in bids]
+    ask, ask_qty = [prices[p] for p, _ in asks], [quantities[q] for _, q in asks]
+    side_of_book(bid, bid_qty, True)
+    side_of_book(ask, ask_qty, False)
+    if not (bid or ask) or (bid and ask and bid[0] >= ask[0]):
         raise RejectedError("levels")
-    return ts_ns, id, bids, bid_qty, asks, ask_qty
+    return numbers.blocks.of_lists((bid, bid_qty, ask, ask_qty))
 
 
 def bar(

@@ -19,7 +19,19 @@ import msgspec
 
 from data.events import PRICE_QTY_PRODUCT_MAX, Kind
 from data.live.blocks import Series
-from data.live.decode import Numbers, Route, SpentError, Told, bar, book, deal, time_ns, touch
+from data.live.book_text import read_book
+from data.live.decode import (
+    Levels,
+    Numbers,
+    Route,
+    SpentError,
+    Told,
+    bar,
+    book,
+    deal,
+    time_ns,
+    touch,
+)
 from data.sources import binance_frames as frames
 from data.sources.decimals import round_fixed
 from data.sources.rejects import RejectedError
@@ -114,29 +126,54 @@ def _trade(symbol: str, numbers: Numbers) -> Reader:
 
 
 def _partial(symbol: str, numbers: Numbers) -> Reader:
-    decode, prices, quantities = _framed(frames.DepthUpdate), numbers.prices, numbers.quantities
+    decode, read_text = _framed(frames.DepthUpdate), _book_text(symbol, numbers)
 
     def read(frame: bytes, recv_ns: int) -> Told:
-        d = decode(frame).data
-        if d.s != symbol:
-            raise RejectedError("symbol")
-        bids, bid_qty = [prices[p] for p, _ in d.b], [quantities[q] for _, q in d.b]
-        asks, ask_qty = [prices[p] for p, _ in d.a], [quantities[q] for _, q in d.a]
-        sent = time_ns(d.E)
-        ts_ns = time_ns(d.T) or sent or recv_ns
-        return Told(sent, (book(ts_ns, d.u, bids, bid_qty, asks, ask_qty),))
+        found = read_text(frame)
+        if found is not None:
+            e, t, u, levels = found
+        else:
+            d = decode(frame).data
+            if d.s != symbol:
+                raise RejectedError("symbol")
+            e, t, u, levels = d.E, d.T, d.u, book(d.b, d.a, numbers)
+        sent = time_ns(e)
+        return Told(sent, ((time_ns(t) or sent or recv_ns, u, levels),))
 
     return read
 
 
 def _partial_spot(_symbol: str, numbers: Numbers) -> Reader:
-    decode, prices, quantities = _framed(frames.DepthSnapshot), numbers.prices, numbers.quantities
+    decode, read_text = _framed(frames.DepthSnapshot), _book_text("", numbers)
 
     def read(frame: bytes, recv_ns: int) -> Told:
-        d = decode(frame).data
-        bids, bid_qty = [prices[p] for p, _ in d.bids], [quantities[q] for _, q in d.bids]
-        asks, ask_qty = [prices[p] for p, _ in d.asks], [quantities[q] for _, q in d.asks]
-        return Told(0, (book(recv_ns, d.lastUpdateId, bids, bid_qty, asks, ask_qty),))
+        found = read_text(frame)
+        if found is not None:
+            u, levels = found[2:]
+        else:
+            d = decode(frame).data
+            u, levels = d.lastUpdateId, book(d.bids, d.asks, numbers)
+        return Told(0, ((recv_ns, u, levels),))
+
+    return read
+
+
+def _book_text(
+    symbol: str, numbers: Numbers
+) -> Callable[[bytes], tuple[int, int, int, Levels] | None]:
+    """Reader of frames in the usual form: E, T, last update id, levels; None for another form."""
+    name, blocks = symbol.encode(), numbers.blocks
+    price_scale, qty_scale = numbers.scales.price, numbers.scales.qty
+
+    def read(frame: bytes) -> tuple[int, int, int, Levels] | None:
+        start = frame.find(b'","data":', 0, 200) + 9
+        if start < 9 or not name.isascii():
+            return None
+        at = blocks.free()
+        good, e, t, u, bids, asks = read_book(
+            frame, start, name, price_scale, qty_scale, blocks.block, at
+        )
+        return (e, t, u, blocks.keep(bids, asks)) if good else None
 
     return read
 

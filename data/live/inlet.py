@@ -37,6 +37,7 @@ from data.live.items import Closed, Ended, Frame, Item, Opened, Overrun, Served
 from data.live.resume import Resume
 from data.live.routes import Routes
 from data.sources.rejects import RejectedError
+from data.sources.row_checks import TIME_MAX_NS, TIME_MIN_NS
 
 HOLD_NS = 500_000_000
 """A symbol waits this long for trades whose ids were skipped, ns of session time."""
@@ -105,20 +106,24 @@ class Inlet:
         self._look_ns = 0
         self._low_ns, self._high_ns, self._bias_ns = 0, 0, 0
         self._odd: list[int] = []
+        self._believe(clock.now())
         if resume is not None:
             self._resume(resume)
 
     # -- what goes in -----------------------------------------------------------------------------
 
     def take(self, items: Iterable[Item]) -> Group | None:
-        """Admit what happened, in order; the group of everything that may go on by now."""
-        self._believe(self.clock.now())
+        """Admit what happened, in order; the group of everything that may go on by then."""
+        item: Item | None = None
         for item in items:
             if type(item) is Frame:
                 self._frame(item)
             else:
                 self._happened(item)
-        self._look(self.clock.now())
+        # not the time by now: the next item may have been read before that
+        now_ns = self.clock.now() if item is None else self.clock.at(item.mono_ns)
+        self._believe(now_ns)
+        self._look(now_ns)
         return self.collect()
 
     def idle(self) -> Group | None:
@@ -257,7 +262,10 @@ class Inlet:
 
     def _believe(self, now_ns: int) -> None:
         """Which times of sending are believed from now on."""
-        about = now_ns + self._bias_ns
+        about = max(now_ns, self._served_ns) + self._bias_ns
+        if self.clock.served and not about:
+            self._low_ns, self._high_ns = TIME_MIN_NS, TIME_MAX_NS  # it told no time yet
+            return
         self._low_ns = about - BEHIND_NS
         self._high_ns = about + (AHEAD_SERVED_NS if self.clock.served else AHEAD_NS)
 
@@ -290,10 +298,9 @@ class Inlet:
             for stream, route in self._named(item.streams):
                 self._lost(stream, route, recv_ns, GapReason.OVERRUN)
         elif isinstance(item, Served):
-            if self._served_ns:
-                self.clock.told(self._served_ns)
+            self.clock.told(self._served_ns or item.now_ns)
             self._served_ns = item.now_ns
-            self._believe(max(self.clock.now(), item.now_ns))
+            self._believe(self.clock.now())
         elif isinstance(item, Ended):
             self.clock.told(self._served_ns)
             self.ended = True

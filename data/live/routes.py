@@ -12,7 +12,7 @@ from __future__ import annotations
 import msgspec
 
 from data.live.blocks import Series
-from data.live.decode import Numbers, Route
+from data.live.decode import Blocks, Numbers, Route
 from data.live.decode_binance import route_of
 from data.sources.rejects import RejectedError
 
@@ -40,7 +40,8 @@ class Routes:
         self._venue = series[0].venue if series else ""
         self._series = list(series)
         self._by_symbol = {s.symbol.upper(): n for n, s in enumerate(series)}
-        shared = {s.scales: Numbers(s.scales) for s in series}
+        blocks = Blocks()
+        shared = {s.scales: Numbers(s.scales, blocks) for s in series}
         self._numbers = [shared[s.scales] for s in series]
         self._routes: dict[bytes, Route] = {}
         self._unknown: set[bytes] = set()

@@ -46,6 +46,7 @@ class Door:
         self.series = series or [BTC, ETH]
         self.inlet = Inlet(self.series, self.clock, **more)
         self.groups: list[Group] = []
+        self._known: tuple[int, list[dict[str, Any]]] = (-1, [])
 
     def at(self, ms: float) -> int:
         """Monotonic time ``ms`` after the start."""
@@ -69,7 +70,9 @@ class Door:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        return events_of(self.groups)
+        if self._known[0] != len(self.groups):
+            self._known = len(self.groups), events_of(self.groups)
+        return self._known[1]
 
     def rows(self, *names: str, kind: Kind = Kind.TRADE, series: int = 0) -> list[Any]:
         """Columns of the events of one kind and series: a tuple a row, or values of one column."""
