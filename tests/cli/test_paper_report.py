@@ -17,7 +17,9 @@ from cli import main
 from data.events import EVENTS, Kind, Scales
 from data.live.session_folder import FACTS, SESSIONS, SessionFolder
 from data.telemetry import COLUMNS, MONITOR, add_rows
+from engine.report.tables import read_statistics
 from engine.runtime.paper_config import as_facts, parse_paper
+from engine.runtime.verdict_facts import runs_of
 from tests.cli.conftest import Ofs
 from tests.engine.runtime.make_run import SYMBOL, VENUE, make_log, make_run
 from tests.engine.tapes import START
@@ -96,6 +98,21 @@ def test_a_session_that_meets_its_gates_passes(user: Ofs) -> None:
     assert values["filled"] == {"share": 1.0, "holes": 1, "filled": 1}
     assert values["cpu"]["mean"] == pytest.approx(0.3)
     assert 0 <= values["place"]["share"] <= 1 and values["place"]["windows"] == 2000
+
+
+def test_figures_are_those_of_the_runs_statistics(user: Ofs, tmp_path: Path) -> None:
+    off = 'off = ["parity", "place"]\n'
+    (tmp_path / "quick.toml").write_text(CONFIG + EASY + off, encoding="utf-8")
+    said = user("last", "--gates", "quick.toml", "--json").json()
+    values = {gate["gate"]: gate["values"] for gate in said["gates"]}
+    (recorded,) = runs_of(tmp_path / "runs", SESSION)
+    kept = {s.name: s.value or 0.0 for s in read_statistics(recorded) or ()}
+    assert values["trades"]["trades"] == kept["round_trips"] > 10
+    assert values["expectancy"]["bp"] == pytest.approx(kept["expectancy_bp"])
+    slipped = 1e4 * kept["cost_slippage"] / kept["traded"]
+    assert values["slippage"]["bp"] == pytest.approx(slipped)
+    assert values["rejects"]["orders"] == recorded.manifest["counts"]["orders"]
+    assert values["fill_latency"]["p50_ms"] > 0
 
 
 def test_a_changed_record_is_found_and_fails(user: Ofs, tmp_path: Path) -> None:

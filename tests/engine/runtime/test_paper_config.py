@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -222,3 +223,24 @@ def test_a_value_is_read_or_refused_with_a_sentence(value: object, k: object) ->
         read_value(k, value)  # type: ignore[arg-type]
     except ValueError as error:
         assert str(error)
+
+
+FULL = "\n".join(
+    f"{'' if section == last else f'[{section}]'}\n{key} = {value}"
+    for (last, *_), (section, key, value, _) in pairwise([("",) * 4, *shown(parsed(LEAST))])
+    if value != "none"
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, len(FULL)), st.text(max_size=3)), max_size=4))
+def test_a_damaged_file_is_mistakes_and_never_another_error(hits: list[tuple[int, str]]) -> None:
+    text = FULL
+    for at, put in hits:
+        text = text[:at] + put + text[at + len(put) :]
+    try:
+        found = parse_paper(text, "paper.toml", Path("/somewhere"))
+    except ConfigError as error:
+        assert error.where.startswith("paper.toml")
+        return
+    assert (found.config is None) == bool(found.mistakes)
+    assert all(m.where.startswith("paper.toml") for m in found.mistakes)
