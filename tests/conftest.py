@@ -8,10 +8,40 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
+
+import pytest
+
+LONG = (
+    "cli/test_readme.py",
+    "engine/runtime/test_processes.py",
+    "engine/runtime/test_cache.py",
+    "engine/measure/test_bench.py",
+    "engine/kernel/test_handlers.py",
+    "engine/kernel/test_proxy.py",
+    "engine/runtime/test_peer_faults.py",
+    "e2e/test_damage.py",
+    "engine/kernel/test_alone.py",
+    "engine/runtime/test_strategy_file.py",
+    "e2e/test_golden_sessions.py",
+    "e2e/test_interrupt.py",
+    "cli/test_calibrate_command.py",
+    "e2e/test_startup.py",
+)
+"""Files that take longest. A file is run by one worker: the long ones come first, so that no worker
+is left with one when the others are done."""
 
 if os.name == "nt":
     # Otherwise what a process prints to a pipe is in the code page of the machine.
     os.environ.setdefault("PYTHONUTF8", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, the others as they come."""
+    here = Path(__file__).parent
+    rank = {here / name: n for n, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path, len(LONG)))
+
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
