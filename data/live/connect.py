@@ -35,6 +35,9 @@ PING_S = 20.0
 """Seconds for a handshake, for a goodbye, and between our own pings (which find a dead peer)."""
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_SWITCHED = b"HTTP/1.1 101"
+_END_OF_HEADERS = b"\r\n\r\n"
+_HEADERS_MOST = 1 << 16
 _PLAIN = frozenset({0x81, 0x82})
 """First byte of a whole message of text, or of bytes."""
 
@@ -68,17 +71,19 @@ class Socket(ClientConnection):
         self._lack = 0
         self._odd: list[Frame] = []
         self._whole: list[bytes] = []
-        self._by_library = True
+        self._by_library = False
+        self._greeting = True
         self._cause: Exception | None = None
 
     def data_received(self, data: bytes) -> None:
         """Take apart what was read."""
         mono_ns = time.monotonic_ns()
+        if self._greeting:
+            data = self._greeted(data)
+            if not data:
+                return
         if self._by_library:
             self._hand_over(data)
-            # The library keeps the beginning of a frame that came with its answer: go on with it
-            # until that is whole.
-            self._by_library |= bool(self.protocol.reader.buffer)
             self._give(self._collect(mono_ns, []))
             return
         if self._lack:  # of a long frame, of which most is still to come
@@ -125,9 +130,26 @@ class Socket(ClientConnection):
     def ending(self) -> str:
         """Why it ended, in words."""
         code, reason = self.close_code, self.close_reason
+        broken = self.protocol.close_sent if self.protocol.close_rcvd is None else None
+        if broken is not None:
+            return f"broken off with {broken.code} {broken.reason}".rstrip()
         if code is None or code == 1006:
             return f"lost without a goodbye{f' ({self._cause})' if self._cause else ''}"
         return f"closed with {code}{f' {reason}' if reason else ''}"
+
+    def _greeted(self, data: bytes) -> bytes:
+        """Give the library the answer to the handshake, and nothing of what stands behind it:
+        what it has begun to take apart it would have to finish. The rest is returned."""
+        answer = self._rest + data
+        self._rest = b""
+        end = answer.find(_END_OF_HEADERS)
+        if end < 0 and len(answer) < _HEADERS_MOST:
+            self._rest = answer
+            return b""
+        self._greeting = False
+        cut = end + len(_END_OF_HEADERS) if answer.startswith(_SWITCHED) else len(answer)
+        self._hand_over(answer[:cut])
+        return answer[cut:]
 
     def _cut(self, mono_ns: int, data: bytes) -> list[Frame]:
         """The whole frames of ``data``; what is left is kept for the next time."""
@@ -157,7 +179,7 @@ class Socket(ClientConnection):
             else:
                 self._hand_over(data[at:stop])
                 frames = self._collect(mono_ns, frames)
-                at = stop
+                at = end if self._by_library else stop  # behind a goodbye nothing counts
         if at < end:
             self._keep(data[at:] if at else data)
         return frames

@@ -183,7 +183,8 @@ class SocketFeed:
         time to hear the goodbye. What ends one of the tasks ends all."""
         ended_ns = 0
         while not all(lane.done() for lane in lanes):
-            await asyncio.wait([*lanes, *others], timeout=_LOOK_S)
+            pending = [task for task in (*lanes, *others) if not task.done()]
+            await asyncio.wait(pending, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
             for task in (*lanes, *others):
                 if task.done():
                     task.result()
