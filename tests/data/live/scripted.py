@@ -100,7 +100,7 @@ class ScriptedVenue:
         thread.start()
         assert ready.wait(10)
         rest = self._rest()
-        threading.Thread(target=rest.serve_forever, daemon=True).start()
+        threading.Thread(target=rest.serve_forever, args=(0.01,), daemon=True).start()
         try:
             yield Endpoint(
                 f"ws://127.0.0.1:{box['port']}", f"http://127.0.0.1:{rest.server_address[1]}"
