@@ -12,6 +12,7 @@ import click
 
 from cli import common
 from cli.common import App
+from cli.complete import SESSION
 from data.errors import EXIT_DATA, EXIT_FINDING, EXIT_OK
 from data.times import format_utc
 
@@ -28,7 +29,7 @@ _EXAMPLES = (
 
 
 @common.command("report", examples=_EXAMPLES, exits=(EXIT_FINDING, EXIT_DATA))
-@click.argument("session")
+@click.argument("session", type=SESSION)
 @click.option(
     "--gates",
     "gates_file",
