@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from data.errors import OfsError
 from data.events import EVENTS, RECORDS, Kind, Scales, numpy_dtype
 from data.journal import Events, Journal, Records, read_frames
 from data.journal.files import Files
@@ -95,5 +96,9 @@ def seqs_in(folder: Path, files: Files | None = None) -> list[int]:
 def open_quiet(folder: Path, files: Files | None = None, **more: Any) -> Journal:
     """A journal with its series that syncs only when told to."""
     journal = Journal.open(folder, files=files, **{**NEVER, **more})
-    journal.set_series(SERIES)
+    try:
+        journal.set_series(SERIES)
+    except OfsError:
+        journal.close(clean=False)
+        raise
     return journal
