@@ -57,7 +57,7 @@ def live(folder: Path, files: PowerCutFiles, life: int, chance: random.Random) -
                 synced = len(written)
             written += plain(one)
         elif dice < 0.7:
-            rows = records("order", 2, life)
+            rows = records("order", 2, len(written) + life)  # no two frames are alike
             journal.append_records(1, "order", rows, journal.written_seq)
             written.append((1, "order", journal.written_seq, rows.tolist()))
         elif dice < 0.95:
