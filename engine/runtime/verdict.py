@@ -207,12 +207,12 @@ class _Court:
         m = self.missing
         why = f"{_time(m.down_ns)} down in {m.downs} interruptions, {self.f.starts} starts"
         if short:
-            why = f"{days:.3g} days are too few to judge by; {why}"
+            why = f"it is too short to judge by; {why}"
         return _found(
             name,
             not short and share >= self.g.uptime_min,
-            f"{share:.4%} of {days:.3g} days",
-            f">= {self.g.uptime_min:.4%} of >= {self.g.days_min:g} days",
+            f"{_share(share)} of {_time(self.f.length_ns)}",
+            f">= {_share(self.g.uptime_min)} of >= {self.g.days_min:g} days",
             why,
             {"share": share, "days": days, "down_s": self.missing.down_ns / 1e9},
         )
@@ -224,8 +224,8 @@ class _Court:
         return _found(
             name,
             share <= self.g.gap_share_max,
-            f"{share:.4%}" + (f" of {worst.symbol} {worst.stream}" if worst else ""),
-            f"<= {self.g.gap_share_max:.4%}",
+            _share(share) + (f" of {worst.symbol} {worst.stream}" if worst else ""),
+            f"<= {_share(self.g.gap_share_max)}",
             f"holes: {named}" if named else "no hole was recorded",
             {
                 "share": share,
@@ -242,7 +242,7 @@ class _Court:
             name,
             share >= self.g.filled_min,
             f"{filled} of {holes} holes in trades" if holes else "no hole in trades",
-            f">= {self.g.filled_min:.2%}",
+            f">= {_share(self.g.filled_min)}",
             "" if share >= self.g.filled_min else "'ofs log fill' fetches what a venue still has",
             {"share": share, "holes": holes, "filled": filled},
         )
@@ -345,7 +345,7 @@ class _Court:
             return _unknown(name, "no order was sent")
         share = t.rejected / t.orders
         return _found(name, share <= self.g.rejects_max, f"{t.rejected} of {t.orders} orders",
-                      f"<= {self.g.rejects_max:.2%}", "",
+                      f"<= {_share(self.g.rejects_max)}", "",
                       {"share": share, "orders": t.orders, "rejected": t.rejected})  # fmt: skip
 
     def fill_latency(self, name: str) -> Finding:
@@ -405,14 +405,21 @@ def _unknown(name: str, why: str) -> Finding:
     return Finding(name, FAIL, "cannot be judged", "", why)
 
 
+def _share(share: float) -> str:
+    """A share in per cent, to five digits."""
+    return f"{100 * share:.5g} %"
+
+
 def _time(ns: int) -> str:
-    """A length of time for a person: whole seconds from a minute on."""
-    seconds = ns / 1e9
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    minutes, rest = divmod(round(seconds), 60)
+    """A length of time for a person: the two largest units of it."""
+    if ns < NS_OF["m"]:
+        return f"{ns / 1e9:.3g} s"
+    minutes, seconds = divmod(round(ns / 1e9), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
 
 
 def growth_of(memory: np.ndarray) -> float:
