@@ -158,6 +158,17 @@ def test_a_reference_log_gives_windows(user: Ofs, made: Path, tmp_path: Path) ->
     assert place["status"] == "fail" and "300 are asked for" in place["why"]
 
 
+def test_a_log_that_is_gone_is_no_parity(user: Ofs, tmp_path: Path) -> None:
+    path = tmp_path / "runs" / SESSION / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["log"]["path"] = str(tmp_path / "gone")
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    done = user("last", "--json")
+    assert done.code == 1
+    why = {gate["gate"]: gate["why"] for gate in done.json()["gates"]}
+    assert "gone" in why["parity"] and "gone" in why["place"]
+
+
 def test_what_is_not_there_is_said(user: Ofs, tmp_path: Path) -> None:
     done = user("2027")
     assert done.code == 4 and "there is no paper session '2027'" in done.err
