@@ -196,6 +196,11 @@ class Inlet:
         """The venue's names of the streams that are silent for too long now."""
         return tuple(s.name for s in self._streams.values() if s.gap is GapReason.SILENCE)
 
+    @property
+    def open_gaps(self) -> int:
+        """Streams that stand in a hole now."""
+        return sum(s.gap is not None for s in self._streams.values())
+
     def resume_point(self) -> Resume:
         """Where the streams stand, as far as groups were handed out and nothing waits."""
         known = ((key, s) for key, s in self._streams.items() if s.last_ns)

@@ -91,6 +91,17 @@ class Limits:
     checkpoint_bytes: int = 512 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What the disk leaves: degradation ``number`` (0: all is recorded), kinds that are left out,
+    bytes that the log grows by a day, and its length."""
+
+    number: int = 0
+    left_out: tuple[str, ...] = ()
+    bytes_per_day: int = 0
+    log_bytes: int = 0
+
+
 class Work:
     """A checkpoint on a second thread; tried again while the log is locked or the disk is full."""
 
@@ -168,9 +179,11 @@ class Recorder:
         self.checkpointed = min(opened.sealed, opened.floor)
         self.ended = False
         self.full = ""
+        self.level = Space()
+        self.read_ns = 0
         self.checkpoints = 0
         self.last_work_error = ""
-        self._heard, self._sleep = heard, sleep
+        self.heard, self._sleep = heard, sleep
         self._after_seal, self._crash_point = after_seal, crash_point
         self._groups: deque[Group] = deque()
         self._records: deque[RecordRows] = deque()
@@ -191,6 +204,7 @@ class Recorder:
             self.journal.wait_synced(self.journal.written_seq - BACKLOG_MOST // 2, wait_s)
             return False
         items = self.feed.take(TAKE_MOST, wait_s)
+        self.read_ns = next((i.mono_ns for i in items if type(i) is Frame), 0)
         self.admit(self.inlet.take(items))
         self.ended = self.ended or any(type(item) is Ended for item in items[-1:])
         self._time(items)
@@ -242,7 +256,7 @@ class Recorder:
         now_ns = self.clock.mono_ns()
         read = [item.mono_ns for item in items if type(item) is Frame]
         if read:
-            self._heard(now_ns - np.array(read, dtype=np.int64))
+            self.heard(now_ns - np.array(read, dtype=np.int64))
 
     # -- checkpoints ------------------------------------------------------------------------------
 

@@ -1,0 +1,174 @@
+"""``ofs paper run``: a session on paper, from a configuration to a run that verifies.
+
+Owns the options, and putting screen, API, monitor and control beside the session; the work is
+``engine.runtime.session``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli import common
+from cli.common import App
+from data.errors import EXIT_CONFIG, EXIT_DATA, EXIT_INTERRUPT, EXIT_NETWORK, UsageError
+
+if TYPE_CHECKING:
+    from data.live.endpoint import Endpoint
+    from data.live.wiring import Ask
+    from engine.runtime.paper_config import PaperConfig
+    from engine.runtime.replay import Request
+    from engine.runtime.session import Paper, Setup
+
+_DAY_NS = 86_400_000_000_000
+
+
+@common.command(
+    "run",
+    examples=(
+        "ofs paper run --config paper.toml --days 14",
+        "ofs paper run --config paper.toml --endpoint served.json --until-end --json",
+    ),
+    exits=(EXIT_CONFIG, EXIT_DATA, EXIT_NETWORK, EXIT_INTERRUPT),
+)
+@click.option("--config", "file", type=click.Path(path_type=Path, dir_okay=False), required=True,
+              metavar="FILE", is_eager=True, help="Configuration of the session.")  # fmt: skip
+@click.option(
+    "--check", is_flag=True, help="Print the configuration as it is read, or its mistakes."
+)
+@click.option("--days", type=click.FloatRange(min=0, min_open=True),
+              help="End after this much market time. [default: as the file says]")  # fmt: skip
+@click.option("--endpoint", metavar="ADDRESS",
+              help="Instead of the venue: ws://..,http://.. or a file with the line of ofs serve.",
+              )  # fmt: skip
+@click.option("--until-end", is_flag=True, help="End when the served range is over.")
+@click.option("--session", metavar="ID", help="Go on with this session.")
+@click.option("--new", is_flag=True, help="Begin a session, though one could go on.")
+@click.option("--http/--no-http", "http", default=True, help="Serve the read-only HTTP API.")
+def command(app: App, file: Path, check: bool, **options: Any) -> int:
+    """Trade on paper: the fold of a backtest with its simulated broker, fed by live events.
+
+    The session has a log of its own; at every checkpoint it is published as a run, so `ofs report`,
+    `ofs explain` and `ofs verify` work on it. Ctrl-C and SIGTERM drain and seal; the same command
+    goes on where the session stopped or was killed, with its positions and limits, and a gap for
+    the time between. A second Ctrl-C aborts, which loses nothing that was synced.
+    """
+    if check:
+        from cli.paper_check import check as look
+
+        return look(app, file)
+    from cli.stop import Stop
+    from data.live.run import Ends
+    from engine.runtime.session import prepare
+
+    with Stop() as stop:
+        setup = _setup(app, file, options)
+        session = prepare(setup)
+        app.say(_begun(session))
+        days = options["days"] or session.config.days or 0
+        ends = Ends(lambda: stop.asked, options["until_end"], int(days * _DAY_NS))
+        with _beside(app, session, http=options["http"]):
+            why = session.run(ends)
+        app.say(f"{session.folder.id}: {why}")
+    facts = session.summary(why)
+    if app.json:
+        app.emit(facts)
+    else:
+        for name in ("session", "runs", "events", "gaps", "decisions", "orders", "digest"):
+            app.print(f"{name:<10} {facts[name]}")
+    return stop.exit_code
+
+
+def _setup(app: App, file: Path, options: dict[str, Any]) -> Setup:
+    from data.live.endpoint import Endpoint
+    from data.live.wiring import is_served
+    from engine.runtime.paper_config import read_config
+    from engine.runtime.session import Setup
+
+    if options["until_end"] and not options["endpoint"]:
+        raise UsageError("a real venue has no end", where="--until-end",
+                         do="name a served one with --endpoint; or say --days")  # fmt: skip
+    config = read_config(file)
+    text = options["endpoint"]
+    endpoint = Endpoint.of(text) if text else Endpoint.real(config.venue)
+    return Setup(
+        config,
+        lambda c: _ask(c, endpoint),
+        _request,
+        app.runs,
+        served=is_served(endpoint) if text else False,
+        session=options["session"] or "",
+        new=options["new"],
+        on_cold=lambda: app.say("compiling…"),
+    )
+
+
+def _ask(c: PaperConfig, endpoint: Endpoint) -> Ask:
+    from data.live.recorder import Limits
+    from data.live.wiring import Ask, kinds_of
+
+    r = c.record
+    return Ask(
+        c.venue, c.symbols, kinds_of(c.venue, c.streams), endpoint, r.sync_ms, r.sync_events,
+        r.segment_bytes, Limits(r.checkpoint_ns, r.checkpoint_bytes), r.hold_ns, r.hold_most,
+        r.rotate_ns, r.queue_frames, r.queue_bytes,
+    )  # fmt: skip
+
+
+def _request(c: PaperConfig) -> Request:
+    from cli.paper_check import fitted
+    from engine.runtime.replay import Request
+
+    strategy, settings, note = fitted(c)
+    return Request(strategy, c.strategy, c.venue, settings=settings, model=note, plans=c.plans)
+
+
+def _begun(session: Paper) -> str:
+    r = session.recovery
+    if not r.last_seq:
+        return f"session {session.folder.id}"
+    return (
+        f"session {session.folder.id} goes on after event {r.last_seq:,} (snapshot at "
+        f"{r.snapshot_seq:,}; {r.compared:,} records agree, {r.written:,} were missing)"
+    )
+
+
+@contextmanager
+def _beside(app: App, session: Paper, *, http: bool) -> Iterator[None]:
+    """Monitor, HTTP API, control and screen, for as long as the session runs."""
+    from contextlib import ExitStack
+
+    from cli.screen import Screen
+    from engine.runtime.control_server import ControlServer
+    from engine.runtime.http_api import HttpApi, token_from_environment
+    from engine.runtime.monitor import Monitor
+
+    view, folder = session.board.view, session.folder
+    with ExitStack() as stack:
+        monitor = Monitor(view, folder.path / "monitor")
+        session.picture.monitor = monitor
+        monitor.start()
+        stack.callback(monitor.stop)
+        control = ControlServer(folder.path, lambda: {"session": folder.id, "phase": session.phase})
+        session.control = control
+        control.start()
+        stack.callback(control.stop)
+        wanted = session.config.http
+        if http and wanted.on:
+            api = HttpApi(view, wanted.host, wanted.port, token_from_environment(), monitor)
+            api.start()
+            stack.callback(api.stop)
+            session.picture.control = {"http": api.address}
+            app.say(f"http: {api.address}")
+        stack.enter_context(Screen(view, color=app.color, enabled=app.show_progress))
+        yield
+
+
+for _option in command.params:
+    if _option.name == "config":
+        # --config is the session's here; the settings of ofs keep a flag of another name
+        _option.opts[:] = ["--settings"]

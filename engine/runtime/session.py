@@ -1,0 +1,349 @@
+"""A paper session: the recorder with folds behind it, recovered, watched, told, and published.
+
+Owns :class:`Paper`, from a configuration to a run that ``ofs verify`` folds again. What must hold:
+a session that was stopped or killed goes on with the settings and plans that it began with; a clock
+event is written when the venue's clock has passed a decision boundary and nothing came to say so;
+an operator's order is a control event, and is answered only once that event is synced.
+
+It refuses to know about terminals.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from data import jitcache
+from data.errors import ConfigError, DataError, OfsError, UsageError
+from data.events import Control
+from data.live.blocks import Series
+from data.live.items import Feed
+from data.live.recorder import Recorder
+from data.live.reopen import Opened, reopen
+from data.live.run import Ends, run
+from data.live.session_folder import SessionFolder, find_session, sessions
+from data.live.session_log import SessionLog
+from data.live.wiring import Ask, instruments, series_facts, series_in, wire
+from engine.plans.compile import compile_all
+from engine.plans.load import PlanText, text_of_file
+from engine.plans.read import parse_plans
+from engine.runtime.control_server import ACTS, Act, ControlServer
+from engine.runtime.paper_config import PaperConfig, as_facts, from_facts
+from engine.runtime.plan_control import plan_cancel, plan_words
+from engine.runtime.replay import Request
+from engine.runtime.session_folds import Folds, Places
+from engine.runtime.session_picture import Picture
+from engine.runtime.session_recover import Recovery, recover
+from engine.runtime.view import Board, View
+
+VIEW_EVERY_S = 0.25
+CLOCK_EVERY_S = 0.02
+STOP_MOST_S = 15.0
+"""After an order to stop, so long (wall time) may positions take to be closed."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a session is made of; ``strategy`` gives the request of a configuration."""
+
+    config: PaperConfig
+    ask: Callable[[PaperConfig], Ask]
+    request: Callable[[PaperConfig], Request]
+    runs: Path
+    served: bool = False
+    session: str = ""
+    new: bool = False
+    feed: Feed | None = None
+    on_cold: Callable[[], None] | None = None
+    crash_point: Callable[[str], None] = lambda _name: None
+
+
+@dataclass
+class Paper:
+    """A session that is ready to run; made by :func:`prepare`."""
+
+    setup: Setup
+    config: PaperConfig
+    folder: SessionFolder
+    opened: Opened
+    folds: Folds
+    recorder: Recorder
+    recovery: Recovery
+    picture: Picture
+    board: Board
+    log: SessionLog
+    control: ControlServer | None = None
+    phase: str = "starting"
+    plans: PlanText | None = None
+    _answers: list[tuple[int, Act, dict[str, Any]]] = field(default_factory=list)
+    _view_s: float = 0.0
+    _clock_s: float = 0.0
+    _stop_by: tuple[int, float] | None = None
+
+    # -- the loop ---------------------------------------------------------------------------------
+
+    def run(self, ends: Ends) -> str:
+        """Run until something ends it; why."""
+        self.phase = "running"
+        ends.told = self._told
+        self.folder.update(phase="running", error=None)
+        self.log.info("running", session=self.folder.id, resumed_at=self.recovery.last_seq)
+        try:
+            why = run(self.recorder, self.folder, ends, self._each, self._last)
+        except BaseException as error:
+            self.phase = "failed"
+            self.log.error("failed", error=f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            for _, act, _ in self._answers:
+                act.refuse("the session ended before it was synced")
+            self.board.synced(self.recorder.journal.synced_seq)
+            self.log.close()
+        return why
+
+    def _each(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._clock_s >= CLOCK_EVERY_S:
+            self._clock_s = now_s
+            self._tick()
+            self._orders()
+        if now_s - self._view_s >= VIEW_EVERY_S:
+            self._view_s = now_s
+            self.board.offer(self.picture.view(self.phase))
+        self.board.synced(self.recorder.journal.synced_seq)
+
+    def _tick(self) -> None:
+        """A clock event where a boundary is behind and nothing came."""
+        r = self.recorder
+        if r.full or r.ended:
+            return
+        venue_ns = r.clock.venue_ns(r.clock.now())
+        late = self.folds.overdue(venue_ns, r.clock.served)
+        if late:
+            r.inlet.clock_event(venue_ns, late)
+            r.admit(r.inlet.collect())
+
+    def _last(self) -> dict[str, Any]:
+        """Facts that the session's file keeps of its end."""
+        self.phase = "stopped"
+        self.board.offer(self.picture.view(self.phase))
+        return {"digests": self.folds.digests, "published": self.folds.published}
+
+    # -- orders -----------------------------------------------------------------------------------
+
+    def _orders(self) -> None:
+        synced = self.recorder.journal.synced_seq
+        while self._answers and self._answers[0][0] <= synced:
+            seq, act, facts = self._answers.pop(0)
+            act.done(seq, **facts)
+        for act in self.control.take() if self.control is not None else ():
+            try:
+                facts = self._do(act)
+            except OfsError as error:
+                act.refuse(str(error))
+                self.log.warn("order refused", order=act.name, why=str(error))
+                continue
+            self._answers.append((self.recorder.inlet.next_seq - 1, act, facts))
+            self.log.info("order", order=act.name, seq=self.recorder.inlet.next_seq - 1, **facts)
+
+    def _do(self, act: Act) -> dict[str, Any]:
+        """Write the control events of an order; what else there is to tell."""
+        r = self.recorder
+        if r.full:
+            raise DataError("the disk is full: nothing can be written", do="free space")
+        facts: dict[str, Any] = {}
+        if act.name == "reload-plans":
+            facts = self._reload()
+        for code, value in ACTS[act.name]:
+            r.inlet.control_event(code, value)
+            if code == Control.STOP:
+                step_ns = int(self.folds.lives[0].fold.params["core"]["step_ns"][0])
+                self._stop_by = r.clock.now() + 2 * step_ns, time.monotonic() + STOP_MOST_S
+        r.admit(r.inlet.collect())
+        return facts
+
+    def _reload(self) -> dict[str, Any]:
+        """The file of plans as it is now, as control events: plans are added, changed by their id,
+        or cancelled where the file has them no more. ConfigError where it is wrong."""
+        kept = self.plans
+        if kept is None:
+            raise ConfigError("the session has no file of plans", where=self.config.path,
+                              do="name one in the configuration, and begin anew")  # fmt: skip
+        path = plans_path(self.config)
+        text = text_of_file(path)
+        known = {p.id for p in parse_plans(kept.text, kept.name).plans}
+        now = parse_plans(text.text, text.name).sound()
+        gone = sorted(known - {p.id for p in now})
+        events = []
+        for live in self.folds.lives:
+            found = compile_all(now, live.series.symbol, live.series.scales)
+            words = [word for c in found for word in plan_words(c.record)]
+            events.append((live.number, [*(w for i in gone for w in plan_cancel(i)), *words]))
+        for number, words in events:
+            for code, value in words:
+                self.recorder.inlet.control_event(code, value, [number])
+        self.plans = text
+        also = [*self.folder.facts.get("also", []), replace(self.config, plans=text).identity]
+        self.folder.update(also=also)
+        return {"plans": len(now), "cancelled": len(gone)}
+
+    def _told(self) -> str:
+        """Why an operator's stop ends the session by now; "" while it does not."""
+        if self._stop_by is None:
+            return ""
+        at_ns, by_s = self._stop_by
+        passed = self.recorder.clock.now() >= at_ns
+        flat = passed and all(not live.open_qty for live in self.folds.lives)
+        late = time.monotonic() >= by_s
+        return "stopped by an operator" if flat or late else ""
+
+    # -- what a last object says ------------------------------------------------------------------
+
+    def summary(self, why: str) -> dict[str, Any]:
+        """The object that ``ofs paper --json`` prints at the end."""
+        r, rows = self.recorder, self.folds.rows
+        decided = self.picture.decision.total
+        return {
+            "schema": 1,
+            "session": self.folder.id,
+            "ended": why,
+            "runs": self.folds.published or self.folder.facts.get("published", []),
+            "events": r.tally.events,
+            "synced": r.journal.synced_seq,
+            "gaps": r.tally.gaps,
+            "gaps_by_reason": dict(r.tally.reasons),
+            "rejects": dict(r.inlet.facts.rejects),
+            "dropped": r.feed.facts.dropped,
+            "decisions": rows["decision"],
+            "orders": rows["order"],
+            "fills": rows["fill"],
+            "digest": self.folds.digest(),
+            "lag_p50_ms": round(self.picture.lag.total.percentile_ms(0.5), 3),
+            "lag_p99_ms": round(self.picture.lag.total.percentile_ms(0.99), 3),
+            "decision_p99_ms": round(decided.percentile_ms(0.99), 3),
+            "resumed_at": self.recovery.last_seq,
+        }
+
+
+def plans_path(config: PaperConfig) -> Path:
+    """Where the configuration's file of plans lies."""
+    return Path(config.plans.name if config.plans else "")
+
+
+def prepare(setup: Setup) -> Paper:
+    """Find or begin the session, open its journal, fold what it has, and put the parts together.
+
+    The feed is not started yet. LockedError where the session runs already, DataError where its log
+    does not give what it wrote.
+    """
+    folder = _choose(setup)
+    config = from_facts(folder.facts["config"])
+    config = replace(
+        config, record=setup.config.record, disk=setup.config.disk, http=setup.config.http,
+        days=setup.config.days,
+    )  # fmt: skip
+    ask, request = setup.ask(config), setup.request(config)
+    series = _series(folder, ask)
+    opened = reopen(folder.log, folder.id, series, **ask.journal_options)
+    try:
+        return _ready(setup, config, folder, opened, ask, request)
+    except BaseException:
+        opened.close(clean=False)
+        raise
+
+
+def _ready(setup: Setup, config: PaperConfig, folder: SessionFolder, opened: Opened, ask: Ask,
+           request: Request) -> Paper:  # fmt: skip
+    places = Places(folder.id, opened.store, folder.log, folder.state, setup.runs)
+    folds = Folds.make(opened.series, request, places, setup.on_cold)
+    folds.crash_point = setup.crash_point
+    folds.digests = dict(folder.facts.get("digests", {}))
+    recovery = recover(folds, opened)
+    wired = wire(ask, opened, setup.served, setup.feed)
+    recorder = Recorder(
+        opened, wired.feed, wired.inlet, wired.clock, consumer=folds, limits=ask.limits,
+        crash_point=setup.crash_point,
+    )  # fmt: skip
+    first = View(
+        folder.id, "paper", config.venue, config.strategy, started_ns=time.time_ns(),
+        served=setup.served, phase="recovering",
+    )  # fmt: skip
+    picture = Picture(recorder, folds, first)
+    picture.restore(recovery.extra)
+    folds.extra = picture.facts
+    recorder.heard = picture.lag.add
+    folds.decided = lambda _n, count: _decided(picture, recorder, count)
+    board = Board(picture.view("starting"))
+    log = SessionLog(folder.path / "session.log")
+    for why in recovery.passed_over:
+        log.warn("a snapshot was passed over", why=why)
+    folder.update(served=setup.served)
+    return Paper(
+        setup, config, folder, opened, folds, recorder, recovery, picture, board, log,
+        plans=config.plans,
+    )  # fmt: skip
+
+
+def _decided(picture: Picture, recorder: Recorder, count: int) -> None:
+    """Time a decision from the reading of the oldest frame of its turn: never too short."""
+    if recorder.read_ns and count:
+        picture.decision.add(recorder.clock.mono_ns() - recorder.read_ns)
+
+
+def _series(folder: SessionFolder, ask: Ask) -> list[Series]:
+    known = series_in(folder.facts.get("series", []))
+    series = instruments(ask, known)
+    if series != known:
+        folder.update(series=series_facts(series))
+    return series
+
+
+def _choose(setup: Setup) -> SessionFolder:
+    """The session that goes on: the one named, else the latest that was not ended and is of the
+    same configuration and sources; else a new one."""
+    config = setup.config
+    strategy = setup.request(config).strategy
+    source = f"{jitcache.source_hash()} {strategy.source_sha256}"
+    if setup.session:
+        found = find_session(setup.runs, setup.session)
+        _check_named(found, config, source)
+        return found
+    for found in reversed(sessions(setup.runs)) if not setup.new else ():
+        if _same(found, config, source, setup.served):
+            return found
+    facts = {"config": as_facts(config), "source": source, "served": setup.served,
+             "venue": config.venue, "symbols": list(config.symbols)}  # fmt: skip
+    return SessionFolder.create(setup.runs, "paper", strategy.name, facts)
+
+
+def _same(found: SessionFolder, config: PaperConfig, source: str, served: bool) -> bool:
+    facts = found.facts
+    if facts.get("command") != "paper" or found.ended or facts.get("served") != served:
+        return False
+    return _fits(found, config) and facts.get("source") == source
+
+
+def _fits(found: SessionFolder, config: PaperConfig) -> bool:
+    kept = found.facts.get("config", {})
+    return config.identity in (kept.get("identity"), *found.facts.get("also", []))
+
+
+def _check_named(found: SessionFolder, config: PaperConfig, source: str) -> None:
+    """UsageError where the session that was named cannot go on."""
+    why = ""
+    if found.facts.get("command") != "paper":
+        why = "it is a recording"
+    elif found.ended:
+        why = f"it is over: {found.facts['ended'].get('reason')}"
+    elif not _fits(found, config):
+        why = "its configuration is another"
+    elif found.facts.get("source") != source:
+        why = "the sources of ofs or of the strategy changed since it began"
+    if why:
+        raise UsageError(
+            f"session {found.id} cannot go on", where="--session", why=why,
+            do="leave --session out to begin another one",
+        )  # fmt: skip
