@@ -58,6 +58,11 @@ class Files:
         else:
             os.fsync(handle.fileno())
 
+    def forget(self, handle: Any) -> None:
+        """Read from the disk next time, not from the cache, where the system can be told so."""
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
     def truncate(self, handle: Any, size: int) -> None:
         """Cut the file down to ``size`` bytes; what is appended next goes there."""
         handle.truncate(size)

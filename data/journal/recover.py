@@ -106,21 +106,19 @@ def look(folder: str | Path, files: Files | None = None) -> Recovered:
 def recover(folder: Path, files: Files) -> Recovered:
     """:func:`look`, and make what it saw so: the writer's, who has the lock.
 
-    The torn tail is cut off; what stands is synced again, since a process that was killed leaves
-    pages that nobody synced. OSError where the disk fails.
+    A process that was killed leaves pages that nobody synced, one whose sync failed leaves pages
+    that read well and are on no disk. So the last segment is synced, and then read past the cache;
+    its torn tail is cut off. OSError where the disk fails.
     """
+    numbers = _numbers(files, folder)
+    for number in numbers[-1:]:
+        _settle(files, folder / name_of(number))
     found = look(folder, files)
     for path in found.headless:
         files.remove(path)
-    if found.segments:
+    if found.torn_bytes and found.segments:
         last = found.segments[-1]
-        handle = files.open(last.path, new=False)
-        try:
-            if files.size(last.path) != last.bytes:
-                files.truncate(handle, last.bytes)
-            files.fdatasync(handle)
-        finally:
-            files.close(handle)
+        _settle(files, last.path, last.bytes)
     files.fsync_dir(folder)
     return found
 
@@ -161,6 +159,18 @@ def check(folder: str | Path, files: Files | None = None) -> Recovered:
     for _ in read_frames(folder, files=files):
         pass
     return look(folder, files)
+
+
+def _settle(files: Files, path: Path, size: int | None = None) -> None:
+    """Sync a file (cut to ``size`` bytes), and let it be read from the disk from now on."""
+    handle = files.open(path, new=False)
+    try:
+        if size is not None:
+            files.truncate(handle, size)
+        files.fdatasync(handle)
+        files.forget(handle)
+    finally:
+        files.close(handle)
 
 
 def _decoded(header: Header, payload: memoryview, after_seq: int) -> Events | Records | None:

@@ -47,6 +47,9 @@ class MemoryFiles(Files):
     def fdatasync(self, handle: Any) -> None:
         assert handle in self.content
 
+    def forget(self, handle: Any) -> None:
+        pass
+
     def truncate(self, handle: Any, size: int) -> None:
         del self.content[handle][size:]
 

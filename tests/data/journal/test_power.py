@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from data.errors import JournalError
 from data.events import Kind
 from data.journal import Journal, check, look
 from data.journal.files import publish
@@ -172,14 +173,21 @@ def test_what_a_killed_process_left_is_synced_before_it_counts(tmp_path: Path) -
     files = PowerCutFiles()
     journal = open_quiet(tmp_path, files)
     journal.append(group(1, 10))
+    journal.roll()
+    journal.append(group(11, 10))
     journal.close(clean=False)
+    killed = len(files.steps)
     journal = open_quiet(tmp_path, files)
-    assert journal.synced_seq == 10
+    assert journal.synced_seq == 20
+    opened = len(files.steps)
     journal.close(clean=False)
-    for seed in range(20):
-        left = MemoryFiles(files.after_cut(len(files.steps), random.Random(seed)))
-        assert check(tmp_path, left).last_seq == 10
-        assert events_in(tmp_path, files=left) == plain(group(1, 10))
+    expected = plain(group(1, 20))
+    for seed in range(20 * (opened - killed + 1)):
+        cut = killed + seed // 20
+        left = MemoryFiles(files.after_cut(cut, random.Random(seed)))
+        held = check(tmp_path, left).last_seq
+        assert held in ((20,) if cut == opened else (10, 20))
+        assert events_in(tmp_path, files=left) == [row for row in expected if row[0] <= held]
 
 
 def test_what_is_appended_during_a_sync_is_not_covered_by_it(tmp_path: Path) -> None:
@@ -207,4 +215,37 @@ def test_what_is_appended_during_a_sync_is_not_covered_by_it(tmp_path: Path) -> 
     )
     assert kept == 10
     assert journal.wait_synced(30, 5.0)
+    journal.close()
+
+
+def test_pages_that_a_failed_sync_dropped_are_not_believed(tmp_path: Path) -> None:
+    """After a failed fsync Linux calls the pages clean: they read well and are on no disk."""
+
+    class Dropping(PowerCutFiles):
+        fails = False
+
+        def fdatasync(self, handle: Path) -> None:
+            if self.fails:
+                self.steps = [s for s in self.steps if s[0] != "write" or s in self.safe]
+                raise OSError(5, "Input/output error")
+            super().fdatasync(handle)
+            self.safe = list(self.steps)
+
+        def forget(self, handle: Path) -> None:
+            now = PowerCutFiles()
+            now.steps = [*self.steps, ("sync", handle, None), ("folder", tmp_path, None)]
+            self.content[handle] = now.after_cut(len(now.steps), random.Random(0))[handle]
+
+    files = Dropping()
+    journal = open_quiet(tmp_path, files)
+    journal.append(group(1, 10))
+    journal.sync()
+    journal.append(group(11, 10))
+    files.fails = True
+    with pytest.raises(JournalError):
+        journal.close()
+    files.fails = False
+    assert look(tmp_path, files).last_seq == 20
+    journal = open_quiet(tmp_path, files)
+    assert journal.synced_seq == 10
     journal.close()
