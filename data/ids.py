@@ -27,6 +27,7 @@ _UUID_TEXT = 36
 _HYPHENS = (8, 13, 18, 23)
 _PLACES = tuple(i for i in range(_UUID_TEXT) if i not in _HYPHENS)
 _BAD = 255
+_WORD = (1 << 64) - 1
 
 _NIBBLES = np.full(256, _BAD, dtype=np.uint8)
 for _value, _digits in enumerate("0123456789abcdef"):
@@ -50,7 +51,8 @@ def opaque_id(text: str) -> int:
     if not text:
         return 0
     high, low = _words(text)
-    return int(_fold(np.array([high], np.uint64), np.array([low], np.uint64))[0])
+    mixed = _mix_int(_mix_int((high + 0x9E3779B97F4A7C15) & _WORD) ^ low)
+    return (mixed >> 2) | OPAQUE_ID
 
 
 def opaque_ids(texts: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -79,7 +81,7 @@ def _words(text: str) -> tuple[int, int]:
         value = int.from_bytes(
             hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest(), "big"
         )
-    return value >> 64, value & ((1 << 64) - 1)
+    return value >> 64, value & _WORD
 
 
 def _pack(nibbles: np.ndarray) -> np.ndarray:
@@ -92,6 +94,13 @@ def _fold(high: np.ndarray, low: np.ndarray) -> np.ndarray:
     """int64 opaque ids of 128 bits; the finaliser of splitmix64 (Steele, Lea and Flood 2014)."""
     mixed = _mix(_mix(high + np.uint64(0x9E3779B97F4A7C15)) ^ low)
     return (mixed >> np.uint64(2)).astype(np.int64) | np.int64(OPAQUE_ID)
+
+
+def _mix_int(word: int) -> int:
+    """As :func:`_mix`, of one word: ten times as fast as an array of one."""
+    word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
+    word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _WORD
+    return word ^ (word >> 31)
 
 
 def _mix(words: np.ndarray) -> np.ndarray:

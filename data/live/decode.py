@@ -61,7 +61,7 @@ class Blocks:
         self.at = at + 1
         return Levels(self.block, at, bids, asks)
 
-    def of_lists(self, sides: tuple[list[int], list[int], list[int], list[int]]) -> Levels:
+    def of_lists(self, sides: Sequence[list[int]]) -> Levels:
         """Bid prices, bid quantities, ask prices and ask quantities, best first, cut to 25."""
         row = self.block[self.free()]
         for place, values in zip(row, sides, strict=True):
@@ -83,10 +83,17 @@ UNREADABLE = (ValueError, RecursionError, OverflowError, msgspec.MsgspecError)
 
 
 class Told(NamedTuple):
-    """What one frame says: when it was sent (ns UTC, 0 where it does not say) and its rows."""
+    """What one frame says: when it was sent (ns UTC, 0 where it does not say) and its rows.
+
+    ``gaps`` are gap rows that its reader found, ``refused`` the reasons of rows that could not be.
+    ``stuck`` says that the stream is of no use until it begins anew.
+    """
 
     sent_ns: int
     rows: Sequence[Row]
+    gaps: Sequence[Row] = ()
+    refused: Sequence[str] = ()
+    stuck: bool = False
 
 
 class SpentError(RejectedError):

@@ -87,11 +87,11 @@ def route_of(
     if number is None or found is None or found[1] not in KINDS:
         return None
     channel = "partial_spot" if found[1] == "partial" and venue == SPOT else found[1]
-    read = _READERS[channel](facts[number].symbol, numbers[number])
+    read = _READERS[channel](facts[number].symbol, numbers[number], stream)
     return Route(number, KINDS[found[1]], read)
 
 
-def _agg_trade(symbol: str, numbers: Numbers) -> Reader:
+def _agg_trade(symbol: str, numbers: Numbers, _stream: str) -> Reader:
     decode, prices, quantities = _framed(_AggTrade), numbers.prices, numbers.quantities
 
     def read(frame: bytes, _recv_ns: int) -> Told:
@@ -108,7 +108,7 @@ def _agg_trade(symbol: str, numbers: Numbers) -> Reader:
     return read
 
 
-def _trade(symbol: str, numbers: Numbers) -> Reader:
+def _trade(symbol: str, numbers: Numbers, _stream: str) -> Reader:
     decode, prices, quantities = _framed(_Trade), numbers.prices, numbers.quantities
 
     def read(frame: bytes, _recv_ns: int) -> Told:
@@ -125,8 +125,8 @@ def _trade(symbol: str, numbers: Numbers) -> Reader:
     return read
 
 
-def _partial(symbol: str, numbers: Numbers) -> Reader:
-    decode, read_text = _framed(frames.DepthUpdate), _book_text(symbol, numbers)
+def _partial(symbol: str, numbers: Numbers, stream: str) -> Reader:
+    decode, read_text = _framed(frames.DepthUpdate), _book_text(symbol, numbers, stream)
 
     def read(frame: bytes, recv_ns: int) -> Told:
         found = read_text(frame)
@@ -143,8 +143,8 @@ def _partial(symbol: str, numbers: Numbers) -> Reader:
     return read
 
 
-def _partial_spot(_symbol: str, numbers: Numbers) -> Reader:
-    decode, read_text = _framed(frames.DepthSnapshot), _book_text("", numbers)
+def _partial_spot(_symbol: str, numbers: Numbers, stream: str) -> Reader:
+    decode, read_text = _framed(frames.DepthSnapshot), _book_text("", numbers, stream)
 
     def read(frame: bytes, recv_ns: int) -> Told:
         found = read_text(frame)
@@ -159,15 +159,16 @@ def _partial_spot(_symbol: str, numbers: Numbers) -> Reader:
 
 
 def _book_text(
-    symbol: str, numbers: Numbers
+    symbol: str, numbers: Numbers, stream: str
 ) -> Callable[[bytes], tuple[int, int, int, Levels] | None]:
     """Reader of frames in the usual form: E, T, last update id, levels; None for another form."""
     name, blocks = symbol.encode(), numbers.blocks
+    begin = b'{"stream":"%s","data":' % stream.encode()
+    start = len(begin)
     price_scale, qty_scale = numbers.scales.price, numbers.scales.qty
 
     def read(frame: bytes) -> tuple[int, int, int, Levels] | None:
-        start = frame.find(b'","data":', 0, 200) + 9
-        if start < 9 or not name.isascii():
+        if frame[:start] != begin:
             return None
         at = blocks.free()
         good, e, t, u, bids, asks = read_book(
@@ -178,7 +179,7 @@ def _book_text(
     return read
 
 
-def _quote(symbol: str, numbers: Numbers) -> Reader:
+def _quote(symbol: str, numbers: Numbers, _stream: str) -> Reader:
     decode, prices, quantities = _framed(frames.BookTicker), numbers.prices, numbers.quantities
 
     def read(frame: bytes, recv_ns: int) -> Told:
@@ -194,7 +195,7 @@ def _quote(symbol: str, numbers: Numbers) -> Reader:
     return read
 
 
-def _kline(symbol: str, numbers: Numbers) -> Reader:
+def _kline(symbol: str, numbers: Numbers, _stream: str) -> Reader:
     decode, prices, quantities = _framed(_Kline), numbers.prices, numbers.quantities
 
     def read(frame: bytes, _recv_ns: int) -> Told:
@@ -212,7 +213,7 @@ def _kline(symbol: str, numbers: Numbers) -> Reader:
     return read
 
 
-def _mark(symbol: str, numbers: Numbers) -> Reader:
+def _mark(symbol: str, numbers: Numbers, _stream: str) -> Reader:
     decode = _framed(frames.MarkPrice)
 
     def read(frame: bytes, _recv_ns: int) -> Told:
@@ -231,7 +232,7 @@ def _mark(symbol: str, numbers: Numbers) -> Reader:
     return read
 
 
-def _liquidation(symbol: str, numbers: Numbers) -> Reader:
+def _liquidation(symbol: str, numbers: Numbers, _stream: str) -> Reader:
     decode, quantities = _framed(_ForceOrder), numbers.quantities
 
     def read(frame: bytes, _recv_ns: int) -> Told:
@@ -251,7 +252,7 @@ def _liquidation(symbol: str, numbers: Numbers) -> Reader:
     return read
 
 
-_READERS: dict[str, Callable[[str, Numbers], Reader]] = {
+_READERS: dict[str, Callable[[str, Numbers, str], Reader]] = {
     "aggTrade": _agg_trade,
     "trade": _trade,
     "partial": _partial,

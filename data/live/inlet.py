@@ -217,6 +217,7 @@ class Inlet:
         if recv_ns >= self._admission.due_ns:
             self._admission.release_due(recv_ns)
         stream: Stream | None = None
+        found: Route | None = None
         try:
             found = self._routes.of(data)
             if found is None:
@@ -224,18 +225,28 @@ class Inlet:
                 return
             key = found.series, found.kind
             stream = self._streams.get(key) or self._stream(*key)
-            stream.heard_ns, stream.heard_mono = recv_ns, mono_ns
             if found.kind not in self._wanted:
                 facts.unwanted[found.kind] += 1
                 return
             told = found.read(data, recv_ns)
             if told.sent_ns:
                 recv_ns = self._sent(told.sent_ns, recv_ns, mono_ns)
-            self._rows(stream, found.running_ids, told, recv_ns)
+            if not told.stuck:
+                stream.heard_ns, stream.heard_mono = recv_ns, mono_ns
+            if told.rows:
+                self._rows(stream, found.running_ids, told, recv_ns)
+            elif not told.refused:
+                facts.skipped["no event"] += 1
+            if told.gaps or told.refused:
+                self._besides(stream, found.running_ids, told, recv_ns)
+        except SpentError as error:
+            facts.rejects[error.reason] += 1
+            if stream is not None:
+                self._admission.spend(stream, error.id, recv_ns)
         except UNREADABLE as error:
             facts.rejects[reason_of(error)] += 1
-            if isinstance(error, SpentError) and stream is not None:
-                self._admission.spend(stream, error.id, recv_ns)
+            if stream is not None and found is not None:
+                self._refused(stream, found.running_ids, recv_ns)
 
     def _sent(self, sent_ns: int, recv_ns: int, mono_ns: int) -> int:
         """Believe the time at which a frame was sent, or not; returns when it was received."""
@@ -284,6 +295,21 @@ class Inlet:
                 admission.admit(stream, row, recv_ns)
             else:
                 admission.opaque_trade(stream, row, recv_ns)
+
+    def _besides(self, stream: Stream, running_ids: bool, told: Told, recv_ns: int) -> None:
+        """Gaps that the reader found, and rows of the frame that could not be."""
+        for gap in told.gaps:
+            self._admission.emit(stream.series, Kind.GAP, gap, recv_ns)
+        self.facts.rejects.update(told.refused)
+        if told.refused:
+            self._refused(stream, running_ids, recv_ns)
+
+    def _refused(self, stream: Stream, running_ids: bool, recv_ns: int) -> None:
+        """A frame of a stream was not fit for use: something is missing from here to its next
+        event, and where ids do not tell it is said. One gap is enough for many frames."""
+        by_id = stream.kind is Kind.BAR or (stream.kind is Kind.TRADE and running_ids)
+        if not by_id and stream.gap is None:
+            self._broken(stream, recv_ns, GapReason.UNKNOWN)
 
     # -- what happens besides ---------------------------------------------------------------------
 

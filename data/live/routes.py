@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import msgspec
 
+from data.live import decode_binance, decode_bybit
 from data.live.blocks import Series
 from data.live.decode import Blocks, Numbers, Route
-from data.live.decode_binance import route_of
 from data.sources.rejects import RejectedError
+
+BYBIT = "bybit"
 
 UNKNOWN_MAX = 1_000
 """Names of no use that are remembered before they are all forgotten."""
@@ -38,6 +40,7 @@ class Routes:
 
     def __init__(self, series: list[Series]) -> None:
         self._venue = series[0].venue if series else ""
+        self._begin = b'{"topic":"' if self._venue == BYBIT else b'{"stream":"'
         self._series = list(series)
         self._by_symbol = {s.symbol.upper(): n for n, s in enumerate(series)}
         blocks = Blocks()
@@ -53,15 +56,18 @@ class Routes:
         RejectedError, or what reading JSON raises, where it is no message at all.
         """
         # `{"stream":"NAME",` is what a combined connection sends, byte for byte
-        name = frame[11 : frame.find(b'"', 11)] if frame[:11] == b'{"stream":"' else b""
+        begin = self._begin
+        at = len(begin)
+        name = frame[at : frame.find(b'"', at)] if frame[:at] == begin else b""
         route = self._routes.get(name)
         if route is not None:
             return route
         if not name:
             head = self._head(frame)
-            if not (head.stream or _is_answer(head)):
+            stream = head.topic if self._venue == BYBIT else head.stream
+            if not (stream or _is_answer(head)):
                 raise RejectedError("frame")
-            name = head.stream.encode()
+            name = stream.encode()
         return self._found(name)
 
     def named(self, name: str) -> Route | None:
@@ -70,13 +76,14 @@ class Routes:
 
     def why(self, frame: bytes) -> str:
         """Why :meth:`of` gave None, in a few fixed words."""
-        return "stream" if b'"stream"' in frame[:64] else "answer"
+        return "stream" if self._begin[1:-2] in frame[:64] else "answer"
 
     def _found(self, name: bytes) -> Route | None:
         route = self._routes.get(name)
         if route is not None or not name or name in self._unknown:
             return route
         text = name.decode("utf-8", "replace")
+        route_of = decode_bybit.route_of if self._venue == BYBIT else decode_binance.route_of
         route = route_of(self._venue, text, self._by_symbol, self._series, self._numbers)
         if route is not None:
             self._routes[name] = route
