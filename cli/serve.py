@@ -7,6 +7,7 @@ Owns the options and the line that says where it listens. What it serves, and ho
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -66,6 +67,10 @@ if TYPE_CHECKING:
     help="Frames in flight to a client, faster than real time; 0: no limit.",
 )  # fmt: skip
 @click.option(
+    "--faults", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Script of what goes wrong (TOML).",
+)  # fmt: skip
+@click.option(
     "--for", "for_ns", type=SECONDS, default="0", show_default=True,
     help="Stop after this much wall time; 0: when told to (Ctrl-C, SIGTERM).",
 )  # fmt: skip
@@ -97,6 +102,7 @@ def _venue(app: App, options: dict[str, Any]) -> Venue:
     from data.venue.names import layout_of
     from data.venue.serve import Options, Venue
     from data.venue.tape import LogTape
+    from data.venue.venue_faults import Script, read_script
 
     tape = LogTape(
         store,
@@ -117,6 +123,7 @@ def _venue(app: App, options: dict[str, Any]) -> Venue:
             port=options["port"],
             rest_port=options["rest_port"],
             window=options["window"],
+            script=read_script(options["faults"]) if options["faults"] else Script(),
         ),
     )
 

@@ -50,8 +50,9 @@ class Decimals(dict[int, str]):
 
 
 class Encoder:
-    """Messages of one symbol. ``unit_ns`` is the unit of times; ``skew_ns`` and ``id_shift`` are
-    added to the sending time and taken from ids (a venue whose clock or whose ids went astray)."""
+    """Messages of one symbol. ``unit_ns`` is the unit of times. Where a venue's clock or ids went
+    astray, ``skew_ns`` is added to the sending time, ``id_shift`` taken from trade ids and
+    ``update_shift`` from the ids of books and quotes."""
 
     def __init__(self, layout: str, symbol: str, scales: Scales, unit_ns: int = 1_000_000) -> None:
         shown = 8 if layout == SPOT else 0
@@ -60,12 +61,12 @@ class Encoder:
         self.unit_ns = unit_ns
         self.skew_ns = 0
         self.id_shift = 0
+        self.update_shift = 0
         self.price = Decimals(scales.price, shown)
         self.qty = Decimals(scales.qty, shown)
         self._money = Decimals(scales.price + scales.qty, shown)
         self._fine = Decimals(scales.price, 8)
         self._rate = Decimals(9)
-        self._update = 0
 
     def encode(self, wanted: Asked) -> Encode:
         """The function that writes the messages of a stream."""
@@ -109,15 +110,17 @@ class Encoder:
         )
 
     def _depth(self, most: int) -> Encode:
+        last = 0
+
         def spot(s: Sheet, i: int, _at_ns: int) -> str:
             bids, asks = self.levels(s, i, "bid", most), self.levels(s, i, "ask", most)
-            update = s["id"][i] - self.id_shift
+            update = s["id"][i] - self.update_shift
             return f'{{"lastUpdateId":{update},"bids":[{bids}],"asks":[{asks}]}}'
 
         def futures(s: Sheet, i: int, at_ns: int) -> str:
-            update, before = s["id"][i] - self.id_shift, self._update
-            self._update = update
-            before = before if before < update else update - 1
+            nonlocal last
+            update = s["id"][i] - self.update_shift
+            before, last = last if last < update else update - 1, update
             bids, asks = self.levels(s, i, "bid", most), self.levels(s, i, "ask", most)
             return (
                 f'{{"e":"depthUpdate","E":{self._sent(at_ns)},"T":{s["ts_ns"][i] // self.unit_ns},'
@@ -129,13 +132,13 @@ class Encoder:
 
     def _quote(self, s: Sheet, i: int, at_ns: int) -> str:
         return (
-            f'{{"e":"bookTicker","u":{s["id"][i] - self.id_shift},"s":"{self.symbol}",'
+            f'{{"e":"bookTicker","u":{s["id"][i] - self.update_shift},"s":"{self.symbol}",'
             f'"ps":"{self.symbol}",{self._touch(s, i)},"T":{s["ts_ns"][i] // self.unit_ns},'
             f'"E":{self._sent(at_ns)},"st":1}}'
         )
 
     def _spot_quote(self, s: Sheet, i: int, _at_ns: int) -> str:
-        update = s["id"][i] - self.id_shift
+        update = s["id"][i] - self.update_shift
         return f'{{"u":{update},"s":"{self.symbol}",{self._touch(s, i)}}}'
 
     def _touch(self, s: Sheet, i: int) -> str:

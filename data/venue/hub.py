@@ -25,6 +25,7 @@ class Receiver(Protocol):
 
     combined: bool
     kinds: frozenset[Kind]
+    number: int
 
     def put(self, frame: bytes) -> None:
         """Gather a frame."""
@@ -70,6 +71,7 @@ class Hub:
         self._variants: dict[tuple[str, int], Variant] = {}
         self._dirty: dict[Receiver, None] = {}
         self.frames = 0
+        self.mute: Callable[[Receiver, int, Kind], bool] | None = None
         self.subscribers: dict[Receiver, set[str]] = {}
 
     def add(self, receiver: Receiver, names: Iterable[str], unit_ns: int) -> None:
@@ -80,7 +82,10 @@ class Hub:
                 continue
             mine.add(name)
             variant = self._variant(name, unit_ns)
-            if variant is not None and variant.wanted.kind in receiver.kinds:
+            if variant is None or variant.wanted.kind not in receiver.kinds:
+                continue
+            series = self._number[variant.wanted.symbol]
+            if self.mute is None or not self.mute(receiver, series, variant.wanted.kind):
                 (variant.wrapped if receiver.combined else variant.plain).append(receiver)
 
     def remove(self, receiver: Receiver, names: Iterable[str] | None = None) -> None:
@@ -102,32 +107,29 @@ class Hub:
         """Spellings of the stream of ``kind`` that somebody has subscribed, or had."""
         return self._slots.get((series, kind), _NONE)
 
-    def send(self, due: Due) -> int:
-        """Gather the frames of one event; returns how many."""
-        sent = 0
+    def send(self, due: Due, mutate: Callable[[str], str] | None = None) -> None:
+        """Gather the frames of one event; ``mutate`` spoils its message."""
         for variant in self._slots.get((due.series, due.kind), _NONE):
-            if (variant.wrapped or variant.plain) and variant.due(due.at_ns):
-                if variant.wanted.interval_ns not in (0, _interval(due)):
-                    continue
-                sent += self.spread(variant, variant.encode(due.sheet, due.row, due.at_ns))
-        return sent
+            if not (variant.wrapped or variant.plain) or not variant.due(due.at_ns):
+                continue
+            if variant.wanted.interval_ns not in (0, _interval(due)):
+                continue
+            body = variant.encode(due.sheet, due.row, due.at_ns)
+            self.spread(variant, body if mutate is None else mutate(body))
 
-    def spread(self, variant: Variant, body: str) -> int:
-        """Gather ``body`` for every socket of a stream; returns how many frames."""
-        dirty = self._dirty
-        if variant.wrapped:
-            frame = text_frame(f"{variant.head}{body}}}" if variant.head else body)
-            for socket in variant.wrapped:
-                socket.put(frame)
-                dirty[socket] = None
-        if variant.plain:
-            frame = text_frame(body)
-            for socket in variant.plain:
-                socket.put(frame)
-                dirty[socket] = None
-        sent = len(variant.wrapped) + len(variant.plain)
-        self.frames += sent
-        return sent
+    def spread(self, variant: Variant, body: str) -> None:
+        """Gather ``body`` for every socket of a stream."""
+        for sockets, wrapped in ((variant.wrapped, True), (variant.plain, False)):
+            if sockets:
+                frame = self.frame(variant, body, wrapped)
+                for socket in sockets:
+                    socket.put(frame)
+                    self._dirty[socket] = None
+                self.frames += len(sockets)
+
+    def frame(self, variant: Variant, body: str, wrapped: bool) -> bytes:
+        """The frame of a message, wrapped with the stream's name or not."""
+        return text_frame(f"{variant.head}{body}}}" if wrapped and variant.head else body)
 
     def flush(self, now_ns: int) -> None:
         """Send what was gathered for every socket."""

@@ -23,6 +23,7 @@ _NAP_S = 0.002
 _LONG_NAP_S = 0.05
 _TEND_S = 0.25
 _LAG_S = 0.1
+_LAST_WAIT_S = 30.0
 
 
 class Tape(Protocol):
@@ -43,9 +44,6 @@ class Sender(Protocol):
 
     def tick(self, now_ns: int) -> None:
         """The clock stands at ``now_ns``: send what was held until then."""
-
-    def next_ns(self) -> int | None:
-        """When something held is due, ns; None where nothing is held."""
 
     def end(self) -> None:
         """Everything was played: send what is still held."""
@@ -72,7 +70,7 @@ class Player:
         self.hold_s = hold_s
         self.sent_ns = tape.from_ns
         self.events = 0
-        self.ended = False
+        self.started = self.ended = False
         self._anchor_ns, self._anchor_s = tape.from_ns, 0.0
         self._tended_s = 0.0
 
@@ -89,16 +87,16 @@ class Player:
         await self._subscribed()
         await self._nap(self.grace_s)
         self._anchor()
+        self.started = True
         while True:
             target_ns = min(self._target_ns(), self.tape.end_ns)
             due, caught = self._send_due(rows, due, target_ns)
-            held = self.sender.next_ns()
             self.sent_ns = max(self.sent_ns, target_ns if caught else due.at_ns if due else 0)
             self.sender.tick(self.sent_ns)
             self.terms.hub.flush(self.sent_ns)
             self._tend()
             await self._ready()
-            if due is None and held is None and self.sent_ns >= self.tape.end_ns:
+            if due is None and self.sent_ns >= self.tape.end_ns:
                 break
             if self._target_ns() - self.sent_ns > _LAG_S * self.speed * 1e9:
                 self._anchor()
@@ -157,7 +155,8 @@ class Player:
         self.terms.hub.flush(self.sent_ns)
         for socket in self.terms.open:
             socket.mark(self.sent_ns, force=True)
-        while any(s.seen_ns is not None and s.behind for s in self.terms.open):
+        until_s = time.monotonic() + _LAST_WAIT_S
+        while any(s.unread for s in self.terms.open) and time.monotonic() < until_s:
             await self._moved(_LONG_NAP_S)
         self.ended = self.terms.ended = True
         for socket in list(self.terms.open):

@@ -60,6 +60,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer one request."""
         parts = urlsplit(self.path)
         answer = self.server.get(parts.path, dict(parse_qsl(parts.query)))
+        if not answer.status:
+            self.close_connection = True
+            return
         data = answer.data
         self.send_response(answer.status)
         headers = {"Content-Type": "application/json;charset=UTF-8", **answer.headers}

@@ -13,19 +13,21 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from data.enums import Kind
-from data.venue.frames import Encode, Encoder, Sheet
+from data.venue.frames import Encode, Encoder
 from data.venue.hub import Hub
 from data.venue.names import Asked
 from data.venue.player import Player
 from data.venue.rest_api import Answer, BinanceRest, Facts
+from data.venue.rest_faults import RestFaults
 from data.venue.rest_rows import RestRows
 from data.venue.rest_server import RestServer
 from data.venue.sockets import Socket, Terms
-from data.venue.tape import Due, LogTape
+from data.venue.strike import Striker
+from data.venue.tape import LogTape
+from data.venue.venue_faults import Script
 
 WINDOW = 2_000
 """Frames that may be in flight to one socket, where the clock does not run in real time."""
@@ -35,7 +37,7 @@ WINDOW = 2_000
 class Options:
     """How a venue is played: ``layout``, ``speed`` (times real time), wall seconds of ``grace_s``
     and ``hold_s`` (see :class:`data.venue.player.Player`), where it listens, and how many frames
-    may be in flight (``window``, 0: as many as the socket takes)."""
+    may be in flight (``window``, 0: as many as the socket takes); ``script`` goes wrong."""
 
     layout: str
     speed: float = 1.0
@@ -45,30 +47,7 @@ class Options:
     port: int = 0
     rest_port: int = 0
     window: int = WINDOW
-
-
-class Direct:
-    """Sends every event as it is, and remembers the last book of each series."""
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self.books: dict[int, tuple[Sheet, int]] = {}
-
-    def send(self, due: Due) -> None:
-        """Gather the frames of an event."""
-        if due.kind == Kind.DEPTH:
-            self.books[due.series] = due.sheet, due.row
-        self._hub.send(due)
-
-    def tick(self, now_ns: int) -> None:
-        """Nothing is held."""
-
-    def next_ns(self) -> int | None:
-        """Nothing is held."""
-        return None
-
-    def end(self) -> None:
-        """Nothing is held."""
+    script: Script = field(default_factory=Script)
 
 
 class Venue:
@@ -78,8 +57,11 @@ class Venue:
         self.tape = tape
         self.options = options
         self.hub = Hub(options.layout, [x.symbol for x in tape.instruments], self._encode)
-        self.sender = Direct(self.hub)
         self._encoders: dict[tuple[int, int], Encoder] = {}
+        self.striker = Striker(
+            self.hub, tape.instruments, self._encoders_of, options.script, tape.from_ns
+        )
+        self._rest_faults = RestFaults(options.script)
         self._server: asyncio.Server | None = None
         self.failure: BaseException | None = None
 
@@ -90,13 +72,16 @@ class Venue:
             self._encoders[key] = Encoder(self.options.layout, x.symbol, x.scales, unit_ns)
         return self._encoders[key].encode(wanted)
 
+    def _encoders_of(self, number: int) -> Iterator[Encoder]:
+        return (e for (n, _), e in self._encoders.items() if n == number)
+
     async def start(self) -> None:
         """Listen on both ports."""
         options, tape = self.options, self.tape
         window = options.window if options.speed > 1 else 0
         self.terms = Terms(self.hub, options.layout, window, self._now_ns)
         self.player = Player(
-            tape, self.sender, self.terms, options.speed, options.grace_s, options.hold_s
+            tape, self.striker, self.terms, options.speed, options.grace_s, options.hold_s
         )
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
@@ -107,8 +92,8 @@ class Venue:
             options.layout,
             tape.instruments,
             rows,
-            self.player.now_ns,
-            self.sender.books.get,
+            self._passed_ns,
+            self.striker.books.get,
             self.clock,
             self.faults,
         )
@@ -121,10 +106,16 @@ class Venue:
             "/ofs/clock": self.clock,
             "/ofs/faults": self.faults,
         }
-        return Answer(200, own[path]()) if path in own else self._rest_api.get(path, query)
+        if path in own:
+            return Answer(200, own[path]())
+        return self._rest_faults.meet(path) or self._rest_api.get(path, query)
 
     def _now_ns(self) -> int:
         return self.player.now_ns()
+
+    def _passed_ns(self) -> int:
+        """What arrived up to here may be shown: at the beginning nothing has."""
+        return self.player.now_ns() - (not self.player.started)
 
     def clock(self) -> dict[str, Any]:
         """The body of ``/ofs/clock``."""
@@ -144,8 +135,8 @@ class Venue:
             "events": self.player.events,
             "frames": self.hub.frames,
             "connections": self.terms.opened,
-            "done": {},
-            "list": [],
+            "done": {**self.striker.done.counts, **self._rest_faults.done.counts},
+            "list": [*self.striker.done.acts, *self._rest_faults.done.acts],
         }
 
     def ready(self) -> dict[str, Any]:

@@ -14,7 +14,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from websockets.exceptions import InvalidState
 from websockets.frames import Frame, Opcode
@@ -22,18 +21,16 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from data.enums import Kind
+from data.venue.hub import Hub, text_frame
 from data.venue.names import BYBIT, CARRIED, SPOT, Address, address_of
 from data.venue.requests import Reply, answer, answer_bybit
-
-if TYPE_CHECKING:
-    from data.venue.hub import Hub
-
-STREAMS_MOST = 1024
-"""Streams that one connection may carry."""
 
 _BUFFER_HIGH = 1 << 20
 _SYNC_S = 0.02
 _DEAF_S = 5.0
+_DRIP_S = 0.05
+_BACKLOG_MOST = 8 << 20
 _RATE = {SPOT: (5, 5.0), "futures": (15, 10.0), BYBIT: (1000, 500.0)}
 """Messages a client may send at once, and how many more a second."""
 
@@ -70,7 +67,7 @@ class Socket(asyncio.Protocol):
         self.hub = terms.hub
         self.ws = ServerProtocol(max_size=1 << 20)
         self.combined = False
-        self.kinds: frozenset = frozenset()
+        self.kinds: frozenset[Kind] = frozenset()
         self.address = Address("", False, ())
         self.streams: list[str] = []
         self.number = 0
@@ -79,11 +76,12 @@ class Socket(asyncio.Protocol):
         self.told_ns = 0
         self.full = False
         self._out: list[bytes] = []
+        self._drip, self._drip_until_s, self._backlog = 0, 0.0, bytearray()
         self._unmarked = 0
         self._marks: deque[tuple[bytes, int, int, float]] = deque()
         self._marked_s = 0.0
         self._mark = 0
-        self._hears = terms.window > 0
+        self._hears, self._heard = terms.window > 0, False
         burst, _ = _RATE[terms.layout]
         self._tokens, self._tokens_s = float(burst), time.monotonic()
         self._pinged_s = self._ponged_s = time.monotonic()
@@ -139,17 +137,27 @@ class Socket(asyncio.Protocol):
     @property
     def behind(self) -> bool:
         """Whether the player has to wait for this socket."""
-        if not self.is_open:
+        if not self.is_open or self._drip:
             return False
-        if self._hears and self._marks and time.monotonic() - self._marks[0][3] > _DEAF_S:
-            # reason: a client that never answers pings must not stop the venue's clock for ever
-            self._hears = False
-        return self.full or (self._hears and self.in_flight > self.terms.window)
+        return self.full or (self._listens() and self.in_flight > self.terms.window)
+
+    @property
+    def unread(self) -> bool:
+        """Whether the client has yet to read something that was sent."""
+        waits = self._listens() and self.in_flight > 0
+        return self.is_open and (waits or bool(self._backlog) or self.full)
 
     @property
     def seen_ns(self) -> int | None:
         """How far this client has read, venue's clock; None where it has read everything."""
         return self.told_ns if self._hears and self.in_flight and self.is_open else None
+
+    def _listens(self) -> bool:
+        """Whether the client answers pings; one that never does must not stop the clock for ever,
+        one that does may take its time."""
+        if self._hears and not self._heard and self._marks:
+            self._hears = time.monotonic() - self._marks[0][3] <= _DEAF_S
+        return self._hears
 
     def put(self, frame: bytes) -> None:
         """Gather a frame of data."""
@@ -160,15 +168,18 @@ class Socket(asyncio.Protocol):
         out, self._out = self._out, []
         if not self.is_open:
             return
-        if self._hears and out:
+        if self._hears and out and not self._drip:
             self.in_flight += len(out)
             self._unmarked += len(out)
+        if self._drip:
+            self._backlog += b"".join(out)
+            return
         self.transport.write(b"".join(out))
         self.mark(now_ns)
 
     def mark(self, now_ns: int, force: bool = False) -> None:
         """A ping behind the last frame: its pong says that the client has read up to there."""
-        if not self._hears or not self._unmarked or not self.is_open:
+        if not self._hears or not self._unmarked or not self.is_open or self._drip:
             return
         now_s = time.monotonic()
         busy = self._unmarked * 4 >= self.terms.window
@@ -204,6 +215,47 @@ class Socket(asyncio.Protocol):
             self.ws.send_close(code, reason)
             self._write_protocol()
             asyncio.get_running_loop().call_later(5.0, self.transport.abort)
+
+    def cut_in(self, frame: bytes, now_ns: int) -> None:
+        """Send what was gathered and half of ``frame``, and end the connection without a word."""
+        self.put(frame[: len(frame) // 2])
+        self.drop_off(0, now_ns)
+
+    def drop_off(self, code: int, now_ns: int) -> None:
+        """Send what was gathered and close with ``code``; 0: without a close frame."""
+        self.flush(now_ns)
+        if code:
+            self.close(code, "")
+            return
+        self.hub.remove(self)
+        self.transport.close()
+
+    def drip(self, bytes_per_s: int, lasts_s: float) -> None:
+        """Send ``bytes_per_s`` for ``lasts_s`` wall seconds; the venue does not wait for it."""
+        self._drip = bytes_per_s
+        self._drip_until_s = time.monotonic() + lasts_s
+        asyncio.get_running_loop().call_later(_DRIP_S, self._drop_by_drop)
+
+    def shut_down(self, after_s: float, now_ns: int) -> None:
+        """Announce the end of this connection, and close it after ``after_s`` wall seconds."""
+        body = f'{{"e":"serverShutdown","E":{now_ns // self.address.unit_ns}}}'
+        wrapped = f'{{"stream":"!serverShutdown","data":{body}}}'
+        self.put(text_frame(wrapped if self.combined else body))
+        self.flush(now_ns)
+        asyncio.get_running_loop().call_later(after_s, self.close, 1001, "server shutdown")
+
+    def _drop_by_drop(self) -> None:
+        over = time.monotonic() >= self._drip_until_s
+        most = len(self._backlog) if over else int(self._drip * _DRIP_S) + 1
+        if not self.transport.is_closing():
+            self.transport.write(bytes(self._backlog[:most]))
+            del self._backlog[:most]
+            if len(self._backlog) > _BACKLOG_MOST:
+                self.abort()  # a venue drops a client that does not keep up
+        if over:
+            self._drip = 0
+        else:
+            asyncio.get_running_loop().call_later(_DRIP_S, self._drop_by_drop)
 
     def abort(self) -> None:
         """Cut the connection without a close frame."""
@@ -263,6 +315,7 @@ class Socket(asyncio.Protocol):
     def _ponged(self, data: bytes) -> None:
         self._ponged_s = time.monotonic()
         if data.startswith(b"at"):
+            self._heard = True
             while self._marks:
                 name, frames, now_ns, _ = self._marks.popleft()
                 self.in_flight -= frames
