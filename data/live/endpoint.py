@@ -65,6 +65,14 @@ class Endpoint:
         _check(found.rest, ("http", "https"), text)
         return cls(found.ws.rstrip("/"), found.rest.rstrip("/"), found.venue)
 
+    @classmethod
+    def rest_of(cls, text: str) -> Endpoint:
+        """As :meth:`of`, or the address of the requests alone; its ``ws`` is then empty."""
+        if not text.startswith("http") or "," in text:
+            return cls.of(text)
+        _check(text, ("http", "https"), text)
+        return cls("", text.rstrip("/"))
+
     def clock(self, http: Http) -> Clock | None:
         """The clock of a served venue; None where there is none: it is a real venue.
 

@@ -161,6 +161,13 @@ class Rest:
         url = f"{self.endpoint.rest}{self._api.prefix}{path}"
         if query:
             url += "?" + urlencode(query)
+        while True:
+            answer = self._answered(url, weight)
+            if not self._obey(url, answer):
+                return _decoded(url, answer, type_)
+
+    def _answered(self, url: str, weight: int) -> Answer:
+        """An answer that is not the venue's trouble; a few failures are waited out."""
         failures = 0
         while True:
             self._wait(weight)
@@ -168,7 +175,7 @@ class Rest:
             try:
                 answer = self._http.get(url)
                 if answer.status < 500:
-                    break
+                    return answer
                 error = _said(url, answer.status, "it is in trouble")
             except NetworkError as failed:
                 error = failed
@@ -176,9 +183,6 @@ class Rest:
             if failures > _RETRIES:
                 raise error
             self._sleep(_LOOK_S * 2**failures)
-        if self._obey(url, answer):
-            return self._ask(path, query, weight, type_)
-        return _decoded(url, answer, type_)
 
     def _obey(self, url: str, answer: Answer) -> bool:
         """What the venue says of the rate; True where the request is to be made again."""

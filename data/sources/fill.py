@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 LONGEST_NS = 86_400_000_000_000
 """A hole longer than this is not filled unless somebody says so: it is a range to be fetched."""
 
+_NOT_THERE = "the archive does not have these rows either"
 _MINUTE_NS = 60_000_000_000
 _MS = 1_000_000
 _DAY_NS = 86_400_000_000_000
@@ -97,23 +98,24 @@ def fill(
     With ``dry_run`` only find them and say which days it would take. NetworkError where the archive
     was needed and nothing of it could be reached.
     """
-    findings = list(check_log(store, _gaps_of(wanted)))
-    report = FillReport([_hole(finding, longest_ns) for finding in findings])
+    findings = list(check_log(store, gaps_of(wanted)))
+    report = FillReport([hole_of(finding, longest_ns) for finding in findings])
     if dry_run:
         return report
     with working(store, terms, progress or (lambda _step: None)) as tools:
         running = _Fill(store, tools, report, now)
-        for series in sorted({_series(h.finding) for h in report.holes if h.days}):
+        for series in sorted({series_of_hole(h.finding) for h in report.holes if h.days}):
             running.fill(*series)
     report.moved_bytes = tools.meter.moved
     for venue, symbol in sorted({(h.finding.venue, h.finding.symbol) for h in report.holes}):
         if venue in MARKETS:
             report.marked += mark_filled(store, venue, symbol, wanted.from_ns, wanted.to_ns)
-    _settle(report, list(check_log(store, _gaps_of(wanted))))
+    settle(report, list(check_log(store, gaps_of(wanted))), _NOT_THERE)
     return report
 
 
-def _gaps_of(wanted: Wanted) -> Wanted:
+def gaps_of(wanted: Wanted) -> Wanted:
+    """``wanted`` with the checks that tell what is missing, and no others."""
     return Wanted(
         wanted.venue,
         wanted.symbol,
@@ -125,12 +127,14 @@ def _gaps_of(wanted: Wanted) -> Wanted:
     )
 
 
-def _series(finding: Finding) -> tuple[str, str, Kind]:
+def series_of_hole(finding: Finding) -> tuple[str, str, Kind]:
+    """Venue, symbol and kind of what lacks rows."""
     assert finding.kind is not None
     return finding.venue, finding.symbol, finding.kind
 
 
-def _hole(finding: Finding, longest_ns: int) -> Hole:
+def hole_of(finding: Finding, longest_ns: int) -> Hole:
+    """The account of a hole before anything was done; ``longest_ns`` as in :func:`fill`."""
     hole = Hole(finding, finding.count, finding.count)
     hole.why = _hopeless(finding, longest_ns)
     if not hole.why:
@@ -167,8 +171,9 @@ def _hopeless(finding: Finding, longest_ns: int) -> str:
     return ""
 
 
-def _settle(report: FillReport, after: Sequence[Finding]) -> None:
-    """What is left of each hole, from what the log shows now; holes that are new are added."""
+def settle(report: FillReport, after: Sequence[Finding], not_there: str) -> None:
+    """What is left of each hole, from what the log shows now (``not_there`` is the reason where
+    nothing else was in the way); holes that are new are added."""
     for hole in report.holes:
         old = hole.finding
         inside = [f for f in after if _within(f, old)]
@@ -176,7 +181,7 @@ def _settle(report: FillReport, after: Sequence[Finding]) -> None:
         if not hole.left:
             hole.why = ""
         elif hole.days and not hole.why:
-            hole.why = "the archive does not have these rows either"
+            hole.why = not_there
     known = [hole.finding for hole in report.holes]
     for finding in after:
         if not any(_within(finding, old) for old in known):
@@ -186,7 +191,7 @@ def _settle(report: FillReport, after: Sequence[Finding]) -> None:
 def _within(new: Finding, old: Finding) -> bool:
     if old.check == "recorded_gap":
         return new == old
-    same = (new.check, *_series(new)) == (old.check, *_series(old))
+    same = (new.check, *series_of_hole(new)) == (old.check, *series_of_hole(old))
     if not same or old.check != "id_hole":
         return same and old.from_ns <= new.from_ns and new.to_ns <= old.to_ns
     return old.from_id <= new.from_id and new.to_id <= old.to_id
@@ -202,14 +207,14 @@ class _Fill:
     def fill(self, venue: str, symbol: str, kind: Kind) -> None:
         """Fill the holes of one series."""
         mine = (venue, symbol, kind)
-        open_ = [h for h in self._report.holes if h.days and _series(h.finding) == mine]
+        open_ = [h for h in self._report.holes if h.days and series_of_hole(h.finding) == mine]
         for type_ in _TYPES[kind]:
             if open_:
                 open_ = self._fill_from(type_, open_)
 
     def _fill_from(self, type_: str, holes: Sequence[Hole]) -> list[Hole]:
         """Fill what the files of ``type_`` fit; the holes that they do not fit."""
-        venue, symbol, _ = _series(holes[0].finding)
+        venue, symbol, _ = series_of_hole(holes[0].finding)
         days = sorted({day for hole in holes for day in hole.days})
         files, reasons = self._bring([daily(venue, type_, symbol, day) for day in days])
         sound = list(holes)
