@@ -31,8 +31,8 @@ def test_it_serves_until_it_is_told_to_stop(log: Path, tmp_path: Path) -> None:
     words = command("serve", "--log", str(log), "--speed", "1000", "--grace", "100ms", "--json",
                     "--faults", "faults.toml")  # fmt: skip
     with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-        env=environment(tmp_path),
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
+        cwd=tmp_path, env=environment(tmp_path),
     ) as server:  # fmt: skip
         try:
             assert server.stdout is not None

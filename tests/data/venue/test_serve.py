@@ -110,7 +110,9 @@ def test_futures_frames_and_the_end_of_the_range(um: Path, start: Start) -> None
 def test_frames_have_the_fields_of_real_ones(
     file: str, stream: str, path: str, um: Path, start: Start
 ) -> None:
-    real = json.loads(shared_data(f"binance-samples/{file}.json").read_text())["payload"]
+    real = json.loads(shared_data(f"binance-samples/{file}.json").read_text(encoding="utf-8"))[
+        "payload"
+    ]
     _, told = start(um)
     heard = client.listen(client.subscribe(told["ws"] + path, stream), 1)
     ours = heard.messages[0]
@@ -248,7 +250,9 @@ def test_rest_of_futures(um: Path, start: Start) -> None:
 
 
 def test_rest_refuses_as_the_venue_does(um: Path, start: Start) -> None:
-    measured = json.loads(shared_data("binance-samples/usdm_rest_errors_measured.json").read_text())
+    measured = json.loads(
+        shared_data("binance-samples/usdm_rest_errors_measured.json").read_text(encoding="utf-8")
+    )
     _, told = start(um)
     root = told["rest"] + "/fapi/v1"
     asked = {
