@@ -23,6 +23,8 @@ from engine.runtime.paper_sections import GATE_NAMES, Gates
 from engine.runtime.verdict_holes import Hole, Missing, missing_of
 
 DAY_NS = NS_OF["d"]
+GROWTH_READINGS = 20
+"""Readings from which the growth of memory is told."""
 PASS, FAIL, OFF = "pass", "fail", "off"
 
 
@@ -292,7 +294,9 @@ class _Court:
             ok,
             f"{format_size(int(most))}, grew {growth:+.1%}",
             f"<= {format_size(self.g.memory_bytes_max)}, <= {self.g.memory_growth_max:+.1%}",
-            "growth: median of the last tenth of the readings over that of the second tenth",
+            "growth: median of the last tenth of the readings over that of the second tenth"
+            if len(r.memory) >= GROWTH_READINGS
+            else f"{len(r.memory)} readings show warm-up only, no growth",
             {"max_bytes": most, "growth": growth},
         )
 
@@ -425,10 +429,10 @@ def _time(ns: int) -> str:
 def growth_of(memory: np.ndarray) -> float:
     """Growth (a share) after warm-up: median of the last tenth over that of the second tenth.
 
-    0 for fewer than 20 readings, which show warm-up only.
+    0 for fewer than GROWTH_READINGS, which show warm-up only.
     """
-    tenth = len(memory) // 10
-    if tenth < 2:
+    if len(memory) < GROWTH_READINGS:
         return 0.0
+    tenth = len(memory) // 10
     first = float(np.median(memory[tenth : 2 * tenth]))
     return float(np.median(memory[-tenth:])) / first - 1 if first > 0 else 0.0

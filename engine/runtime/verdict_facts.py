@@ -32,7 +32,7 @@ from engine.runtime.replay import Progress
 from engine.runtime.verdict import Facts, Parity, Place, Trading
 from engine.runtime.verdict_holes import Hole
 from engine.runtime.verdict_place import StrategyOf, place_of, trips_of
-from engine.runtime.verdict_readings import lags_of, monitored, readings_of
+from engine.runtime.verdict_readings import histograms, lags_of, monitored, readings_of
 from engine.runtime.verify import check_manifest, verify
 
 PAPER = "paper"
@@ -44,8 +44,7 @@ class Session:
     """A session that was found: its folder with its facts, and the runs that it published.
 
     Read of the facts are ``config`` (as :func:`engine.runtime.paper_config.as_facts` gave it),
-    ``ended``, ``starts``, ``served``, and ``lags``: histograms of the whole session by gate (see
-    :meth:`engine.runtime.lags.Lags.facts`).
+    ``ended``, ``starts`` and ``served``.
     """
 
     folder: SessionFolder
@@ -120,7 +119,7 @@ def gather(
     notes: list[str] = []
     parity: tuple[Parity, ...] = ()
     place: Place | None = None
-    table, kept = monitored(session.folder.path / MONITOR), state.get("lags")
+    table = monitored(session.folder.path / MONITOR)
     if "parity" not in off:
         parity = tuple(parity_of(r, strategy_of, notes, progress, on_cold) for r in session.runs)
     if "place" not in off:
@@ -137,7 +136,7 @@ def gather(
         to_ns=max(parse_utc(str(r.manifest["to"])) for r in session.runs),
         holes=tuple(hole for r in session.runs for hole in holes_of(r)),
         readings=None if table is None else readings_of(table),
-        lags=lags_of(table, kept if isinstance(kept, dict) else {}, session.runs),
+        lags=lags_of(table, histograms(session.folder.state), session.runs),
         parity=parity,
         trading=trading_of(session.runs),
         place=place,

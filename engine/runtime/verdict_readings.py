@@ -22,6 +22,7 @@ from data.events import Kind
 from data.log import LogReader, LogStore
 from data.runs import Run
 from engine.runtime.lags import Lags
+from engine.runtime.session_state import read_snapshot, snapshots
 from engine.runtime.verdict import Lag, Readings
 
 MB = 1e6
@@ -36,6 +37,9 @@ _TIMED = {
     "decision_lag": ("checks_per_s", "decision_p50_ms", "decision_p99_ms", "receipt to decision"),
 }
 """By gate: what a reading stands for, its median, its 99th percentile, and what that times."""
+
+_KEPT = {"lag": "lag", "decision_lag": "decision"}
+"""By gate: the name under which a snapshot keeps its histogram."""
 
 Table = dict[str, np.ndarray]
 
@@ -67,6 +71,18 @@ def _columns(path: Path) -> Table:
         name: values.astype(np.int64 if name == "ts_ns" else np.float64)
         for name, values in found.items()
     }
+
+
+def histograms(state: Path) -> dict[str, Any]:
+    """Histograms of the whole session by gate, of its latest snapshot in ``state`` that is whole;
+    empty where there is none."""
+    for path in snapshots(state):
+        try:
+            extra = read_snapshot(path).facts.get("extra", {})
+        except CorruptFileError:
+            continue  # the one before it is kept for this
+        return {gate: extra[name] for gate, name in _KEPT.items() if name in extra}
+    return {}
 
 
 def readings_of(table: Table) -> Readings:

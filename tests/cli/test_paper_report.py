@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cli import main
 from data.events import EVENTS, Kind, Scales
 from data.live.session_folder import FACTS, SESSIONS, SessionFolder
 from data.telemetry import COLUMNS, MONITOR, add_rows
@@ -73,11 +71,10 @@ def write_monitor(folder: Path, at: range) -> None:
 
 
 @pytest.fixture
-def user(made: Path, tmp_path: Path, run: Ofs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ofs]:
+def user(made: Path, tmp_path: Path, run: Ofs) -> Ofs:
     """Calls the report over a copy of the session; the runs lie in ``runs``."""
-    monkeypatch.setitem(main.ofs.lazy, "judge", ("cli.paper_report", "."))  # type: ignore[attr-defined]
     shutil.copytree(made / "runs", tmp_path / "runs")
-    return lambda *words: run("judge", "--runs", "runs", *words)  # type: ignore[return-value]
+    return lambda *words: run("paper", "report", "--runs", "runs", *words)  # type: ignore[return-value]
 
 
 def gates(said: dict[str, Any]) -> dict[str, str]:

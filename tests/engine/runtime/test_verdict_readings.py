@@ -15,8 +15,10 @@ from data.runs import Run
 from data.telemetry import COLUMNS as TELEMETRY
 from data.telemetry import add_rows
 from engine.runtime.lags import Lags
+from engine.runtime.session_state import Snapshot, snapshots, write_snapshot
 from engine.runtime.verdict_readings import (
     COLUMNS,
+    histograms,
     lags_of,
     monitored,
     readings_of,
@@ -68,6 +70,20 @@ def test_a_histogram_of_the_whole_session_goes_before_readings(tmp_path: Path) -
     assert found["lag"].p50_ms == pytest.approx(500, rel=0.04)
     assert found["decision_lag"].p99_ms == 3.0
     assert "lag" not in lags_of(None, {}, [])
+
+
+def test_histograms_are_those_of_the_latest_whole_snapshot(tmp_path: Path) -> None:
+    assert histograms(tmp_path) == {}
+    for seq in (1, 2):
+        lags = Lags()
+        lags.add(np.full(seq, 7_000_000))
+        extra = {"lag": lags.facts(), "decision": lags.facts(), "recent": []}
+        write_snapshot(tmp_path, Snapshot(seq, {"extra": extra}, {"BTCUSDT": b"state"}))
+    assert lags_of(None, histograms(tmp_path), [])["lag"].count == 2
+    last = snapshots(tmp_path)[0]
+    last.write_bytes(last.read_bytes()[:-1] + b"!")
+    found = lags_of(None, histograms(tmp_path), [])
+    assert found["lag"].count == found["decision_lag"].count == 1
 
 
 def test_what_the_venue_was_late_stands_in_the_log(tmp_path: Path) -> None:
