@@ -245,6 +245,14 @@ class Recorder:
             self.sealed, self.checkpointed,
         )  # fmt: skip
 
+    @property
+    def settled_seq(self) -> int:
+        """Last event that is behind a barrier together with every record that came of it."""
+        mark, seq = self.journal.synced_mark, self.journal.synced_seq
+        late = next((row for at, row in self._unsynced if at > mark), None)
+        row = late or next(iter(self._records), None)
+        return seq if row is None else min(seq, row.after_seq - 1)
+
     def acknowledged(self) -> list[RecordRows]:
         """Records that are behind a barrier by now and were not given out before."""
         found = []

@@ -11,6 +11,7 @@ It refuses to know about terminals.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,11 +29,11 @@ from data.live.session_folder import SessionFolder, find_session, sessions
 from data.live.session_log import SessionLog
 from data.live.wiring import Ask, instruments, series_facts, series_in, wire
 from engine.plans.compile import compile_all
-from engine.plans.load import PlanText, text_of_file
+from engine.plans.load import PlanText, check_handlers, text_of_file
 from engine.plans.read import parse_plans
 from engine.runtime.control_server import ACTS, Act, ControlServer
 from engine.runtime.paper_config import PaperConfig, as_facts, from_facts
-from engine.runtime.plan_control import plan_cancel, plan_words
+from engine.runtime.plan_reload import changes
 from engine.runtime.replay import Request
 from engine.runtime.session_folds import Folds, Places
 from engine.runtime.session_picture import Picture
@@ -113,7 +114,7 @@ class Paper:
         if now_s - self._view_s >= VIEW_EVERY_S:
             self._view_s = now_s
             self.board.offer(self.picture.view(self.phase))
-        self.board.synced(self.recorder.journal.synced_seq)
+        self.board.synced(self.recorder.settled_seq)
 
     def _tick(self) -> None:
         """A clock event where a boundary is behind and nothing came."""
@@ -167,28 +168,28 @@ class Paper:
 
     def _reload(self) -> dict[str, Any]:
         """The file of plans as it is now, as control events: plans are added, changed by their id,
-        or cancelled where the file has them no more. ConfigError where it is wrong."""
-        kept = self.plans
-        if kept is None:
+        or cancelled where the file has them no more; one that stands as it was is left alone.
+        ConfigError where the file is wrong: nothing is changed then."""
+        if self.plans is None:
             raise ConfigError("the session has no file of plans", where=self.config.path,
                               do="name one in the configuration, and begin anew")  # fmt: skip
-        path = plans_path(self.config)
-        text = text_of_file(path)
-        known = {p.id for p in parse_plans(kept.text, kept.name).plans}
-        now = parse_plans(text.text, text.name).sound()
-        gone = sorted(known - {p.id for p in now})
-        events = []
+        text = text_of_file(plans_path(self.config))
+        now, names = parse_plans(text.text, text.name).sound(), self.config.strategy
+        found = []
         for live in self.folds.lives:
-            found = compile_all(now, live.series.symbol, live.series.scales)
-            words = [word for c in found for word in plan_words(c.record)]
-            events.append((live.number, [*(w for i in gone for w in plan_cancel(i)), *words]))
-        for number, words in events:
-            for code, value in words:
-                self.recorder.inlet.control_event(code, value, [number])
+            wanted = compile_all(now, live.series.symbol, live.series.scales)
+            check_handlers(wanted, tuple(h.name for h in live.fold.composition.handlers), names)
+            found.append((live, wanted, changes(live.fold.state["plans"]["slots"][0], wanted)))
+        for live, wanted, events in found:
+            for code, value in events:
+                self.recorder.inlet.control_event(code, value, [live.number])
+            self.picture.name_plans(live.number, wanted)
         self.plans = text
         also = [*self.folder.facts.get("also", []), replace(self.config, plans=text).identity]
         self.folder.update(also=also)
-        return {"plans": len(now), "cancelled": len(gone)}
+        codes = Counter(code for _, _, events in found for code, _ in events)
+        changed, cancelled = codes[int(Control.PLAN_BEGIN)], codes[int(Control.PLAN_CANCEL)]
+        return {"plans": len(now), "changed": changed, "cancelled": cancelled}
 
     def _told(self) -> str:
         """Why an operator's stop ends the session by now; "" while it does not."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from data.enums import GapReason, Kind
 from data.live.recorder import Recorder
+from engine.plans.compile import Compiled
 from engine.runtime.alarms import alarms
 from engine.runtime.lags import Lags, Rolling
 from engine.runtime.monitor import Monitor
@@ -105,6 +106,10 @@ class Picture:
             recent.counts.update(live.digest.rows)
             for name in ("gross", "fees", "round_trips", "wins", "max_drawdown", "last_equity"):
                 setattr(recent.totals, name, getattr(live.totals, name))
+
+    def name_plans(self, number: int, plans: Sequence[Compiled]) -> None:
+        """The plans of a series, by which those in its state are named from now on."""
+        self._shown[number] = replace(self._shown[number], plans=tuple(plans))
 
     def view(self, phase: str) -> View:
         """The session as it stands now."""
