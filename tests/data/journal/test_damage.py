@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -206,3 +208,58 @@ def test_every_kind_of_event_says_when_it_was_received(tmp_path: Path) -> None:
         journal.append(group(first, 1, [kind]))
         assert look(tmp_path, files).last_recv_ns == first * 1_000
     journal.close()
+
+
+def mutated(data: bytes, chance: random.Random) -> bytes:
+    """One of the things that disks, copies and people do to a file."""
+    at, to = sorted(chance.choices(range(len(data) + 1), k=2))
+    to = min(to, at + chance.choice((1, 8, 64, 5_000)))
+    how = chance.randrange(6)
+    middle = data[at:to]
+    if how == 0 and middle:
+        middle = bytes([middle[0] ^ 1 << chance.randrange(8)]) + middle[1:]
+    elif how == 1:
+        middle = bytes(len(middle))
+    elif how == 2:
+        middle = b""
+    elif how == 3:
+        middle += chance.randbytes(len(middle))
+    elif how == 4:
+        middle += middle
+    elif how == 5:
+        return data[:at]
+    return data[:at] + middle + data[to:]
+
+
+@pytest.mark.campaign
+def test_whatever_is_done_to_the_files_no_wrong_event_comes_back(tmp_path: Path) -> None:
+    """A prefix, or an error that names the file; and a journal that opens goes on from there."""
+    files = MemoryFiles()
+    journal = open_quiet(tmp_path, files)
+    for first in range(1, 121, 10):
+        journal.append(group(first, 10))
+        if first in (41, 81):
+            journal.roll()
+        elif first % 20 == 1:
+            journal.sync()
+    journal.close(clean=False)
+    whole = {path: bytes(data) for path, data in files.content.items()}
+    expected = events_in(tmp_path, files=files)
+    ends: Counter[str] = Counter()
+    for seed in range(20_000 if EVERY else 400):
+        chance = random.Random(seed)
+        path = chance.choice(list(whole))
+        content = {name: bytearray(data) for name, data in whole.items()}
+        content[path] = bytearray(mutated(whole[path], chance))
+        files = MemoryFiles(content)
+        try:
+            got = events_in(tmp_path, files=files)
+            assert got == expected[: len(got)], seed
+            journal = open_quiet(tmp_path, files)
+            assert journal.written_seq == len(got), seed
+            journal.close()
+            ends["whole" if got == expected else "prefix"] += 1
+        except CorruptFileError as error:
+            assert str(path) in str(error) or name_of(int(path.stem) + 1) in str(error), seed
+            ends["named"] += 1
+    assert set(ends) == {"whole", "prefix", "named"} and ends["named"] > ends["prefix"]
