@@ -26,6 +26,7 @@ from data.events import EVENTS, KIND_BY_NAME, Kind, Scales
 from data.log.columns import Rows
 from data.log.coverage import Coverage
 from data.log.files import FileReader, Header, damaged
+from data.log.footers import footer_range
 from data.log.storage import Storage, hash_ranges, hash_stream
 
 DAY_NS = 86_400_000_000_000
@@ -238,12 +239,11 @@ def hash_entry(source: Any, entry: Entry) -> str:
     return hash_share(source, FileReader(source, entry.file, entry.share))
 
 
-def hash_share(source: Any, reader: FileReader) -> str:
-    """Hex sha256 of the row groups of ``reader`` and of the footer of its open file."""
-    end = source.size()
-    source.seek(max(end - 8, 0))
-    length = int.from_bytes(source.read(4), "little") + 8
-    return hash_ranges(source, [*reader.extents(), (max(end - length, 0), end)])
+def hash_share(source: Any, reader: FileReader, footer: str = "") -> str:
+    """Hex sha256 over the row groups of ``reader`` and over the sha256 of the footer of its open
+    file (``footer``, where somebody knows it)."""
+    footer = footer or hash_ranges(source, [footer_range(source)])
+    return hash_ranges(source, reader.extents(), bytes.fromhex(footer))
 
 
 def describe(storage: Storage, path: str, size: int) -> Entry:

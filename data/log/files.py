@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from dataclasses import field as default
 from functools import cache
@@ -41,6 +42,7 @@ from data.events import (
 )
 from data.log.arrow import arrow_type, int_array, ints_of, list_array, lists_of
 from data.log.columns import Rows, offsets_name
+from data.log.footers import metadata_of
 
 ZSTD_LEVEL = 3
 ZSTD_LEVEL_SPARSE = 15
@@ -214,7 +216,8 @@ class FileReader:
     def __init__(self, source: Any, where: str, share: str = "") -> None:
         self._where = where
         with corrupt_file(where):
-            self._file = pq.ParquetFile(source, memory_map=False, pre_buffer=False)
+            known = metadata_of(source) if share else None
+            self._file = pq.ParquetFile(source, metadata=known, memory_map=False, pre_buffer=False)
             self._meta = self._file.metadata
             self._leaf = {
                 self._meta.schema.column(i).path.split(".")[0]: i
@@ -306,6 +309,12 @@ class FileReader:
             if other.is_list and offsets_name(other.name) == side and self.has(other.name):
                 return other.name
         raise ValueError(f"it lacks the column {name}")
+
+    def of(self, symbol: str) -> FileReader:
+        """The same open file, of which the rows of ``symbol`` are all that there is."""
+        narrow = copy(self)
+        narrow._narrow(symbol)
+        return narrow
 
     def _narrow(self, symbol: str) -> None:
         """Let the rows of ``symbol`` be all that there is."""

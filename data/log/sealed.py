@@ -38,7 +38,8 @@ from data.log.entry import (
     split_path,
 )
 from data.log.files import SHARES, ZSTD_LEVEL, FileReader, damaged, to_table
-from data.log.storage import Storage
+from data.log.footers import footer_range
+from data.log.storage import Storage, hash_ranges
 
 TAKEN = "taken.json"
 SYMBOL = "symbol"
@@ -132,12 +133,13 @@ def shares_of(
             raise damaged(where, f"it holds {header.venue} {EVENTS[header.kind].name}")
         rest = size - sum(end - first for first, end in whole.extents())
         spread = rest // max(len(header.shares), 1)
+        footer = hash_ranges(source, [footer_range(source)])
         found = []
         for symbol in sorted(header.shares.keys() - set(without)):
-            reader = FileReader(source, where, symbol)
+            reader = whole.of(symbol)
             builder = builders[symbol] if builders else _read(reader, place, symbol)
             share = sum(end - first for first, end in reader.extents()) + spread
-            digest = hash_share(source, reader)
+            digest = hash_share(source, reader, footer)
             scales, name = reader.header.scales, share_path(path, symbol)
             found.append(builder.entry(name, share, digest, scales, header.schema, size))
     return found

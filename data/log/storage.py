@@ -260,10 +260,10 @@ def hash_stream(source: Any) -> str:
     return digest.hexdigest()
 
 
-def hash_ranges(source: Any, ranges: Sequence[tuple[int, int]]) -> str:
-    """Hex sha256 of the bytes [first, end) of each range of an open pyarrow file, in their order;
-    OSError where the file is shorter."""
-    digest = hashlib.sha256()
+def hash_ranges(source: Any, ranges: Sequence[tuple[int, int]], before: bytes = b"") -> str:
+    """Hex sha256 of ``before`` and of the bytes [first, end) of each range of an open pyarrow file,
+    in their order; OSError where the file is shorter."""
+    digest = hashlib.sha256(before)
     for first, end in ranges:
         source.seek(first)
         left = end - first
