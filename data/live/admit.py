@@ -19,6 +19,7 @@ It refuses to know frames, venues and connections.
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from data.enums import GapReason, Kind
@@ -40,9 +41,12 @@ MARK_BACK_NS = 60_000_000_000
 """A mark that is older than the last one by more is not late: the venue's clock was put back."""
 
 SEEN_MOST = 100_000
-"""Liquidations, marks and opaque trade ids remembered in each of two generations."""
+"""Liquidations and opaque trade ids remembered in each of two generations."""
 
 FOREVER = 1 << 62
+
+_TRADE = Kind.TRADE  # an enumeration's member costs a look-up each time
+Rule = Callable[[Stream, Row, int], None]
 LAGS_KEPT = 8192
 
 
@@ -92,9 +96,11 @@ class Admission:
             Kind.LIQUIDATION: self._liquidation,
         }
 
-    def admit(self, stream: Stream, row: Row, recv_ns: int) -> None:
-        """Take one row of a stream with running ids, received at ``recv_ns`` (session ns)."""
-        self._rules[stream.kind](stream, row, recv_ns)
+    def rule(self, kind: Kind, running_ids: bool) -> Rule:
+        """What takes the rows of a stream of ``kind``: (stream, row, session ns of receipt)."""
+        if kind is Kind.TRADE and not running_ids:
+            return self._opaque_trade
+        return self._rules[kind]
 
     def emit(self, series: int, kind: Kind, row: Row, recv_ns: int) -> None:
         """Let an event go on in its turn, whatever it is."""
@@ -119,13 +125,6 @@ class Admission:
             stream.key = stream.last_id = id
         elif id > stream.key > 0:
             self._wait(stream, id, None, recv_ns)
-
-    def opaque_trade(self, stream: Stream, row: Row, recv_ns: int) -> None:
-        """Take a trade whose id tells no order."""
-        if not self._seen.add(row[1]):
-            self.facts.duplicates[Kind.TRADE] += 1
-            return
-        self._follow(stream, row, recv_ns)
 
     def release(self, series: int, late_ns: int = FOREVER) -> None:
         """Let go what waits for trades that should have come by ``late_ns`` (all by default)."""
@@ -156,7 +155,7 @@ class Admission:
         if hold is None and id == stream.key + 1 and stream.gap is None:
             stream.key = stream.last_id = id
             stream.last_ns = row[0]
-            self._assembler.push(stream.series, Kind.TRADE, row, recv_ns)
+            self._assembler.push(stream.series, _TRADE, row, recv_ns)
             return
         if id <= stream.key and row[0] <= stream.last_ns:
             self._old_trade(stream, id)
@@ -174,9 +173,16 @@ class Admission:
         else:
             self._wait(stream, id, row, recv_ns)
 
+    def _opaque_trade(self, stream: Stream, row: Row, recv_ns: int) -> None:
+        """Take a trade whose id tells no order."""
+        if not self._seen.add(row[1]):
+            self.facts.duplicates[Kind.TRADE] += 1
+            return
+        self._follow(stream, row, recv_ns)
+
     def _trade_goes(self, stream: Stream, row: Row, recv_ns: int) -> None:
         stream.last_ns, stream.key, stream.last_id = row[0], row[1], row[1]
-        self._assembler.push(stream.series, Kind.TRADE, row, recv_ns)
+        self._assembler.push(stream.series, _TRADE, row, recv_ns)
 
     def _old_trade(self, stream: Stream, id: int) -> None:
         late = any(a < id < b for a, b in stream.holes)
@@ -276,10 +282,10 @@ class Admission:
         dated = row[0] != recv_ns
         if (dated and row[0] > stream.last_ns) or stream.old_ids >= OLD_IDS_MAX:
             self._anew(stream, row, recv_ns)
-        elif id < stream.recent[0]:
+        elif not stream.recent or id < stream.recent[0]:
             self.facts.duplicates[stream.kind] += 1
         else:
-            self._late(stream, row, recv_ns)
+            self._late(stream, row, recv_ns, id)
 
     def _anew(self, stream: Stream, row: Row, recv_ns: int) -> None:
         """Update ids began anew with this sample."""
@@ -292,13 +298,13 @@ class Admission:
         stream.recent.append(id)
         self._follow(stream, row, recv_ns)
 
-    def _late(self, stream: Stream, row: Row, recv_ns: int) -> None:
+    def _late(self, stream: Stream, row: Row, recv_ns: int, key: int) -> None:
         """A sample that is older than the last one and was not seen: left out, and said."""
         self.facts.late[stream.kind] += 1
         now_ns = max(stream.last_ns, row[0])
         reason = GapReason.DISORDER
         gap = gap_row(stream, now_ns, reason, row[0], row[1], stream.last_id)
-        stream.recent.append(row[1])
+        stream.recent.append(key)
         self.emit(stream.series, Kind.GAP, gap, recv_ns)
 
     def _bar(self, stream: Stream, row: Row, recv_ns: int) -> None:
@@ -313,22 +319,24 @@ class Admission:
         elif open_ns in stream.recent or open_ns == stream.key:
             self.facts.duplicates[Kind.BAR] += 1
         else:
-            self._late(stream, row, recv_ns)
+            self._late(stream, row, recv_ns, open_ns)
 
     def _mark(self, stream: Stream, row: Row, recv_ns: int) -> None:
-        if not self._seen.add((stream.series, row)):
+        content = hash(row)
+        if content in stream.recent:
             self.facts.duplicates[Kind.MARK] += 1
-        elif row[0] >= stream.key:
-            stream.key = row[0]
-            self._follow(stream, row, recv_ns)
         elif row[0] < stream.key - MARK_BACK_NS:
             self._anew(stream, row, recv_ns)
             stream.key = row[0]
+        elif row[0] < stream.key:
+            self._late(stream, row, recv_ns, content)
         else:
-            self._late(stream, row, recv_ns)
+            stream.key = row[0]
+            stream.recent.append(content)
+            self._follow(stream, row, recv_ns)
 
     def _liquidation(self, stream: Stream, row: Row, recv_ns: int) -> None:
-        if not self._seen.add((stream.series, row)):
+        if not self._seen.add(hash((stream.series, row))):
             self.facts.duplicates[Kind.LIQUIDATION] += 1
             return
         if row[0] < stream.last_ns:

@@ -25,6 +25,7 @@ _PLACES = {
     ]
     for kind, fields in _SCALAR.items()
 }
+_DEPTH = Kind.DEPTH  # an enumeration's member costs a look-up each time
 _PLACE = np.arange(DEPTH_LEVELS_MAX)
 _LEVELS = ("bid_price", "bid_qty", "ask_price", "ask_qty")
 
@@ -45,7 +46,7 @@ class Assembler:
             self.recv_ns = recv_ns
         seq = self.next_seq
         self.next_seq = seq + 1
-        if kind is Kind.DEPTH:
+        if kind is _DEPTH:
             ts_ns, id, levels = row
             self._levels.append(levels)
             row = (ts_ns, id)
@@ -69,7 +70,7 @@ class Assembler:
         columns: dict[str, np.ndarray] = {}
         for field, place in zip(_SCALAR[kind], _PLACES[kind], strict=True):
             columns[field.name] = table[place].astype(field.dtype, copy=False)
-        if kind is Kind.DEPTH:
+        if kind is _DEPTH:
             columns |= gathered(self._levels)
             self._levels = []
         return Part(table[0].astype(np.int32), Rows(kind, len(rows), columns))

@@ -82,7 +82,7 @@ UNREADABLE = (ValueError, RecursionError, OverflowError, msgspec.MsgspecError)
 """Everything that reading a frame raises; :func:`reason_of` says what it means."""
 
 
-class Told(NamedTuple):
+class Told(msgspec.Struct, gc=False):
     """What one frame says: when it was sent (ns UTC, 0 where it does not say) and its rows.
 
     ``gaps`` are gap rows that its reader found, ``refused`` the reasons of rows that could not be.
@@ -110,7 +110,7 @@ class Route:
 
     ``read(frame, recv_ns)`` decodes a whole frame; ``recv_ns`` dates rows that carry no time.
     ``running_ids`` says that trade ids count up by one. ``restart`` forgets what the reader kept of
-    the connection, which is gone.
+    the connection, which is gone. ``goes`` is for whoever admits the rows: what it knows of them.
     """
 
     series: int
@@ -118,19 +118,20 @@ class Route:
     read: Callable[[bytes, int], Told]
     running_ids: bool = True
     restart: Callable[[], None] | None = None
+    goes: Any = None
 
 
 class Numbers:
     """Reading of decimals for one pair of scales: memos of exact prices and quantities.
 
-    ``blocks`` takes the levels of books, for all scales of a session.
+    ``shared`` keeps one memo a scale, ``blocks`` takes the levels of books; both are of a session.
     """
 
-    def __init__(self, scales: Scales, blocks: Blocks) -> None:
+    def __init__(self, scales: Scales, blocks: Blocks, shared: dict[int, Fixed]) -> None:
         self.scales = scales
         self.blocks = blocks
-        self.prices = _Exact(scales.price)
-        self.quantities = _Exact(scales.qty)
+        self.prices = shared.setdefault(scales.price, _Exact(scales.price))
+        self.quantities = shared.setdefault(scales.qty, _Exact(scales.qty))
 
     def rounded_price(self, text: str) -> int:
         """A price off the grid, rounded half to even; RejectedError where it cannot be one."""
@@ -144,11 +145,11 @@ class _Exact(Fixed):
     """Memo that does not stumble over the zeros that venues append: ``1.50000000`` at scale 2."""
 
     def __missing__(self, text: str) -> int:
-        if type(text) is str and text[-1:] == "0" and "." in text:
+        if text[-1:] == "0" and "." in text:
             whole, _, frac = text.partition(".")
             if len(frac) > self.scale and frac.isascii() and frac.isdigit():
                 return self._kept(text, f"{whole}.{frac.rstrip('0')}")
-        return super().__missing__(text)
+        return self._kept(text, text)
 
     def _kept(self, text: str, short: str) -> int:
         value = to_fixed(short, self.scale)
@@ -158,7 +159,7 @@ class _Exact(Fixed):
         return value
 
 
-MEMO_MAX = 200_000
+MEMO_MAX = 20_000
 """Texts that a memo holds before it forgets them all."""
 
 

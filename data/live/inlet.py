@@ -18,9 +18,10 @@ It refuses to know sockets, files and folds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
+from dataclasses import dataclass
 
 from data.enums import GapReason, Kind
-from data.live.admit import FOREVER, Admission, InletFacts
+from data.live.admit import FOREVER, Admission, InletFacts, Rule
 from data.live.assemble import Assembler
 from data.live.blocks import Group, Series
 from data.live.clock import SessionClock
@@ -39,7 +40,7 @@ from data.live.routes import Routes
 from data.sources.rejects import RejectedError
 from data.sources.row_checks import TIME_MAX_NS, TIME_MIN_NS
 
-HOLD_NS = 500_000_000
+HOLD_NS = 1_000_000_000
 """A symbol waits this long for trades whose ids were skipped, ns of session time."""
 
 HOLD_MOST = 4_096
@@ -70,6 +71,16 @@ ODD_SPREAD_NS = 300_000_000_000
 """So many frames in a row with odd times that agree to within this are right: the clock is off."""
 
 RECORDED = frozenset({Kind.TRADE, Kind.DEPTH, Kind.BAR, Kind.QUOTE, Kind.LIQUIDATION, Kind.MARK})
+
+
+@dataclass(slots=True)
+class _Way:
+    """Where the rows of a route go. ``by_id`` says that its ids show what is missing."""
+
+    stream: Stream
+    rule: Rule
+    by_id: bool
+    wanted: bool
 
 
 class Inlet:
@@ -106,6 +117,10 @@ class Inlet:
         self._look_ns = 0
         self._low_ns, self._high_ns, self._bias_ns = 0, 0, 0
         self._odd: list[int] = []
+        self._served = clock.served
+        self._least_lag_ns = FOREVER
+        self._lag = self.facts.lags.append
+        self._ways: list[_Way] = []
         self._believe(clock.now())
         if resume is not None:
             self._resume(resume)
@@ -122,6 +137,9 @@ class Inlet:
                 self._happened(item)
         # not the time by now: the next item may have been read before that
         now_ns = self.clock.now() if item is None else self.clock.at(item.mono_ns)
+        if self._least_lag_ns < FOREVER and not self._served:
+            self.clock.saw(now_ns - self._least_lag_ns, now_ns)
+        self._least_lag_ns = FOREVER
         self._believe(now_ns)
         self._look(now_ns)
         return self.collect()
@@ -188,13 +206,16 @@ class Inlet:
         """Record only these; holes begin for the others."""
         gone = self._wanted - kinds
         self._wanted = frozenset(kinds) & RECORDED
+        for way in self._ways:
+            way.wanted = way.stream.kind in self._wanted
         if gone:
             self._admission.release_all()
             self.break_streams(GapReason.DISK, gone)
 
     def silent_streams(self) -> tuple[str, ...]:
-        """The venue's names of the streams that are silent for too long now."""
-        return tuple(s.name for s in self._streams.values() if s.gap is GapReason.SILENCE)
+        """The venue's names of the streams that are silent, or of no use, for too long now."""
+        now_ns, mono_ns = self.clock.now(), self.clock.mono_ns()
+        return tuple(s.name for s in self._streams.values() if self._silent(s, now_ns, mono_ns))
 
     @property
     def open_gaps(self) -> int:
@@ -216,37 +237,41 @@ class Inlet:
         recv_ns = self.clock.at(mono_ns)
         if recv_ns >= self._admission.due_ns:
             self._admission.release_due(recv_ns)
-        stream: Stream | None = None
-        found: Route | None = None
+        route: Route | None = None
         try:
-            found = self._routes.of(data)
-            if found is None:
+            route = self._routes.of(data)
+            if route is None:
                 facts.skipped[self._routes.why(data)] += 1
                 return
-            key = found.series, found.kind
-            stream = self._streams.get(key) or self._stream(*key)
-            if found.kind not in self._wanted:
-                facts.unwanted[found.kind] += 1
+            way = route.goes or self._way(route)
+            if not way.wanted:
+                facts.unwanted[route.kind] += 1
+                if route.restart is not None:
+                    route.read(data, recv_ns)  # a book must stay in step while it is not wanted
                 return
-            told = found.read(data, recv_ns)
+            told = route.read(data, recv_ns)
             if told.sent_ns:
                 recv_ns = self._sent(told.sent_ns, recv_ns, mono_ns)
-            if not told.stuck:
-                stream.heard_ns, stream.heard_mono = recv_ns, mono_ns
-            if told.rows:
-                self._rows(stream, found.running_ids, told, recv_ns)
-            elif not told.refused:
-                facts.skipped["no event"] += 1
-            if told.gaps or told.refused:
-                self._besides(stream, found.running_ids, told, recv_ns)
+            self._rows(way, told, recv_ns, mono_ns)
         except SpentError as error:
             facts.rejects[error.reason] += 1
-            if stream is not None:
-                self._admission.spend(stream, error.id, recv_ns)
+            if route is not None:
+                self._admission.spend(self._way(route).stream, error.id, recv_ns)
         except UNREADABLE as error:
             facts.rejects[reason_of(error)] += 1
-            if stream is not None and found is not None:
-                self._refused(stream, found.running_ids, recv_ns)
+            if route is not None:
+                self._refused(self._way(route), recv_ns)
+
+    def _way(self, route: Route) -> _Way:
+        """What is known of the rows of a route."""
+        if route.goes is None:
+            stream = self._stream(route.series, route.kind)
+            rule = self._admission.rule(route.kind, route.running_ids)
+            by_id = stream.kind is Kind.BAR or (stream.kind is Kind.TRADE and route.running_ids)
+            route.goes = _Way(stream, rule, by_id, route.kind in self._wanted)
+            self._ways.append(route.goes)
+        way: _Way = route.goes
+        return way
 
     def _sent(self, sent_ns: int, recv_ns: int, mono_ns: int) -> int:
         """Believe the time at which a frame was sent, or not; returns when it was received."""
@@ -254,13 +279,13 @@ class Inlet:
             self._doubt(sent_ns, recv_ns)
         elif self._odd:
             self._odd.clear()
-        clock = self.clock
-        if clock.served:
-            clock.told(sent_ns)
-            recv_ns = clock.at(mono_ns)
-        else:
-            clock.saw(sent_ns, recv_ns)
-        self.facts.lags.append(recv_ns - sent_ns)
+        if self._served:
+            self.clock.told(sent_ns)
+            recv_ns = self.clock.at(mono_ns)
+        lag_ns = recv_ns - sent_ns
+        if lag_ns < self._least_lag_ns:
+            self._least_lag_ns = lag_ns
+        self._lag(lag_ns)
         return recv_ns
 
     def _doubt(self, sent_ns: int, recv_ns: int) -> None:
@@ -285,31 +310,33 @@ class Inlet:
         self._low_ns = about - BEHIND_NS
         self._high_ns = about + (AHEAD_SERVED_NS if self.clock.served else AHEAD_NS)
 
-    def _rows(self, stream: Stream, running_ids: bool, told: Told, recv_ns: int) -> None:
-        admission, sent_ns = self._admission, told.sent_ns
+    def _rows(self, way: _Way, told: Told, recv_ns: int, mono_ns: int) -> None:
+        stream, rows, sent_ns = way.stream, told.rows, told.sent_ns
+        if not told.stuck:
+            stream.heard_ns, stream.heard_mono = recv_ns, mono_ns
         high_ns = sent_ns + AHEAD_OF_SENT_NS if sent_ns else self._high_ns
-        for row in told.rows:
-            if not self._low_ns <= row[0] < high_ns and row[0] != recv_ns:
-                raise RejectedError("time")
-            if running_ids or stream.kind is not Kind.TRADE:
-                admission.admit(stream, row, recv_ns)
+        refused = 0
+        for row in rows:
+            if self._low_ns <= row[0] < high_ns or row[0] == recv_ns:
+                way.rule(stream, row, recv_ns)
             else:
-                admission.opaque_trade(stream, row, recv_ns)
+                refused += 1
+        if not rows and not told.refused:
+            self.facts.skipped["no event"] += 1
+        if refused or told.refused or told.gaps:
+            for gap in told.gaps:
+                self._admission.emit(stream.series, Kind.GAP, gap, recv_ns)
+            self.facts.rejects.update(told.refused)
+            if refused:
+                self.facts.rejects["time"] += refused
+            if refused or told.refused:
+                self._refused(way, recv_ns)
 
-    def _besides(self, stream: Stream, running_ids: bool, told: Told, recv_ns: int) -> None:
-        """Gaps that the reader found, and rows of the frame that could not be."""
-        for gap in told.gaps:
-            self._admission.emit(stream.series, Kind.GAP, gap, recv_ns)
-        self.facts.rejects.update(told.refused)
-        if told.refused:
-            self._refused(stream, running_ids, recv_ns)
-
-    def _refused(self, stream: Stream, running_ids: bool, recv_ns: int) -> None:
+    def _refused(self, way: _Way, recv_ns: int) -> None:
         """A frame of a stream was not fit for use: something is missing from here to its next
         event, and where ids do not tell it is said. One gap is enough for many frames."""
-        by_id = stream.kind is Kind.BAR or (stream.kind is Kind.TRADE and running_ids)
-        if not by_id and stream.gap is None:
-            self._broken(stream, recv_ns, GapReason.UNKNOWN)
+        if not way.by_id and way.stream.gap is None:
+            self._broken(way.stream, recv_ns, GapReason.UNKNOWN)
 
     # -- what happens besides ---------------------------------------------------------------------
 
@@ -372,13 +399,15 @@ class Inlet:
         self._look_ns = now_ns + LOOK_EVERY_NS
         mono_ns = self.clock.mono_ns()
         for stream in self._streams.values():
-            if not stream.listens or stream.gap is not None or stream.kind not in self._wanted:
-                continue
-            limit_ns = self._silence_ns.get(stream.kind, FOREVER)
-            if now_ns - stream.heard_ns < limit_ns:
-                continue
-            if not self.clock.served or mono_ns - stream.heard_mono >= SERVED_SILENCE_NS:
+            if stream.gap is None and self._silent(stream, now_ns, mono_ns):
                 self._broken(stream, now_ns, GapReason.SILENCE)
+
+    def _silent(self, stream: Stream, now_ns: int, mono_ns: int) -> bool:
+        if not stream.listens or stream.kind not in self._wanted:
+            return False
+        if now_ns - stream.heard_ns < self._silence_ns.get(stream.kind, FOREVER):
+            return False
+        return not self._served or mono_ns - stream.heard_mono >= SERVED_SILENCE_NS
 
     def _resume(self, resume: Resume) -> None:
         now_ns = self.clock.now()

@@ -14,6 +14,7 @@ import msgspec
 from data.live import decode_binance, decode_bybit
 from data.live.blocks import Series
 from data.live.decode import Blocks, Numbers, Route
+from data.sources.decimals import Fixed
 from data.sources.rejects import RejectedError
 
 BYBIT = "bybit"
@@ -42,9 +43,10 @@ class Routes:
         self._venue = series[0].venue if series else ""
         self._begin = b'{"topic":"' if self._venue == BYBIT else b'{"stream":"'
         self._series = list(series)
+        self._at = len(self._begin)
         self._by_symbol = {s.symbol.upper(): n for n, s in enumerate(series)}
-        blocks = Blocks()
-        shared = {s.scales: Numbers(s.scales, blocks) for s in series}
+        blocks, memos = Blocks(), dict[int, Fixed]()
+        shared = {s.scales: Numbers(s.scales, blocks, memos) for s in series}
         self._numbers = [shared[s.scales] for s in series]
         self._routes: dict[bytes, Route] = {}
         self._unknown: set[bytes] = set()
@@ -56,9 +58,8 @@ class Routes:
         RejectedError, or what reading JSON raises, where it is no message at all.
         """
         # `{"stream":"NAME",` is what a combined connection sends, byte for byte
-        begin = self._begin
-        at = len(begin)
-        name = frame[at : frame.find(b'"', at)] if frame[:at] == begin else b""
+        at = self._at
+        name = frame[at : frame.find(b'"', at)] if frame.startswith(self._begin) else b""
         route = self._routes.get(name)
         if route is not None:
             return route

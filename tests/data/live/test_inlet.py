@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from data.enums import GapReason, Kind
+from data.events import Scales
+from data.live.blocks import Series
 from data.live.items import Closed, Frame, Opened, Overrun
 from tests.data.live.frames import (
     MS,
     T0_NS,
     Door,
     depth,
+    framed,
     kline,
     liquidation,
     mark,
@@ -140,3 +143,34 @@ def test_seq_counts_everything_from_where_it_should() -> None:
 def test_a_frame_is_not_an_item_of_another_kind() -> None:
     door = Door().put(1, Frame(door_at := 1_000, 1, trade(1)))
     assert door_at == 1_000 and door.rows("id") == [1]
+
+
+def test_spot_books_and_quotes_carry_no_time_and_are_dated_by_receipt() -> None:
+    spot = Series("binance-spot", "BTCUSDT", Scales(1, 3))
+    quoted = {"u": 8, "s": "BTCUSDT", "b": "27950.1", "B": "1.0", "a": "27950.2", "A": "2.0"}
+    sides = {"bids": [["27950.10000000", "1.50000000"]], "asks": [["27951.00000000", "2.00000000"]]}
+    door = Door([spot]).send(
+        7,
+        framed("btcusdt@depth20@100ms", {"lastUpdateId": 5} | sides),
+        framed("btcusdt@depth20@100ms", {"lastUpdateId": 5} | sides),
+        framed("btcusdt@bookTicker", quoted),
+    )
+    stamp = T0_NS + 7 * MS
+    assert door.rows("ts_ns", "id", "bid_price", "bid_qty", kind=Kind.DEPTH) == [
+        (stamp, 5, [279501], [1500])
+    ]
+    assert door.rows("ts_ns", "recv_ns", "id", "bid", kind=Kind.QUOTE) == [
+        (stamp, stamp, 8, 279501)
+    ]
+    assert door.inlet.facts.duplicates == {Kind.DEPTH: 1}
+
+
+def test_old_ids_of_a_stream_without_times_are_believed_in_the_end() -> None:
+    spot = Series("binance-spot", "BTCUSDT", Scales(1, 3))
+    sides = {"bids": [["27950.1", "1.5"]], "asks": [["27951.0", "2.0"]]}
+    door = Door([spot])
+    for i, u in enumerate([900, *range(1, 30)]):
+        door.send(i, framed("btcusdt@depth20@100ms", {"lastUpdateId": u} | sides))
+    ids = door.rows("id", kind=Kind.DEPTH)
+    assert ids[0] == 900 and ids[1:] == list(range(ids[1], 30)) and ids[1] < 20
+    assert [g[1] for g in door.gaps()] == ["SEQUENCE_BREAK"]
