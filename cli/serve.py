@@ -63,6 +63,11 @@ if TYPE_CHECKING:
     help="From exchange time to sending, where the log has no receive time.",
 )  # fmt: skip
 @click.option(
+    "--skew", "skew_ns", type=SECONDS,
+    help="Venue time by which sockets may overtake each other. [default: 0, so that the order is "
+    "the log's; above 100x 1ms of wall time]",
+)  # fmt: skip
+@click.option(
     "--window", type=click.IntRange(min=0), default=2000, show_default=True,
     help="Frames in flight to a client, faster than real time; 0: no limit.",
 )  # fmt: skip
@@ -123,6 +128,7 @@ def _venue(app: App, options: dict[str, Any]) -> Venue:
             port=options["port"],
             rest_port=options["rest_port"],
             window=options["window"],
+            skew_ns=-1 if options["skew_ns"] is None else options["skew_ns"],
             script=read_script(options["faults"]) if options["faults"] else Script(),
         ),
     )

@@ -107,6 +107,11 @@ class Hub:
         """Spellings of the stream of ``kind`` that somebody has subscribed, or had."""
         return self._slots.get((series, kind), _NONE)
 
+    def sockets(self, due: Due) -> set[Receiver]:
+        """Whoever gets the frames of an event."""
+        variants = self._slots.get((due.series, due.kind), _NONE)
+        return {s for v in variants for s in (*v.wrapped, *v.plain)}
+
     def send(self, due: Due, mutate: Callable[[str], str] | None = None) -> None:
         """Gather the frames of one event; ``mutate`` spoils its message."""
         for variant in self._slots.get((due.series, due.kind), _NONE):

@@ -51,7 +51,8 @@ class Sender(Protocol):
 
 class Player:
     """Plays a tape at ``speed`` times real time. ``hold_s`` is how long the clock waits, in wall
-    seconds, for somebody to subscribe again where nobody is left."""
+    seconds, for somebody to subscribe again where nobody is left. ``skew_ns`` is how far frames on
+    different sockets may overtake each other, in the venue's time; 0: not at all."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Player:
         speed: float,
         grace_s: float = 1.0,
         hold_s: float = 0.0,
+        skew_ns: int = 0,
     ) -> None:
         self.tape = tape
         self.sender = sender
@@ -68,6 +70,7 @@ class Player:
         self.speed = speed
         self.grace_s = grace_s
         self.hold_s = hold_s
+        self.skew_ns = skew_ns
         self.sent_ns = tape.from_ns
         self.events = 0
         self.started = self.ended = False
@@ -107,10 +110,17 @@ class Player:
         self, rows: Iterator[Due], due: Due | None, target_ns: int
     ) -> tuple[Due | None, bool]:
         """Send up to a burst of what is due; (what comes next, whether nothing is due any more)."""
-        send, left = self.sender.send, _BURST
+        send, left, hub = self.sender.send, _BURST, self.terms.hub
+        sliced = self.terms.window > 0 and len(hub.subscribers) > 1
+        stop_ns = due.at_ns + self.skew_ns if sliced and due is not None else target_ns
+        alone = hub.sockets(due) if sliced and due is not None and not self.skew_ns else None
         while due is not None and due.at_ns <= target_ns:
-            if not left:
+            if not left or due.at_ns > stop_ns:
                 return due, False
+            if alone is not None and hub.sockets(due) - alone:
+                if alone:
+                    return due, False
+                alone = hub.sockets(due)
             send(due)
             self.events += 1
             left -= 1
@@ -137,7 +147,8 @@ class Player:
     async def _ready(self) -> None:
         """Wait for readers that are behind, and for somebody to read where that was asked for."""
         waited = False
-        while any(s.behind for s in self.terms.open):
+        sliced = len(self.terms.hub.subscribers) > 1
+        while any(s.behind or (sliced and s.unread) for s in self.terms.open):
             waited = True
             for socket in self.terms.open:
                 socket.mark(self.sent_ns, force=True)

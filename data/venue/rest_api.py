@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from data.enums import Kind
 from data.venue.frames import Encoder, Sheet
 from data.venue.names import FUTURES, NS, interval_text
 from data.venue.rest_rows import RestRows, Row
@@ -119,9 +118,9 @@ class BinanceRest:
         return {"serverTime": (self._facts.now_ns() + self._facts.skew_ns) // _MS}
 
     def _info(self, query: Mapping[str, str]) -> Any:
-        wanted = query.get("symbol", "")
-        listed = [x for x in self._facts.instruments if not wanted or x.symbol == wanted]
-        if wanted and not listed:
+        wanted = [query["symbol"]] if query.get("symbol") else _list(query.get("symbols", "[]"))
+        listed = [x for x in self._facts.instruments if not wanted or x.symbol in wanted]
+        if set(wanted) - self._number.keys():
             raise RefusedError(-1121, "Invalid symbol.")
         limit = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1}
         return {
@@ -227,11 +226,6 @@ class BinanceRest:
         return self._number[symbol]
 
 
-def has_books(kinds: Sequence[Kind]) -> bool:
-    """Whether a symbol with ``kinds`` has books to show."""
-    return Kind.DEPTH in kinds
-
-
 def _symbol(x: Instrument, futures: bool) -> dict[str, Any]:
     quote = next((q for q in _QUOTES if x.symbol.endswith(q) and x.symbol != q), "")
     tick, step = (f"{10.0**-s:.{s}f}" if s else "1" for s in (x.scales.price, x.scales.qty))
@@ -259,6 +253,16 @@ def _symbol(x: Instrument, futures: bool) -> dict[str, Any]:
 def _kline(encoder: Encoder, row: Row) -> list[Any]:
     k = encoder.bar({name: [value] for name, value in row.items()}, 0)
     return [k[n] for n in ("t", "o", "h", "l", "c", "v", "T", "q", "n", "V", "Q")] + ["0"]
+
+
+def _list(text: str) -> list[str]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, list) or not all(isinstance(x, str) for x in found):
+        raise RefusedError(-1101, "Illegal characters found in parameter 'symbols'.")
+    return found
 
 
 def _number(text: str, default: int) -> int:

@@ -32,12 +32,22 @@ from data.venue.venue_faults import Script
 WINDOW = 2_000
 """Frames that may be in flight to one socket, where the clock does not run in real time."""
 
+IN_ORDER_SPEED = 100.0
+"""Up to this speed all sockets together are read in the order of the log, where nothing else is
+said: waiting for each other costs them no time that matters."""
+
+SKEW_NS = 1_000_000
+"""Wall time by which frames of different sockets may overtake each other above that speed: about
+what they do between machines."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a venue is played: ``layout``, ``speed`` (times real time), wall seconds of ``grace_s``
-    and ``hold_s`` (see :class:`data.venue.player.Player`), where it listens, and how many frames
-    may be in flight (``window``, 0: as many as the socket takes); ``script`` goes wrong."""
+    and ``hold_s`` (see :class:`data.venue.player.Player`), where it listens, how many frames may be
+    in flight (``window``, 0: as many as the socket takes), what goes wrong (``script``), how far
+    sockets may run apart in the venue's time (``skew_ns``; -1: not at all up to
+    :data:`IN_ORDER_SPEED`, then by :data:`SKEW_NS` of wall time)."""
 
     layout: str
     speed: float = 1.0
@@ -47,7 +57,15 @@ class Options:
     port: int = 0
     rest_port: int = 0
     window: int = WINDOW
+    skew_ns: int = -1
     script: Script = field(default_factory=Script)
+
+    @property
+    def most_skew_ns(self) -> int:
+        """``skew_ns``, or what it is where nothing was said."""
+        if self.skew_ns >= 0:
+            return self.skew_ns
+        return 0 if self.speed <= IN_ORDER_SPEED else int(self.speed * SKEW_NS)
 
 
 class Venue:
@@ -81,7 +99,13 @@ class Venue:
         window = options.window if options.speed > 1 else 0
         self.terms = Terms(self.hub, options.layout, window, self._now_ns)
         self.player = Player(
-            tape, self.striker, self.terms, options.speed, options.grace_s, options.hold_s
+            tape,
+            self.striker,
+            self.terms,
+            options.speed,
+            options.grace_s,
+            options.hold_s,
+            options.most_skew_ns,
         )
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(

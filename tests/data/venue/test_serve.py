@@ -13,6 +13,10 @@ import pytest
 
 from data.errors import DataError, UsageError
 from data.events import Kind
+from data.live.endpoint import Endpoint
+from data.live.feed import SocketFeed
+from data.live.items import Ended, Frame, Served
+from data.live.streams import plan
 from data.venue.serve import Options, Venue, running
 from data.venue.tape import LogTape
 from tests.data.make_log import T
@@ -268,12 +272,31 @@ def test_rest_refuses_as_the_venue_does(um: Path, start: Start) -> None:
             measured["payload"][name]["body"],
         )
     assert client.get(root + "/nothing")[0] == 404
+    assert client.get(root + '/exchangeInfo?symbols=["NONE"]')[1]["code"] == -1121
     statuses = []
     for _ in range(140):
         status, _, headers = client.get(root + "/aggTrades?symbol=BTCUSDT&limit=1")
         statuses.append((status, "Retry-After" in headers))
     kinds = sorted(set(statuses))
     assert (429, True) in kinds and (418, True) in kinds and (200, False) in kinds
+
+
+def test_two_sockets_are_read_in_the_order_of_the_log(um: Path, start: Start) -> None:
+    _, told = start(um, speed=500.0, skew_ns=0)
+    kinds = [Kind.TRADE, Kind.DEPTH, Kind.QUOTE, Kind.MARK, Kind.BAR]
+    lanes = plan("binance-um", ["BTCUSDT", "ETHUSDT"], kinds)
+    assert len(lanes) == 2
+    feed = SocketFeed(lanes, Endpoint.of(f"{told['ws']},{told['rest']}"))
+    feed.start()
+    items: list[Any] = []
+    while not items or not isinstance(items[-1], Ended):
+        items += feed.take(1000, 5.0)
+    feed.stop()
+    frames = [json.loads(item.data) for item in items if isinstance(item, Frame)]
+    sent = [frame["data"]["E"] for frame in frames]
+    assert len(sent) == 2 * (4 * SECONDS + 2) and sent == sorted(sent)
+    clocks = [item.now_ns for item in items if isinstance(item, Served)]
+    assert clocks == sorted(clocks) and clocks[-1] == told["end_ns"]
 
 
 def test_ranges_and_mistakes(um: Path, start: Start, tmp_path: Path) -> None:
