@@ -82,7 +82,11 @@ class Disk:
         0, "size", "bytes a day above which recording is cut back", name="day_max", low=0
     )
     keep_ns: int = key(
-        0, "duration", "age at which days of the log are deleted; 0 keeps all", name="keep", low=0
+        0,
+        "duration",
+        "age at which days of the log are deleted, and parity can be proved no more; 0 keeps all",
+        name="keep",
+        low=0,
     )
     compact: bool = key(True, "flag", "merge each day into one file per symbol and kind")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import asdict
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from data.errors import ConfigError
 from data.journal import writer
 from data.live import feed, inlet
+from data.live.keep import DiskLimits
 from data.units import NS_OF
 from engine.runtime.compose import compose
 from engine.runtime.paper_config import (
@@ -27,7 +29,7 @@ from engine.runtime.paper_config import (
     shown,
 )
 from engine.runtime.paper_keys import KINDS, defaults_of, keys_of, read_value, show_value
-from engine.runtime.paper_sections import GATE_NAMES, SECTIONS, Gates, Record
+from engine.runtime.paper_sections import GATE_NAMES, SECTIONS, Disk, Gates, Record
 from strategies import get
 
 LEAST = 'venue = "binance-um"\nsymbols = ["BTCUSDT"]\nstrategy = "delta_flip"\n'
@@ -191,6 +193,7 @@ def test_the_defaults_are_those_of_the_parts() -> None:
     assert r.rotate_ns == feed.ROTATE_AFTER_NS
     assert (r.queue_frames, r.queue_bytes) == (feed.MOST_FRAMES, feed.MOST_BYTES)
     assert r.segment_bytes == writer.SEGMENT_BYTES
+    assert DiskLimits(**asdict(Disk())) == DiskLimits()
 
 
 def test_each_gate_has_its_limits() -> None:
