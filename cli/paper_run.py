@@ -85,7 +85,7 @@ def command(app: App, file: Path, check: bool, **options: Any) -> int:
 
 def _setup(app: App, file: Path, options: dict[str, Any]) -> Setup:
     from data.live.endpoint import Endpoint
-    from data.live.wiring import is_served
+    from data.live.wiring import served_ns
     from engine.runtime.paper_config import read_config
     from engine.runtime.session import Setup
 
@@ -100,7 +100,7 @@ def _setup(app: App, file: Path, options: dict[str, Any]) -> Setup:
         lambda c: _ask(c, endpoint),
         _request,
         app.runs,
-        served=is_served(endpoint) if text else False,
+        now_ns=served_ns(endpoint) if text else None,
         session=options["session"] or "",
         new=options["new"],
         on_cold=lambda: app.say("compiling…"),

@@ -61,18 +61,18 @@ def command(app: App, **options: Any) -> int:
     from data.live.recorder import Recorder
     from data.live.reopen import reopen
     from data.live.run import Ends, run
-    from data.live.wiring import is_served, wire
+    from data.live.wiring import served_ns, wire
     from engine.runtime.lags import Lags
 
     ask = _ask(options)
     log = Path(app.log)
     with Stop() as stop:
-        served = is_served(ask.endpoint) if options["endpoint"] else False
+        now_ns = served_ns(ask.endpoint) if options["endpoint"] else None
         folder = _session(app, log, ask, options)
         opened = reopen(log, folder.id, _known(folder, ask), **ask.journal_options)
-        folder.update(served=served, phase="running")
+        folder.update(served=now_ns is not None, phase="running")
         app.say(f"session {folder.id}: {ask.venue} {', '.join(ask.symbols)}")
-        wired = wire(ask, opened, served)
+        wired = wire(ask, opened, now_ns)
         lags = Lags()
         recorder = Recorder(
             opened, wired.feed, wired.inlet, wired.clock, limits=ask.limits, heard=lags.add

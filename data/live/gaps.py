@@ -65,12 +65,17 @@ class Stream:
         return self.last_ns or self.since_ns
 
     def open_gap(self, now_ns: int, reason: GapReason) -> Row | None:
-        """It is broken from here on: the row that says so, None where nothing ever could come."""
+        """It is broken from here on: the row that says so, None where nothing ever could come.
+
+        Its time is where the hole begins: a fold takes it before the decision boundaries that lie
+        in the hole, which must not be evaluated as if nothing had been missed.
+        """
         if not self.known_ns:
             return None
         self.gap = reason
         now_ns = max(now_ns, self.known_ns)
-        return gap_row(self, now_ns, reason, from_ns=self.known_ns, from_id=self.last_id)
+        _, *rest = gap_row(self, now_ns, reason, from_ns=self.known_ns, from_id=self.last_id)
+        return self.known_ns, *rest
 
     def close_gap(self, ts_ns: int, id: int, whole: bool = False) -> Row:
         """The first event after the hole; ``whole`` says that its id shows that nothing is missing.

@@ -92,11 +92,15 @@ class Wired:
     feed: Feed
 
 
-def is_served(endpoint: Endpoint) -> bool:
-    """Whether a stand-in tells the time there; NetworkError where nothing answers."""
+def served_ns(endpoint: Endpoint) -> int | None:
+    """The time (ns UTC) that a stand-in tells there, None where none does: it is a real venue.
+
+    NetworkError where nothing answers.
+    """
     http = Http(connect_s=_PROBE_S, read_s=_PROBE_S, whole_s=2 * _PROBE_S)
     try:
-        return endpoint.clock(http) is not None
+        clock = endpoint.clock(http)
+        return clock.now_ns if clock is not None else None
     finally:
         http.close()
 
@@ -119,9 +123,11 @@ def series_in(rows: Sequence[Sequence[Any]]) -> list[Series]:
     return [Series(v, symbol, Scales(int(p), int(q))) for v, symbol, p, q in rows]
 
 
-def wire(ask: Ask, opened: Opened, served: bool, feed: Feed | None = None) -> Wired:
-    """Clock, inlet and feed for what stands in ``opened``; the feed is not started."""
-    clock = SessionClock(served=served, floor_ns=opened.last_recv_ns)
+def wire(ask: Ask, opened: Opened, now_ns: int | None, feed: Feed | None = None) -> Wired:
+    """Clock, inlet and feed for what stands in ``opened``; the feed is not started. ``now_ns`` is
+    the time of a served venue, None of a real one: the hole since the last event ends there."""
+    floor_ns = max(opened.last_recv_ns, now_ns or 0)
+    clock = SessionClock(served=now_ns is not None, floor_ns=floor_ns)
     inlet = Inlet(
         opened.series,
         clock,

@@ -48,18 +48,23 @@ STOP_MOST_S = 15.0
 
 @dataclass(frozen=True)
 class Setup:
-    """What a session is made of; ``strategy`` gives the request of a configuration."""
+    """What a session is made of; ``now_ns`` is the time of a served venue, None of a real one."""
 
     config: PaperConfig
     ask: Callable[[PaperConfig], Ask]
     request: Callable[[PaperConfig], Request]
     runs: Path
-    served: bool = False
+    now_ns: int | None = None
     session: str = ""
     new: bool = False
     feed: Feed | None = None
     on_cold: Callable[[], None] | None = None
     crash_point: Callable[[str], None] = lambda _name: None
+
+    @property
+    def served(self) -> bool:
+        """Whether a stand-in plays the venue."""
+        return self.now_ns is not None
 
 
 @dataclass
@@ -83,6 +88,7 @@ class Paper:
     _view_s: float = 0.0
     _clock_s: float = 0.0
     _stop_by: tuple[int, float] | None = None
+    _kept: int = 0
 
     # -- the loop ---------------------------------------------------------------------------------
 
@@ -99,6 +105,9 @@ class Paper:
             self.log.error("failed", error=f"{type(error).__name__}: {error}")
             raise
         finally:
+            self._answer()
+            self.phase = "stopped" if self.phase == "running" else self.phase
+            self.board.offer(self.picture.view(self.phase))
             for _, act, _ in self._answers:
                 act.refuse("the session ended before it was synced")
             self.board.synced(self.recorder.journal.synced_seq)
@@ -115,6 +124,9 @@ class Paper:
             self._view_s = now_s
             self.board.offer(self.picture.view(self.phase))
         self.board.synced(self.recorder.settled_seq)
+        if self.recorder.checkpoints != self._kept:
+            self._kept = self.recorder.checkpoints
+            self.folder.update(**self._last())
 
     def _tick(self) -> None:
         """A clock event where a boundary is behind and nothing came."""
@@ -129,17 +141,20 @@ class Paper:
 
     def _last(self) -> dict[str, Any]:
         """Facts that the session's file keeps of its end."""
-        self.phase = "stopped"
-        self.board.offer(self.picture.view(self.phase))
         return {"digests": self.folds.digests, "published": self.folds.published}
 
     # -- orders -----------------------------------------------------------------------------------
 
-    def _orders(self) -> None:
+    def _answer(self) -> None:
+        """Answer the orders whose events are synced."""
         synced = self.recorder.journal.synced_seq
         while self._answers and self._answers[0][0] <= synced:
             seq, act, facts = self._answers.pop(0)
             act.done(seq, **facts)
+
+    def _orders(self) -> None:
+        """Take orders, and answer those that are done."""
+        self._answer()
         for act in self.control.take() if self.control is not None else ():
             try:
                 facts = self._do(act)
@@ -263,7 +278,7 @@ def _ready(setup: Setup, config: PaperConfig, folder: SessionFolder, opened: Ope
     folds.crash_point = setup.crash_point
     folds.digests = dict(folder.facts.get("digests", {}))
     recovery = recover(folds, opened)
-    wired = wire(ask, opened, setup.served, setup.feed)
+    wired = wire(ask, opened, setup.now_ns, setup.feed)
     recorder = Recorder(
         opened, wired.feed, wired.inlet, wired.clock, consumer=folds, limits=ask.limits,
         crash_point=setup.crash_point,
