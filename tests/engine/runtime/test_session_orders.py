@@ -70,7 +70,7 @@ class Running:
             config,
             lambda c: Ask(c.venue, c.symbols, (Kind.TRADE,), endpoint, sync_ms=1),
             lambda c: Request(get("delta_flip"), "delta_flip", c.venue, settings=c.settings),
-            folder / "runs", served=True, feed=self.stream,
+            folder / "runs", now_ns=0, feed=self.stream,
         )  # fmt: skip
         self.session: Paper = prepare(setup)
         path = self.session.folder.path
