@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from data.journal.writer import SEGMENT_BYTES
+from data.live.feed import MOST_BYTES, MOST_FRAMES, ROTATE_AFTER_NS
+from data.live.inlet import HOLD_NS
 from data.units import NS_OF
 from engine.runtime.paper_keys import key
 
@@ -25,7 +28,12 @@ class Record:
     sync_ms: int = key(10, "count", "longest time between two syncs, ms", low=1, high=1000)
     sync_events: int = key(4096, "count", "most events between two syncs", low=1, high=1_000_000)
     segment_bytes: int = key(
-        64 * MIB, "size", "length of a journal file", name="segment", low=MIB, high=2 * GIB - MIB
+        SEGMENT_BYTES,
+        "size",
+        "length of a journal file",
+        name="segment",
+        low=MIB,
+        high=2 * GIB - MIB,
     )
     checkpoint_ns: int = key(
         NS_OF["h"],
@@ -44,7 +52,7 @@ class Record:
         high=64 * GIB,
     )
     hold_ns: int = key(
-        NS_OF["s"] // 2,
+        HOLD_NS,
         "duration",
         "how long events wait for a trade that is missing by its id",
         name="hold",
@@ -55,7 +63,7 @@ class Record:
         4096, "count", "most events of a symbol that wait so", low=1, high=10_000_000
     )
     rotate_ns: int = key(
-        23 * NS_OF["h"],
+        ROTATE_AFTER_NS,
         "duration",
         "age at which a connection is replaced, with overlap",
         name="rotate_after",
@@ -63,10 +71,10 @@ class Record:
         high=24 * NS_OF["h"],
     )
     queue_frames: int = key(
-        200_000, "count", "most messages between socket and journal", low=1024, high=100_000_000
+        MOST_FRAMES, "count", "most messages between socket and journal", low=1024, high=100_000_000
     )
     queue_bytes: int = key(
-        256 * MIB, "size", "most bytes of them", name="queue_size", low=MIB, high=64 * GIB
+        MOST_BYTES, "size", "most bytes of them", name="queue_size", low=MIB, high=64 * GIB
     )
     fill: bool = key(True, "flag", "fetch what was missed over REST, after a checkpoint")
 

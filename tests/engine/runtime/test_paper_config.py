@@ -14,8 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import ConfigError
-from data.journal import writer
-from data.live import feed, inlet
 from data.live.keep import DiskLimits
 from data.units import NS_OF
 from engine.runtime.compose import compose
@@ -29,7 +27,7 @@ from engine.runtime.paper_config import (
     shown,
 )
 from engine.runtime.paper_keys import KINDS, defaults_of, keys_of, read_value, show_value
-from engine.runtime.paper_sections import GATE_NAMES, SECTIONS, Disk, Gates, Record
+from engine.runtime.paper_sections import GATE_NAMES, SECTIONS, Disk, Gates
 from strategies import get
 
 LEAST = 'venue = "binance-um"\nsymbols = ["BTCUSDT"]\nstrategy = "delta_flip"\n'
@@ -186,13 +184,7 @@ def test_every_default_fits_its_own_key_and_reads_back() -> None:
             assert read_value(k, value) == defaults[attribute], f"[{name}] {key}"
 
 
-def test_the_defaults_are_those_of_the_parts() -> None:
-    """Who records without a file records alike."""
-    r = Record()
-    assert (r.hold_ns, r.hold_most) == (inlet.HOLD_NS, inlet.HOLD_MOST)
-    assert r.rotate_ns == feed.ROTATE_AFTER_NS
-    assert (r.queue_frames, r.queue_bytes) == (feed.MOST_FRAMES, feed.MOST_BYTES)
-    assert r.segment_bytes == writer.SEGMENT_BYTES
+def test_the_defaults_of_the_disk_are_those_of_its_keeper() -> None:
     assert DiskLimits(**asdict(Disk())) == DiskLimits()
 
 
