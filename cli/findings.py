@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli import common
 from cli.common import App
-from data.errors import EXIT_FINDING, EXIT_OK, DataError
+from data.errors import EXIT_FINDING, EXIT_OK, CorruptFileError, DataError
 from data.times import format_utc
 
 if TYPE_CHECKING:
@@ -60,6 +61,29 @@ def examine(app: App, store: LogStore, wanted: Wanted, series: Sequence[Series])
             progress.update(done)
 
         return list(check_log(store, wanted, seen))
+
+
+def damaged_journals(app: App, store: LogStore) -> list[Finding]:
+    """What is damaged in the journals of sessions that record into the log, or were left behind:
+    file and offset. A torn end is none, recovery cuts it off."""
+    from data.journal import check
+    from data.live.reopen import LIVE, left_behind
+    from data.log.rules import Finding
+
+    found: list[Finding] = []
+    log = store.storage.local
+    if log is None:  # a recorder writes to a local disk
+        return found
+    for session in left_behind(log):
+        try:
+            check(log / LIVE / session)
+        except CorruptFileError as error:
+            text = f"{error.where} cannot be used: {error.why}"
+            path = f"{LIVE}/{session}/{Path(error.where).name}"
+            found.append(Finding("corrupt_file", None, "", "", 1, 0, 0, 0, 0, text, path))
+        except DataError as error:
+            app.say(f"the journal of {session} was not checked: {error.what}")
+    return found
 
 
 def facts(finding: Finding) -> dict[str, Any]:

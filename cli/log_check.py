@@ -9,7 +9,7 @@ import click
 
 from cli import common
 from cli.common import App
-from cli.findings import examine, report, wanted_series
+from cli.findings import damaged_journals, examine, report, wanted_series
 from cli.units import SILENCE
 from data.errors import EXIT_DATA, EXIT_FINDING, UsageError
 from data.units import NS_OF
@@ -46,7 +46,8 @@ def command(app: App, hole_ns: int | None, **options: Any) -> int:
 
     Checks: corrupt_file, id_hole, time_hole, recorded_gap, duplicate_id, conflicting_id,
     out_of_order, crossed, locked, unsorted, not_positive, off_grid, bad_bar. Every file in the
-    range is read and compared with its sha256. Ends with 1 when something was found.
+    range is read and compared with its sha256, and the journals of recorders are read whole. Ends
+    with 1 when something was found.
     """
     common.check_range(options["from_ns"], options["to_ns"])
     store = app.open_log()
@@ -73,7 +74,10 @@ def command(app: App, hole_ns: int | None, **options: Any) -> int:
         hole_s=dict.fromkeys(HOLE_S, hole_ns / NS_OF["s"]) if hole_ns else {},
         ticks=ticks,
     )
-    return report(app, series, examine(app, store, wanted, series), _COLUMNS)
+    findings = examine(app, store, wanted, series)
+    if "corrupt_file" in only:
+        findings += damaged_journals(app, store)
+    return report(app, series, findings, _COLUMNS)
 
 
 def _upper_lower(options: dict[str, Any]) -> tuple[str | None, str | None]:

@@ -229,7 +229,7 @@ def _numbers(files: Files, folder: Path) -> list[int]:
     for number, following in pairwise(numbers):
         if following != number + 1:
             path = folder / name_of(number + 1)
-            raise CorruptFileError(f"a segment of the journal is missing: {path}", do=_DO)
+            raise damaged(str(path), "the segment is missing between two that are there", _DO)
     return numbers
 
 
