@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from data.journal.writer import SEGMENT_BYTES
 from data.live.feed import MOST_BYTES, MOST_FRAMES, ROTATE_AFTER_NS
-from data.live.inlet import HOLD_NS
+from data.live.inlet import HOLD_MOST, HOLD_NS
 from data.units import NS_OF
 from engine.runtime.paper_keys import key
 
