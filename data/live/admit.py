@@ -102,6 +102,10 @@ class Admission:
             return self._opaque_trade
         return self._rules[kind]
 
+    def waits(self, series: int) -> bool:
+        """A series waits for trades that were skipped."""
+        return self._holds[series] is not None
+
     def emit(self, series: int, kind: Kind, row: Row, recv_ns: int) -> None:
         """Let an event go on in its turn, whatever it is."""
         if kind is Kind.GAP:

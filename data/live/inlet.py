@@ -162,11 +162,15 @@ class Inlet:
         return group
 
     def clock_event(self, ts_ns: int, series: Iterable[int] | None = None) -> None:
-        """Time passes: venue time ``ts_ns``, for some series or all; in turn with what waits."""
+        """Time passes: venue time ``ts_ns``, for some series or all.
+
+        For a series that waits it does not: what it waits for comes first, and time after that.
+        """
         mono_ns = self.clock.mono_ns()
         recv_ns = self.clock.at(mono_ns)
         for number in range(len(self.series)) if series is None else series:
-            self._admission.emit(number, Kind.CLOCK, (ts_ns, mono_ns), recv_ns)
+            if not self._admission.waits(number):
+                self._assembler.push(number, Kind.CLOCK, (ts_ns, mono_ns), recv_ns)
 
     def control_event(self, code: int, value: int, series: Iterable[int] | None = None) -> None:
         """An act of an operator or a guard, for some series or all; it waits for nothing."""

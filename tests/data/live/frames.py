@@ -26,12 +26,13 @@ class Hands:
 
     def __init__(self) -> None:
         self.now = 0
+        self.base_ns = T0_NS
 
     def mono(self) -> int:
         return 1_000 + self.now
 
     def wall(self) -> int:
-        return T0_NS + self.now
+        return self.base_ns + self.now
 
     def clock(self, served: bool = False) -> SessionClock:
         return SessionClock(served, self.mono, self.wall)
@@ -40,8 +41,15 @@ class Hands:
 class Door:
     """An inlet with a clock by hand that keeps every event it gave, in order."""
 
-    def __init__(self, series: list[Series] | None = None, served: bool = False, **more: Any):
+    def __init__(
+        self,
+        series: list[Series] | None = None,
+        served: bool = False,
+        base_ns: int = T0_NS,
+        **more: Any,
+    ) -> None:
         self.hands = Hands()
+        self.hands.base_ns = base_ns
         self.clock = self.hands.clock(served)
         self.series = series or [BTC, ETH]
         self.inlet = Inlet(self.series, self.clock, **more)

@@ -152,13 +152,16 @@ def test_a_late_liquidation_is_kept_and_said() -> None:
     assert door.gaps() == [("LIQUIDATION", "DISORDER", 0, 0, 0)]
 
 
-def test_operators_do_not_wait_and_clocks_do() -> None:
+def test_operators_do_not_wait_and_time_does_not_pass_for_who_waits() -> None:
     door = Door().send(10, trade(1, 1), trade(3, 3))
-    door.inlet.clock_event(T0_NS + 5 * MS, [0])
+    door.inlet.clock_event(T0_NS + 5 * MS)
     door.inlet.control_event(3, 0, [0])
     door.send(20, trade(2, 2))
-    assert [(e["kind"].name, e["id"]) for e in door.events] == [
-        ("TRADE", 1), ("CONTROL", 0), ("TRADE", 2), ("CLOCK", 1_000 + 10 * MS), ("TRADE", 3),
+    door.inlet.clock_event(T0_NS + 6 * MS, [0])
+    door.keep(door.inlet.collect())
+    assert [(e["kind"].name, e["series"], e["id"]) for e in door.events] == [
+        ("TRADE", 0, 1), ("CLOCK", 1, 1_000 + 10 * MS), ("CONTROL", 0, 0), ("TRADE", 0, 2),
+        ("TRADE", 0, 3), ("CLOCK", 0, 1_000 + 20 * MS),
     ]  # fmt: skip
 
 
