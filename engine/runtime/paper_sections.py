@@ -60,7 +60,7 @@ class Record:
         high=60 * NS_OF["s"],
     )
     hold_most: int = key(
-        4096, "count", "most events of a symbol that wait so", low=1, high=10_000_000
+        HOLD_MOST, "count", "most events of a symbol that wait so", low=1, high=10_000_000
     )
     rotate_ns: int = key(
         ROTATE_AFTER_NS,
