@@ -38,6 +38,7 @@ MOST_BYTES = 256 << 20
 _ASK_S = 1.0
 _PONG_S = 5.0
 _LOOK_S = 0.25
+_JOIN_LOOK_S = 0.01
 _PATIENCE_S = 30.0
 """A stand-in that is not there for so long (s) is gone; a real venue is waited for."""
 
@@ -252,6 +253,8 @@ class SocketFeed:
             _, left = await asyncio.wait(waiting, timeout=_LOOK_S)
             waiting = set(left)
             waited_s += _LOOK_S
+        while any(keeper.joining for keeper in self._keepers):
+            await asyncio.sleep(_JOIN_LOOK_S)
         for pong in waiting:
             pong.cancel()
         # One of a connection that was lost ends with its error, which its keeper knows.

@@ -12,24 +12,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from data.enums import GapReason
 from data.live.connect import Refused, open_socket
-from data.live.items import Closed, Opened
+from data.live.handover import Handover
+from data.live.items import Closed, Frame, Opened
 from data.live.line import Line, Unusable
 from data.live.pace import Pace
 from data.live.queue import ItemQueue
 from data.live.streams import SILENT_NS, Lane
 
+Tap = Callable[[list[Frame]], list[Frame]]
+
 END_OF_RANGE = "end of range"
 """With this a served venue closes when it has sent everything."""
 
 LOOK_S = 0.05
-HEALTHY_NS = 5_000_000_000
 OVERLAP_NS = 200_000_000
 OVERLAP_MOST_NS = 30_000_000_000
-"""Of monotonic time: a connection that lived so long works; an overlap takes at least, at most."""
+"""Of monotonic time: an overlap takes at least, at most."""
+
+INEXACT_NS = 2_000_000_000
+"""A venue whose connections differ in their bytes is believed by counts after so long."""
+
+JOIN_NS = 500_000_000
+"""Longest wait for the new connection to come to where the old one ended."""
 
 SILENT_LEAST_NS = 5_000_000_000
 """Monotonic time without data after which a connection may be silent, however fast time is."""
@@ -39,13 +47,14 @@ class LaneKeeper:
     """Keeps one lane connected until :meth:`run` is cancelled or a served range is over.
 
     ``rotate_after_ns`` is of the venue's time. ``finished`` is true when the range is over;
-    ``doubted`` asks for a replacement at once.
+    ``doubted`` asks for a replacement at once; ``joining`` is true while frames of one are kept
+    that no other connection gave.
     """
 
     def __init__(
         self, lane: Lane, pace: Pace, queue: ItemQueue, numbers: Iterator[int], rotate_after_ns: int
     ) -> None:
-        self.lane, self.finished, self.doubted = lane, False, False
+        self.lane, self.finished, self.doubted, self.joining = lane, False, False, False
         self.lines: list[Line] = []
         self.counts: dict[str, int] = {}
         self._pace, self._queue, self._numbers = pace, queue, numbers
@@ -85,10 +94,11 @@ class LaneKeeper:
         while wait_s := self._pace.attempts.wait_s(time.monotonic()):
             await asyncio.sleep(min(wait_s, 1.0))
 
-    async def _opened(self) -> Line | None:
+    async def _opened(self, tap: Tap | None = None) -> Line | None:
         """A connection that acknowledged all streams; None where it did not come to that."""
         number = next(self._numbers)
         line = Line(self.lane, number, self._queue, self._pace.now, self._pace.served)
+        line.tap = tap
         url = self._pace.endpoint.ws + self.lane.path
         try:
             line.socket = await open_socket(
@@ -120,7 +130,7 @@ class LaneKeeper:
                 self._lost(line, line.socket.ending())
                 return None
             now_ns = time.monotonic_ns()
-            if line.frames and now_ns - line.opened_ns > HEALTHY_NS:
+            if line.frames and now_ns - line.opened_ns > self._pace.healthy_ns:
                 self._backoff.reset()
                 self._silences = 0
             if self._silent(line, now_ns):
@@ -151,9 +161,11 @@ class LaneKeeper:
         """A connection that has taken over from ``old``; None where none did (yet)."""
         self.doubted = False
         new = None
+        handover = Handover(old.name_of)
+        old.tap = handover.old
         if not self._pace.attempts.wait_s(time.monotonic()):
-            new = await self._opened()
-        if new is not None and await self._overlapped(old, new):
+            new = await self._opened(handover.new)
+        if new is not None and await self._overlapped(old, new, handover):
             self._rotation.reset()
             self._pace.facts.rotations += 1
             # An old connection that was lost meanwhile leaves a hole where the new one has not
@@ -161,22 +173,29 @@ class LaneKeeper:
             torn = old.socket.lost.done() and END_OF_RANGE not in old.socket.ending()
             hole = new.unproven() if torn else ()
             self._retire(old, hole, "replaced", GapReason.DISCONNECT)
+            self.joining = True
+            try:
+                await self._joined(new, handover)
+            finally:
+                self.joining = False
             return new
+        old.tap = None
         self._rotate_not_before_ns = time.monotonic_ns() + int(self._rotation.next_s() * 1e9)
         return None
 
-    async def _overlapped(self, old: Line, new: Line) -> bool:
+    async def _overlapped(self, old: Line, new: Line, handover: Handover) -> bool:
         """Wait until ``new`` carries what ``old`` carries; False where it turns out not to."""
         before = dict(old.counts)
         began_ns = time.monotonic_ns()
         while not (new.socket.lost.done() or old.socket.lost.done()):
             passed_ns = time.monotonic_ns() - began_ns
             speaking = [n for n, count in old.counts.items() if count >= before[n] + 2]
-            caught_up = all(new.counts[name] for name in speaking)
-            if passed_ns >= OVERLAP_NS and caught_up and (new.frames or not self._must_speak):
+            counted = all(new.counts[name] for name in speaking)
+            proven = counted and (handover.met(speaking) or passed_ns >= INEXACT_NS)
+            if passed_ns >= OVERLAP_NS and proven and (new.frames or not self._must_speak):
                 return True
             if passed_ns >= OVERLAP_MOST_NS:
-                if caught_up:
+                if counted:
                     return True  # neither says anything
                 self._pace.say(f"{self.lane.path}: a replacement sends nothing")
                 self._pace.facts.silent_routes += 1
@@ -191,6 +210,17 @@ class LaneKeeper:
             self._lost(new, new.socket.ending())
             return False
         return True
+
+    async def _joined(self, new: Line, handover: Handover) -> None:
+        """Wait until ``new`` has come to where the old connection ended, but not for long."""
+        new.release(handover.close())
+        began_ns = time.monotonic_ns()
+        while handover.keeping and not new.socket.lost.done():
+            if time.monotonic_ns() - began_ns > JOIN_NS and not new.held:
+                break
+            await asyncio.wait([new.socket.lost], timeout=LOOK_S / 5)
+        new.release(handover.flush())
+        new.tap = None
 
     @property
     def _must_speak(self) -> bool:

@@ -57,7 +57,7 @@ class Line:
     """A connection of ``lane``. ``counts`` are its data frames by stream. The last one came at
     ``last_ns`` (monotonic) and ``last_at`` (as :class:`data.live.pace.Pace` tells the time).
 
-    With ``hold_back`` it stops reading while the queue is crowded.
+    With ``hold_back`` it stops reading while the queue is crowded. ``tap`` may keep frames back.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Line:
         self.held = False
         self.unasked = 0
         self.refusals: list[str] = []
+        self.tap: Callable[[list[Frame]], list[Frame]] | None = None
         self.socket: Socket
         self._queue, self._now, self._hold_back = queue, now, hold_back
         self._waiting: dict[str, asyncio.Future[str]] = {}
@@ -102,10 +103,20 @@ class Line:
             self.unasked += len(odd) - len(answers)
             frames = [frame for frame in frames if id(frame) not in answers]
             size = sum([len(frame.data) for frame in frames])
-        if frames:
-            self._queue.put_frames(frames, size, self._names(frames))
-            if self._hold_back and self._queue.crowded and not self.held:
-                self.hold(True)
+        if self.tap is not None:
+            frames = self.tap(frames)
+            size = sum([len(frame.data) for frame in frames])
+        self._put(frames, size)
+
+    def release(self, frames: list[Frame]) -> None:
+        """Hand on what a handover had kept."""
+        self._put(frames, sum([len(frame.data) for frame in frames]))
+
+    def name_of(self, frame: Frame) -> bytes:
+        """The stream of a frame; empty where it is none of this connection's."""
+        skip = len(self.venue.head)
+        name = frame.data[skip : frame.data.find(b'"', skip)]
+        return name if name in self.counts else b""
 
     def hold(self, yes: bool) -> None:
         """Stop reading, or go on: a served venue waits for a slow client."""
@@ -155,6 +166,12 @@ class Line:
         """Streams of which this connection has shown nothing."""
         return tuple(name.decode() for name, count in self.counts.items() if not count)
 
+    def _put(self, frames: list[Frame], size: int) -> None:
+        if frames:
+            self._queue.put_frames(frames, size, self._names(frames))
+            if self._hold_back and self._queue.crowded and not self.held:
+                self.hold(True)
+
     async def _send(self, text: str) -> None:
         try:
             await self.socket.send(text)
@@ -188,10 +205,9 @@ class Line:
 
     def _names(self, frames: Sequence[Frame]) -> Iterator[str]:
         """The streams of ``frames``; where one shows none, all of the connection."""
-        skip = len(self.venue.head)
         for frame in frames:
-            name = frame.data[skip : frame.data.find(b'"', skip)]
-            if name not in self.counts:
+            name = self.name_of(frame)
+            if not name:
                 yield from self.lane.streams
                 return
             yield name.decode()

@@ -21,6 +21,8 @@ from data.live.streams import ATTEMPTS_SPAN_S, Venue
 HOLD_S = {403: 300.0, 418: 300.0, 429: 60.0}
 """How long (s) nobody connects after a status, where the venue names no time."""
 
+HEALTHY_NS = 5_000_000_000
+
 _WHY = {
     403: "its firewall refuses this address (403): connecting more slowly",
     418: "it has banned this address for a while (418): waiting it out",
@@ -41,6 +43,11 @@ class Pace:
     def served(self) -> bool:
         """Whether a stand-in tells the time."""
         return self.clock is not None
+
+    @property
+    def healthy_ns(self) -> int:
+        """Monotonic ns that a connection must have carried data to count as one that works."""
+        return 0 if self.served else HEALTHY_NS
 
     def backoff(self) -> Backoff:
         """A fresh one. A stand-in is not to be spared, and a second of it may be an hour."""

@@ -75,6 +75,8 @@ _BYBIT = {
     Kind.TRADE: "publicTrade.{}",
     Kind.DEPTH: "orderbook.50.{}",
     Kind.QUOTE: "orderbook.1.{}",
+    Kind.BAR: "kline.1.{}",
+    Kind.MARK: "tickers.{}",
     Kind.LIQUIDATION: "allLiquidation.{}",
 }
 _PUBLIC = frozenset({Kind.DEPTH, Kind.QUOTE})

@@ -146,7 +146,7 @@ def test_an_announced_shutdown_is_answered_by_a_replacement_at_once() -> None:
 
 
 def test_a_replacement_proves_itself_before_the_old_connection_goes() -> None:
-    """Each frame arrives, through several rotations, and nothing is said to be missing."""
+    """Each frame arrives once, through several rotations, and nothing is said to be missing."""
     market = Market()
     with ScriptedVenue([market.script]).up() as endpoint:
         feed = feed_of(endpoint, rotate_after_ns=300_000_000)
@@ -156,8 +156,8 @@ def test_a_replacement_proves_itself_before_the_old_connection_goes() -> None:
         market.over = True
     assert [(c.lane, c.streams) for c in of(Closed, items)][:3] == [(1, ()), (2, ()), (3, ())]
     got = [int(f.data.rpartition(b":")[2].rstrip(b"}")) for f in frames(items)]
-    assert set(got) == set(range(1, max(got) + 1))
-    assert len(got) > len(set(got))  # they did overlap
+    assert got == list(range(1, max(got) + 1))
+    assert feed.facts.routes[STREAM] > len(got)  # they did overlap
     assert feed.facts.rotations >= 3
 
 
