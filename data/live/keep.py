@@ -1,8 +1,8 @@
 """Keeping: what a session's log may take of the disk, and the daily work that keeps it small.
 
 Owns :class:`Keeper`. It says which kinds may be recorded (:meth:`Keeper.look`), and does the work
-that follows a sealing (:meth:`Keeper.work`): a day that is over is compacted into one file a symbol
-and kind, days that are too old go. What must hold:
+that follows a sealing (:meth:`Keeper.work`): small files are gathered, a day that is over is
+compacted into one file a symbol and kind, days that are too old go. What must hold:
 
 * kinds are given up one by one in one order, depth first and trades last, as free space falls below
   the mark or the day's bytes rise above theirs; they come back in the reverse order, with a margin,
@@ -25,11 +25,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from data.errors import LockedError, OfsError
+from data.errors import DataError, LockedError, OfsError
 from data.events import EVENTS, Kind
 from data.log.catalogue import Catalogue
 from data.log.compact import CompactionPlan, Task, compact, plan_compaction
-from data.log.entry import DAY_NS, Place, date_of
+from data.log.entry import DAY_NS, date_of
+from data.log.gather import gather, plan_gathering
 from data.log.prune import FIRST_TO_GO, Limits, plan_pruning, prune
 from data.log.store import LogStore
 
@@ -94,6 +95,7 @@ class KeeperFacts:
     day_bytes: int = 0
     days_left: float = 0.0
     levels: int = 0
+    gathered: int = 0
     compacted: int = 0
     pruned_days: int = 0
     pruned_bytes: int = 0
@@ -101,7 +103,7 @@ class KeeperFacts:
     failures: int = 0
     last_error: str = ""
     left: list[str] = field(default_factory=list)
-    """Partitions that could not be compacted, the last 20."""
+    """Partitions that could not be compacted and files not gathered, the last 20."""
 
 
 class Keeper:
@@ -123,7 +125,7 @@ class Keeper:
         self._by_space = self._by_day = 0
         self._level = EVERYTHING
         self._today = ""
-        self._failed: set[Place] = set()
+        self._failed: set[str] = set()
         self._hurry = threading.Event()
 
     def look(self, now_ns: int) -> Level:
@@ -143,7 +145,7 @@ class Keeper:
         return self._level
 
     def work(self, now_ns: int, most_s: float = WORK_S) -> None:
-        """Compact the days that are over, remove those that are too old, and count the bytes.
+        """Gather small files, compact the days that are over, remove what is too old, count bytes.
 
         For the thread that seals: once at the start (with ``most_s`` 0), then after each sealing.
         ``now_ns`` is session time. It begins no new batch after ``most_s`` seconds of wall time or
@@ -152,6 +154,7 @@ class Keeper:
         end_s = time.monotonic() + most_s
         try:
             self._retain(now_ns)
+            self._gather(end_s)
             tasks = over(self._store.catalogue()) if self.limits.compact else []
             while tasks and time.monotonic() < end_s and not self._hurry.is_set():
                 self._compact(self._next(tasks))
@@ -182,13 +185,28 @@ class Keeper:
             self.facts.pruned_days += len({item.date for item in plan.items})
             self.facts.pruned_bytes += plan.bytes
 
+    def _gather(self, end_s: float) -> None:
+        """Make few files of many small ones, whose number would grow with every sealing."""
+        for plan in plan_gathering(self._store.catalogue()) if self.limits.compact else ():
+            if time.monotonic() >= end_s or self._hurry.is_set():
+                return
+            room = self._disk_free() - self.limits.free_bytes // 2
+            if plan.path in self._failed or plan.bytes > room:
+                continue
+            try:
+                self.facts.gathered += gather(self._store, plan)
+            except LockedError:
+                raise
+            except DataError as error:
+                self._give_up(plan.path, error.why or str(error))
+
     def _next(self, tasks: list[Task]) -> list[Task]:
         """Takes from ``tasks`` as many as a commit takes and the disk has room for."""
         room = self._disk_free() - self.limits.free_bytes // 2
         chosen: list[Task] = []
         while tasks and len(chosen) < BATCH:
             task = tasks.pop(0)
-            if task.place not in self._failed and task.bytes < room:
+            if task.place.folder not in self._failed and task.bytes < room:
                 room -= task.bytes
                 chosen.append(task)
         return chosen
@@ -198,12 +216,16 @@ class Keeper:
             return
         for done in compact(self._store, CompactionPlan(tuple(tasks), ())):
             if done.error:
-                self.facts.failures += 1
-                self.facts.last_error = done.error
-                self._failed.add(done.task.place)
-                self.facts.left = [*self.facts.left, done.task.place.folder][-20:]
+                self._give_up(done.task.place.folder, done.error)
             else:
                 self.facts.compacted += 1
+
+    def _give_up(self, what: str, why: str) -> None:
+        """Remember what cannot be done, and leave it alone until the next start."""
+        self.facts.failures += 1
+        self.facts.last_error = why
+        self._failed.add(what)
+        self.facts.left = [*self.facts.left, what][-20:]
 
     def _count(self, found: Catalogue, now_ns: int) -> None:
         """Bytes and files of the day, and the rate of the last two days."""

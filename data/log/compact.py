@@ -168,9 +168,9 @@ def explained(storage: Storage, before: Mapping[str, str], after: Mapping[str, s
         return None
     origins: dict[str, set[str]] = {}
     for path in fresh:
-        file = split_path(path)[0]
+        file, share = split_path(path)
         with corrupt_file(storage.name(file)), storage.open_input(file) as source:
-            made_of = FileReader(source, storage.name(file)).header.compacted_from
+            made_of = FileReader(source, storage.name(file), share).header.compacted_from
         if not made_of:
             return False
         origins.setdefault(_folder(path), set()).update(made_of)

@@ -72,10 +72,12 @@ def group_rows(kind: Kind) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a file that several symbols share holds of one: its scales, numbers of row groups."""
+    """What a file that several symbols share holds of one: its scales, numbers of row groups, and
+    the shares that it was made from, as in :class:`Header`."""
 
     scales: Scales
     groups: tuple[int, ...]
+    compacted_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +323,10 @@ class FileReader:
         share = self.header.shares.get(symbol)
         if share is None or not set(share.groups) <= set(self._at):
             raise damaged(self._where, f"it holds nothing of {symbol}")
-        self.header = replace(self.header, symbol=symbol, scales=share.scales)
+        made_of = share.compacted_from
+        self.header = replace(
+            self.header, symbol=symbol, scales=share.scales, compacted_from=made_of
+        )
         self._at = share.groups
 
     def _check_columns(self) -> None:
@@ -365,11 +370,11 @@ def _extent(group: Any) -> tuple[int, int]:
 
 def _shares(text: str) -> dict[str, Share]:
     """What :data:`SHARES` says; ValueError or KeyError where it makes no sense."""
-    found = json.loads(text)
-    return {
-        str(symbol): Share(Scales(int(price), int(qty)), tuple(int(g) for g in groups))
-        for symbol, (price, qty, groups) in found.items()
-    }
+    found = {}
+    for symbol, (price, qty, groups, made_of) in json.loads(text).items():
+        numbers = tuple(int(g) for g in groups)
+        found[str(symbol)] = Share(Scales(int(price), int(qty)), numbers, tuple(made_of))
+    return found
 
 
 def _header(metadata: Mapping[bytes, bytes], where: str) -> Header:

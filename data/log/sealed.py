@@ -65,7 +65,7 @@ class SharedWriter:
         self.builders: dict[str, EntryBuilder] = {}
         self._kind, self._venue = kind, venue
         self._date = split_path(path)[0].rpartition("/date=")[2][:10]
-        self._shares: dict[str, tuple[Scales, list[int]]] = {}
+        self._shares: dict[str, tuple[Scales, list[int], list[str]]] = {}
         self._groups = 0
         self._sink = sink
         symbol = pa.field(SYMBOL, pa.string(), nullable=False)
@@ -81,11 +81,15 @@ class SharedWriter:
             store_schema=False,
         )
 
-    def write(self, symbol: str, scales: Scales, rows: Rows) -> None:
-        """Append ``rows`` (at least one, in total order) of ``symbol`` as one row group."""
+    def write(
+        self, symbol: str, scales: Scales, rows: Rows, compacted_from: Iterable[str] = ()
+    ) -> None:
+        """Append ``rows`` (at least one, in total order) of ``symbol`` as one row group;
+        ``compacted_from`` says what the share is made of (see :class:`data.log.files.Header`)."""
         place = Place(self._kind, self._venue, symbol, self._date)
         self.builders.setdefault(symbol, EntryBuilder(place)).add(rows)
-        self._shares.setdefault(symbol, (scales, []))[1].append(self._groups)
+        share = self._shares.setdefault(symbol, (scales, [], list(compacted_from)))
+        share[1].append(self._groups)
         self._groups += 1
         names = pa.repeat(text_array([symbol])[0], rows.n)
         field = pa.field(SYMBOL, pa.string(), nullable=False)
@@ -99,7 +103,7 @@ class SharedWriter:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Write the footer unless there was an error; close the stream either way."""
         if error is None:
-            shares = {s: [k.price, k.qty, groups] for s, (k, groups) in self._shares.items()}
+            shares = {s: [k.price, k.qty, g, of] for s, (k, g, of) in self._shares.items()}
             facts = {
                 "ofs.schema": str(SCHEMA_VERSION),
                 "ofs.kind": EVENTS[self._kind].name,
