@@ -141,7 +141,8 @@ def _machine(v: View, width: int) -> list[Text]:
         *_named("net", f"{_rate(r.net_in_per_s)} in {_rate(r.net_out_per_s)} out"),
         *_named("disk", _rate(r.disk_write_per_s)),
         *_named("free", format_size(d.free_bytes), _warn(d.level)),
-        *_named("a day", format_size(d.bytes_per_day)),
+        *(_named("a day", format_size(d.bytes_per_day)) if d.bytes_per_day else []),
+        (str(v.control.get("http", "")), _DIM),
     ]  # fmt: skip
     return [_rule("machine", width), _line(*first), _line(*second)]
 
@@ -180,7 +181,8 @@ def _headline(x: SymbolView) -> str:
 def _market(x: SymbolView) -> Text:
     """Where market and trade stand."""
     regimes = [_named(name, level) for name, level in x.regimes.items()]
-    market = _named("market", x.market_state or "?", _WARN if x.market_state == "pump" else "")
+    calm = x.market_state in ("", "normal")
+    market = _named("market", x.market_state, "" if calm else _WARN) if x.market_state else []
     since = (x.now_ns - x.lifecycle_since_ns) / 1e9 if x.lifecycle_since_ns else 0.0
     trade = _named("trade", x.lifecycle + (f" {span(since)}" if since > 0 else ""), "bold")
     paused = [("PAUSED ", _WARN)] if x.paused else []

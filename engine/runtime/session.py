@@ -36,6 +36,7 @@ from engine.runtime.paper_config import PaperConfig, as_facts, from_facts
 from engine.runtime.plan_reload import changes
 from engine.runtime.replay import Request
 from engine.runtime.session_folds import Folds, Places
+from engine.runtime.session_notes import Notes
 from engine.runtime.session_picture import Picture
 from engine.runtime.session_recover import Recovery, recover
 from engine.runtime.view import Board, View
@@ -81,6 +82,7 @@ class Paper:
     picture: Picture
     board: Board
     log: SessionLog
+    notes: Notes
     control: ControlServer | None = None
     phase: str = "starting"
     plans: PlanText | None = None
@@ -122,7 +124,9 @@ class Paper:
             self._orders()
         if now_s - self._view_s >= VIEW_EVERY_S:
             self._view_s = now_s
-            self.board.offer(self.picture.view(self.phase))
+            view = self.picture.view(self.phase)
+            self.board.offer(view)
+            self.notes.look(view)
         self.board.synced(self.recorder.settled_seq)
         if self.recorder.checkpoints != self._kept:
             self._kept = self.recorder.checkpoints
@@ -292,13 +296,14 @@ def _ready(setup: Setup, config: PaperConfig, folder: SessionFolder, opened: Ope
     folds.extra = picture.facts
     recorder.heard = picture.lag.add
     folds.decided = lambda _n, count: _decided(picture, recorder, count)
-    board = Board(picture.view("starting"))
+    began = picture.view("starting")
     log = SessionLog(folder.path / "session.log")
     for why in recovery.passed_over:
         log.warn("a snapshot was passed over", why=why)
     folder.update(served=setup.served)
     return Paper(
-        setup, config, folder, opened, folds, recorder, recovery, picture, board, log,
+        setup, config, folder, opened, folds, recorder, recovery, picture, Board(began), log,
+        Notes(log, began),
         plans=config.plans,
     )  # fmt: skip
 

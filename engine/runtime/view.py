@@ -354,9 +354,10 @@ class Board:
     def _release(self) -> None:
         while self._offers and self._offers[0].as_of_seq <= self._synced:
             self._shown = self._offers.popleft()
-        synced = max(self._shown.states.synced, self._synced)
-        if synced != self._shown.states.synced:
-            states = replace(self._shown.states, synced=synced)
+        states = self._shown.states
+        synced = min(max(states.synced, self._synced), states.written)
+        if synced != states.synced:
+            states = replace(states, synced=synced)
             self._shown = replace(self._shown, states=states)
 
     def view(self) -> View:

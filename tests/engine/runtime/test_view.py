@@ -30,10 +30,12 @@ def test_a_picture_is_shown_once_its_events_are_synced() -> None:
 def test_the_synced_state_is_that_of_now() -> None:
     board = Board(at(10))
     board.offer(at(20))
-    board.synced(12)
-    assert board.view().states == States(10, 10, 12, 0, 0)
+    board.synced(7)
+    assert board.view().states == States(10, 10, 7, 0, 0)
     board.synced(3)
-    assert board.view().states.synced == 12
+    assert board.view().states.synced == 7
+    board.synced(12)
+    assert board.view().states == States(10, 10, 10, 0, 0)
 
 
 def test_what_waits_is_bounded() -> None:
