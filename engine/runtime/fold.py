@@ -13,6 +13,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -49,6 +50,22 @@ class Sink(Protocol):
         """Take ``rows`` of record table ``name``."""
 
 
+@dataclass
+class _Loads:
+    """Folds that were found compiled, and those that were not."""
+
+    hits: int = 0
+    misses: int = 0
+
+
+_LOADS = _Loads()
+
+
+def cache_figures() -> tuple[int, int]:
+    """(hits, misses) of the cache of compiled folds since this process began."""
+    return _LOADS.hits, _LOADS.misses
+
+
 def load_module(c: Composition, on_cold: Callable[[], None] | None = None) -> ModuleType:
     """The fold module of ``c``, generated into the keyed cache folder if it is not there.
 
@@ -56,6 +73,7 @@ def load_module(c: Composition, on_cold: Callable[[], None] | None = None) -> Mo
     """
     name, source = _named_source(c)
     if name in sys.modules:
+        _LOADS.hits += 1
         return sys.modules[name]
     folder = jitcache.cache_dir() / "folds"
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +86,10 @@ def load_module(c: Composition, on_cold: Callable[[], None] | None = None) -> Mo
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
-    if on_cold is not None and not numba.config.DISABLE_JIT and not _compiled(module):
+    cold = not numba.config.DISABLE_JIT and not _compiled(module)
+    _LOADS.misses += cold
+    _LOADS.hits += not cold
+    if cold and on_cold is not None:
         on_cold()
     return module
 

@@ -10,8 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.telemetry import COLUMNS, MONITOR, SESSIONS, add_rows, monitor_files
+from engine.runtime.compose import compose
+from engine.runtime.fold import cache_figures, load_module
 from engine.runtime.monitor import KEPT, SUMMED, Monitor
 from engine.runtime.view import View
+from strategies import get
 from tests.engine.runtime.pictures import T0, a_symbol, a_view
 
 DAY_NS = 86_400 * 10**9
@@ -109,3 +112,14 @@ def test_what_the_system_keeps_to_itself_is_not_told(monkeypatch: pytest.MonkeyP
     monitor.read()
     assert monitor.latest.net_in_per_s is None
     assert monitor.failures == 0
+
+
+def test_the_cache_is_that_of_compiled_folds() -> None:
+    composition = compose(get("delta_flip"))
+    load_module(composition)
+    hits, misses = cache_figures()
+    load_module(composition)
+    assert cache_figures() == (hits + 1, misses)
+    monitor = Monitor(a_view)
+    monitor.read()
+    assert (monitor.latest.cache_hits, monitor.latest.cache_misses) == (hits + 1, misses)
