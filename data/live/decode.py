@@ -63,7 +63,8 @@ class Blocks:
 
     def of_lists(self, sides: Sequence[list[int]]) -> Levels:
         """Bid prices, bid quantities, ask prices and ask quantities, best first, cut to 25."""
-        row = self.block[self.free()]
+        at = self.free()  # first: it may change the block
+        row = self.block[at]
         for place, values in zip(row, sides, strict=True):
             best = values[:DEPTH_LEVELS_MAX]
             place[: len(best)] = best

@@ -174,3 +174,14 @@ def test_old_ids_of_a_stream_without_times_are_believed_in_the_end() -> None:
     ids = door.rows("id", kind=Kind.DEPTH)
     assert ids[0] == 900 and ids[1:] == list(range(ids[1], 30)) and ids[1] < 20
     assert [g[1] for g in door.gaps()] == ["SEQUENCE_BREAK"]
+
+
+def test_books_keep_their_levels_however_many_are_read_whichever_way() -> None:
+    door, sent = Door(), []
+    for i in range(700):
+        bids = [[f"{20_000 + i}.5", "1.5"]]
+        frame = depth(50 + i, i, 1, b=bids)
+        sent.append(20_000 * 10 + i * 10 + 5)
+        # blanks are not the usual form: every third frame is read the slow way
+        door.put(i, Frame(door.at(i), 1, frame.replace(b",", b", ") if i % 3 else frame))
+    assert door.rows("bid_price", kind=Kind.DEPTH) == [[price] for price in sent]
