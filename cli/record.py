@@ -14,7 +14,7 @@ import click
 from cli import common
 from cli.common import KINDS, App
 from cli.complete import SYMBOL
-from cli.units import DURATION
+from cli.units import DURATION, SIZE
 from data.errors import EXIT_DATA, EXIT_INTERRUPT, EXIT_NETWORK, UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ SAY_EVERY_S = 10.0
               help="Longest time between two syncs, ms.")  # fmt: skip
 @click.option("--checkpoint", "checkpoint_ns", type=DURATION, default="1h", show_default=True,
               help="Market time after which events are sealed into Parquet.")  # fmt: skip
+@click.option("--keep", "keep_ns", type=DURATION, help="Delete days of the log that are older.")
+@click.option("--free-min", type=SIZE, default="2GiB", show_default=True,
+              help="Free space below which kinds are left out, depth first.")  # fmt: skip
 def command(app: App, **options: Any) -> int:
     """Record a venue's streams into the log.
 
@@ -58,10 +61,11 @@ def command(app: App, **options: Any) -> int:
     loses nothing that was synced.
     """
     from cli.stop import Stop
+    from data.live.keep import DiskLimits, Keeper
     from data.live.recorder import Recorder
     from data.live.reopen import reopen
     from data.live.run import Ends, run
-    from data.live.wiring import served_ns, wire
+    from data.live.wiring import filler, served_ns, wire
     from engine.runtime.lags import Lags
 
     ask = _ask(options)
@@ -73,10 +77,12 @@ def command(app: App, **options: Any) -> int:
         folder.update(served=now_ns is not None, phase="running")
         app.say(f"session {folder.id}: {ask.venue} {', '.join(ask.symbols)}")
         wired = wire(ask, opened, now_ns)
-        lags = Lags()
+        lags, limits = Lags(), DiskLimits(options["free_min"], 0, options["keep_ns"] or 0)
         recorder = Recorder(
-            opened, wired.feed, wired.inlet, wired.clock, limits=ask.limits, heard=lags.add
-        )
+            opened, wired.feed, wired.inlet, wired.clock, limits=ask.limits, heard=lags.add,
+            keeper=Keeper(opened.store, limits),
+            fill=filler(ask, opened, wired.clock.now),
+        )  # fmt: skip
         ends = Ends(lambda: stop.asked, options["until_end"], options["length_ns"] or 0)
         why = run(recorder, folder, ends, _Teller(app, recorder))
         app.say(f"{folder.id}: {why}; {recorder.tally.events:,} events, {recorder.tally.gaps:,} "

@@ -25,12 +25,14 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from data.errors import JournalFullError, LockedError
+from data.errors import JournalFullError, LockedError, OfsError
+from data.events import EVENTS
 from data.journal import States
 from data.live.blocks import Group
 from data.live.clock import SessionClock
-from data.live.inlet import Inlet
+from data.live.inlet import RECORDED, Inlet
 from data.live.items import Ended, Feed, Frame, Item
+from data.live.keep import Keeper
 from data.live.reopen import CUT, FLOOR, Opened, cut_note, groups_after
 from data.log.seal import seal
 
@@ -45,6 +47,7 @@ CHECKPOINT_SHARE = 4
 """After a checkpoint the next one waits this many times as long as it took, at least."""
 
 SYNC_WAIT_S = 120.0
+KEEPER_EVERY_S = 1.0
 
 
 class RecordRows(NamedTuple):
@@ -121,11 +124,11 @@ class Work:
         """It is over: whole, or failed for good."""
         return not self._thread.is_alive()
 
-    def result(self, hurry: bool = False) -> None:
+    def result(self, hurry: bool = False, wait_s: float | None = None) -> None:
         """Wait for the end; raises what it failed with. ``hurry``: do not try again."""
         if hurry:
             self._hurry.set()
-        self._thread.join()
+        self._thread.join(wait_s)
         if self._error is not None:
             raise self._error
 
@@ -151,8 +154,9 @@ class Work:
 class Recorder:
     """One recording; :meth:`step` is one turn of the pump, all on the thread that calls it.
 
-    ``heard`` gets the wall time (ns) from reading to folding of every frame of a turn. ``sleep`` is
-    called where there is nothing to do but to wait.
+    ``heard`` gets the wall time (ns) from reading to folding of every frame of a turn. ``keeper``
+    watches the disk, ``fill`` fetches what the log lacks (on a thread of its own, after a
+    checkpoint). ``sleep`` is called where there is nothing to do but to wait.
     """
 
     def __init__(
@@ -165,7 +169,8 @@ class Recorder:
         consumer: Consumer | None = None,
         limits: Limits | None = None,
         heard: Callable[[np.ndarray], None] = lambda _ns: None,
-        after_seal: Callable[[int], None] = lambda _seq: None,
+        keeper: Keeper | None = None,
+        fill: Callable[[], None] | None = None,
         crash_point: Callable[[str], None] = lambda _name: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -184,7 +189,12 @@ class Recorder:
         self.checkpoints = 0
         self.last_work_error = ""
         self.heard, self._sleep = heard, sleep
-        self._after_seal, self._crash_point = after_seal, crash_point
+        self._crash_point = crash_point
+        self.keeper, self._fill = keeper, fill
+        self.fill_error = ""
+        self._filling: Work | None = None
+        self._filled_gaps = self._filled_checkpoint = 0
+        self._keeper_s = 0.0
         self._groups: deque[Group] = deque()
         self._records: deque[RecordRows] = deque()
         self._unsynced: deque[tuple[int, RecordRows]] = deque()
@@ -197,6 +207,8 @@ class Recorder:
     def step(self, wait_s: float = 0.005) -> bool:
         """One turn; False where it could only wait. Errors of feed, journal and checkpoint pass."""
         self._look_at_work()
+        self._look_at_fill()
+        self._look_at_disk()
         if not self.flow():
             self._sleep(min(RETRY_S, max(wait_s, 0.001)))
             return False
@@ -306,7 +318,8 @@ class Recorder:
         self._crash_point("sealed")
         self.consumer.keep(seq, cut)
         self._crash_point("kept")
-        self._after_seal(seq)
+        if self.keeper is not None:
+            self.keeper.work(self.clock.now())
 
     def _look_at_work(self, wait: bool = False, hurry: bool = False) -> None:
         work = self._work
@@ -327,12 +340,63 @@ class Recorder:
             return  # what is sealed is dropped with the next checkpoint
         self.journal.drop(work.seq)
 
+    def _look_at_fill(self) -> None:
+        """Fetch what is missing when a checkpoint has sealed new gaps."""
+        work = self._filling
+        if work is not None and work.done:
+            self._filling = None
+            self._hear_fill(work, None)
+        due = self._fill is not None and self.checkpoints != self._filled_checkpoint
+        if due and self._filling is None and self.tally.gaps != self._filled_gaps:
+            self._begin_fill()
+
+    def _begin_fill(self) -> None:
+        assert self._fill is not None
+        self._filled_gaps, self._filled_checkpoint = self.tally.gaps, self.checkpoints
+        self._filling = Work(self.checkpointed, self._fill)
+
+    def _hear_fill(self, work: Work, wait_s: float | None) -> None:
+        """What could not be fetched stays a gap: the next checkpoint tries again."""
+        try:
+            work.result(hurry=True, wait_s=wait_s)
+            self.fill_error = ""
+        except OfsError as error:
+            self.fill_error = str(error)
+            self._filled_gaps = -1
+
+    def last_fill(self, wait_s: float) -> None:
+        """At the end: fetch what is missing, for ``wait_s`` seconds at most."""
+        if self._fill is None:
+            return
+        if self._filling is not None:
+            self._hear_fill(self._filling, wait_s)
+        elif self.tally.gaps != self._filled_gaps and self.tally.gaps:
+            self._begin_fill()
+            assert self._filling is not None
+            self._hear_fill(self._filling, wait_s)
+
+    def _look_at_disk(self) -> None:
+        """Leave out kinds while the disk is nearly full; what is left out is a gap."""
+        now_s = time.monotonic()
+        if self.keeper is None or now_s - self._keeper_s < KEEPER_EVERY_S:
+            return
+        self._keeper_s = now_s
+        level, facts = self.keeper.look(self.clock.now()), self.keeper.facts
+        left_out = tuple(EVENTS[kind].name for kind in level.left_out)
+        self.level = Space(level.number, left_out, facts.day_bytes, facts.log_bytes)
+        wanted = RECORDED & level.wanted
+        if wanted != self.inlet.wanted:
+            self.inlet.wanted = wanted
+            self.admit(self.inlet.collect())
+
     # -- the end ----------------------------------------------------------------------------------
 
     def drain(self) -> None:
         """Stop the feed, admit what it still holds and what waits, sync, and make a last
         checkpoint. JournalFullError where there is no space for what waits: it was never written,
         so it was never acknowledged."""
+        if self.keeper is not None:
+            self.keeper.hurry()
         self.feed.stop()
         while self.flow() and (items := self.feed.take(TAKE_MOST, 0.0)):
             self.admit(self.inlet.take(items))

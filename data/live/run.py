@@ -20,6 +20,8 @@ from data.live.session_folder import SessionFolder
 STOPPED = "stopped"
 UNTIL_END = "the served range is over"
 OVER = "its time was over"
+LAST_FILL_S = 60.0
+"""How long the end of a session waits for what it missed to be fetched."""
 
 
 @dataclass
@@ -73,6 +75,7 @@ def run(
         recorder.drain()
         clean = True
         each()
+        recorder.last_fill(LAST_FILL_S)
         facts = {"phase": "stopped", **last()}
         if over:
             folder.end(why, **facts)

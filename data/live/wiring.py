@@ -8,7 +8,7 @@ It refuses to know what becomes of the events.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,11 @@ from data.live.instruments import series_of
 from data.live.items import Feed
 from data.live.recorder import Limits
 from data.live.reopen import Opened, left_behind, seal_rest
+from data.live.rest import Rest
+from data.live.rest_fill import KINDS, fill_by_rest
 from data.live.session_folder import SessionFolder, open_session, sessions
 from data.live.streams import plan, venue_named
+from data.log.checks import Wanted
 from data.sources.http import Http
 
 _PROBE_S = 10.0
@@ -178,3 +181,20 @@ def named_session(path: Path, ask: Ask) -> SessionFolder:
         raise UsageError(f"session {found.id} has other {', '.join(other)}", where="--session",
                          do="ask for the same as when it began, or begin another one")  # fmt: skip
     return found
+
+
+REACH_NS = 49 * 3_600_000_000_000
+"""Holes that are older are left to the archive."""
+
+
+def filler(ask: Ask, opened: Opened, now_ns: Callable[[], int]) -> Callable[[], None]:
+    """What fetches the trades and bars that the log lacks, within the venue's reach before
+    ``now_ns`` (session time). It raises NetworkError where the venue cannot be asked."""
+    rest = Rest(ask.venue, ask.endpoint)
+
+    def fill() -> None:
+        if rest.has_trades:
+            wanted = Wanted(ask.venue, None, KINDS, now_ns() - REACH_NS)
+            fill_by_rest(opened.store, wanted, lambda _venue: rest)
+
+    return fill

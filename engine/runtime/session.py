@@ -22,12 +22,13 @@ from data.errors import ConfigError, DataError, OfsError, UsageError
 from data.events import Control
 from data.live.blocks import Series
 from data.live.items import Feed
+from data.live.keep import DiskLimits, Keeper
 from data.live.recorder import Recorder
 from data.live.reopen import Opened, reopen
 from data.live.run import Ends, run
 from data.live.session_folder import SessionFolder, find_session, sessions
 from data.live.session_log import SessionLog
-from data.live.wiring import Ask, instruments, series_facts, series_in, wire
+from data.live.wiring import Ask, filler, instruments, series_facts, series_in, wire
 from engine.plans.compile import compile_all
 from engine.plans.load import PlanText, check_handlers, text_of_file
 from engine.plans.read import parse_plans
@@ -39,6 +40,7 @@ from engine.runtime.session_folds import Folds, Places
 from engine.runtime.session_notes import Notes
 from engine.runtime.session_picture import Picture
 from engine.runtime.session_recover import Recovery, recover
+from engine.runtime.usage import quiet_collector
 from engine.runtime.view import Board, View
 
 VIEW_EVERY_S = 0.25
@@ -283,10 +285,14 @@ def _ready(setup: Setup, config: PaperConfig, folder: SessionFolder, opened: Ope
     folds.digests = dict(folder.facts.get("digests", {}))
     recovery = recover(folds, opened)
     wired = wire(ask, opened, setup.now_ns, setup.feed)
+    fetched = config.record.fill and setup.feed is None
     recorder = Recorder(
         opened, wired.feed, wired.inlet, wired.clock, consumer=folds, limits=ask.limits,
+        keeper=Keeper(opened.store, disk_limits(config)),
+        fill=filler(ask, opened, wired.clock.now) if fetched else None,
         crash_point=setup.crash_point,
     )  # fmt: skip
+    quiet_collector()
     first = View(
         folder.id, "paper", config.venue, config.strategy, started_ns=time.time_ns(),
         served=setup.served, phase="recovering",
@@ -306,6 +312,12 @@ def _ready(setup: Setup, config: PaperConfig, folder: SessionFolder, opened: Ope
         Notes(log, began),
         plans=config.plans,
     )  # fmt: skip
+
+
+def disk_limits(config: PaperConfig) -> DiskLimits:
+    """What the session's log may take of the disk."""
+    d = config.disk
+    return DiskLimits(d.free_bytes, d.day_bytes, d.keep_ns, d.compact)
 
 
 def _decided(picture: Picture, recorder: Recorder, count: int) -> None:

@@ -39,16 +39,8 @@ def test_what_was_played_is_recorded_and_goes_on_after_a_kill(user: User) -> Non
     assert facts["synced"] == facts["sealed"] == facts["events"]
     assert set(facts["gaps_by_reason"]) <= {"downtime"}
     played, came = trades(replays.path(), "synthetic"), trades(user.log, "binance-spot")
-    there = np.isin(played["id"], came["id"])
-    assert there.mean() > 0.5, "the time of the kill is a few seconds, minutes of the market"
     for name, values in came.items():
-        assert np.array_equal(values, played[name][there]), name
-    missing = np.flatnonzero(~there)
-    if len(missing):
-        holes = np.flatnonzero(np.diff(missing) > 1)
-        assert len(holes) == 0, "one hole, where it was killed"
-        found = user.ofs("log", "gaps", "--venue", "binance-spot", "--json")
-        assert found.code == 1, "and it is told"
+        assert np.array_equal(values, played[name]), f"{name}: what was missed was fetched"
 
 
 def test_another_recording_seals_what_was_left(user: User) -> None:
