@@ -66,7 +66,7 @@ class Encoder:
         self.qty = Decimals(scales.qty, shown)
         self._money = Decimals(scales.price + scales.qty, shown)
         self._fine = Decimals(scales.price, 8)
-        self._rate = Decimals(9)
+        self.rate = Decimals(9)
 
     def encode(self, wanted: Asked) -> Encode:
         """The function that writes the messages of a stream."""
@@ -181,7 +181,7 @@ class Encoder:
         mark, index = self._fine[s["mark"][i]], self._fine[s["index"][i]]
         return (
             f'{{"e":"markPriceUpdate","E":{self._sent(at_ns)},"s":"{self.symbol}","p":"{mark}",'
-            f'"ap":"{mark}","P":"{mark}","i":"{index}","r":"{self._rate[s["funding_fp9"][i]]}",'
+            f'"ap":"{mark}","P":"{mark}","i":"{index}","r":"{self.rate[s["funding_fp9"][i]]}",'
             f'"T":{s["next_funding_ns"][i] // self.unit_ns},"st":1}}'
         )
 

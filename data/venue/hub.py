@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from data.enums import Kind
 from data.venue.frames import Encode
@@ -32,6 +32,14 @@ class Receiver(Protocol):
 
     def flush(self, now_ns: int) -> None:
         """Send what was gathered; the clock stands at ``now_ns``."""
+
+
+@runtime_checkable
+class Renewed(Protocol):
+    """An encoder whose messages build on each other."""
+
+    def renew(self) -> None:
+        """Somebody subscribed, and knows nothing yet."""
 
 
 @dataclass(slots=True)
@@ -87,6 +95,8 @@ class Hub:
             series = self._number[variant.wanted.symbol]
             if self.mute is None or not self.mute(receiver, series, variant.wanted.kind):
                 (variant.wrapped if receiver.combined else variant.plain).append(receiver)
+                if isinstance(variant.encode, Renewed):
+                    variant.encode.renew()
 
     def remove(self, receiver: Receiver, names: Iterable[str] | None = None) -> None:
         """Unsubscribe from ``names``, or from everything because the socket is gone."""

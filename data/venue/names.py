@@ -34,9 +34,9 @@ CARRIED: dict[str, dict[str, frozenset[Kind]]] = {
     SPOT: {"": frozenset({Kind.TRADE, Kind.DEPTH, Kind.QUOTE, Kind.BAR})},
     FUTURES: {"": PUBLIC, "public": PUBLIC, "market": MARKET, "private": frozenset()},
     BYBIT: {
-        "linear": frozenset({Kind.TRADE, Kind.DEPTH, Kind.BAR, Kind.LIQUIDATION}),
-        "inverse": frozenset({Kind.TRADE, Kind.DEPTH, Kind.BAR, Kind.LIQUIDATION}),
-        "spot": frozenset({Kind.TRADE, Kind.DEPTH, Kind.BAR}),
+        "linear": PUBLIC | MARKET,
+        "inverse": PUBLIC | MARKET,
+        "spot": frozenset({Kind.TRADE, Kind.DEPTH, Kind.QUOTE, Kind.BAR}),
     },
 }
 """Kinds that each route of a layout carries."""
@@ -49,9 +49,14 @@ _BINANCE = re.compile(
 )
 _PLAIN = {"aggTrade": Kind.TRADE, "bookTicker": Kind.QUOTE, "forceOrder": Kind.LIQUIDATION}
 _BYBIT = re.compile(
-    r"(?:(?P<plain>publicTrade|allLiquidation)|orderbook\.(?P<levels>1|50|200|1000)"
+    r"(?:(?P<plain>publicTrade|allLiquidation|tickers)|orderbook\.(?P<levels>1|50|200|1000)"
     r"|kline\.(?P<minutes>\d+))\.(?P<symbol>[A-Z0-9-]+)"
 )
+_PLAIN_BYBIT = {
+    "publicTrade": Kind.TRADE,
+    "allLiquidation": Kind.LIQUIDATION,
+    "tickers": Kind.MARK,
+}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 NS = 1_000_000_000
 
@@ -106,6 +111,8 @@ def canonical(layout: str, symbol: str, kind: Kind) -> str:
         form = {
             Kind.TRADE: "publicTrade.{}",
             Kind.DEPTH: "orderbook.50.{}",
+            Kind.QUOTE: "orderbook.1.{}",
+            Kind.MARK: "tickers.{}",
             Kind.BAR: "kline.1.{}",
             Kind.LIQUIDATION: "allLiquidation.{}",
         }.get(kind, "{}")
@@ -166,8 +173,9 @@ def _asked_bybit(name: str) -> Asked | None:
         return None
     symbol = found["symbol"]
     if found["plain"]:
-        kind = Kind.TRADE if found["plain"] == "publicTrade" else Kind.LIQUIDATION
-        return Asked(name, symbol, kind)
+        return Asked(name, symbol, _PLAIN_BYBIT[found["plain"]])
+    if found["levels"] == "1":
+        return Asked(name, symbol, Kind.QUOTE)
     if found["levels"]:
         return Asked(name, symbol, Kind.DEPTH, levels=int(found["levels"]))
     return Asked(name, symbol, Kind.BAR, interval_ns=int(found["minutes"]) * 60 * NS)

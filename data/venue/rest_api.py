@@ -226,9 +226,14 @@ class BinanceRest:
         return self._number[symbol]
 
 
+def step_text(scale: int) -> str:
+    """The smallest step of a price or quantity with ``scale`` decimals."""
+    return f"{10.0**-scale:.{scale}f}" if scale else "1"
+
+
 def _symbol(x: Instrument, futures: bool) -> dict[str, Any]:
     quote = next((q for q in _QUOTES if x.symbol.endswith(q) and x.symbol != q), "")
-    tick, step = (f"{10.0**-s:.{s}f}" if s else "1" for s in (x.scales.price, x.scales.qty))
+    tick, step = step_text(x.scales.price), step_text(x.scales.qty)
     facts: dict[str, Any] = {
         "symbol": x.symbol,
         "status": "TRADING",

@@ -17,10 +17,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from data.venue.frames import Encode, Encoder
+from data.venue.frames_bybit import BybitEncoder
 from data.venue.hub import Hub
-from data.venue.names import Asked
+from data.venue.names import BYBIT, Asked
 from data.venue.player import Player
 from data.venue.rest_api import Answer, BinanceRest, Facts
+from data.venue.rest_bybit import BybitRest
 from data.venue.rest_faults import RestFaults
 from data.venue.rest_rows import RestRows
 from data.venue.rest_server import RestServer
@@ -87,7 +89,8 @@ class Venue:
         key = number, unit_ns
         if key not in self._encoders:
             x = self.tape.instruments[number]
-            self._encoders[key] = Encoder(self.options.layout, x.symbol, x.scales, unit_ns)
+            form = BybitEncoder if self.options.layout == BYBIT else Encoder
+            self._encoders[key] = form(self.options.layout, x.symbol, x.scales, unit_ns)
         return self._encoders[key].encode(wanted)
 
     def _encoders_of(self, number: int) -> Iterator[Encoder]:
@@ -121,7 +124,8 @@ class Venue:
             self.clock,
             self.faults,
         )
-        self._rest_api = BinanceRest(facts)
+        bybit = options.layout == BYBIT
+        self._rest_api: BinanceRest | BybitRest = BybitRest(facts) if bybit else BinanceRest(facts)
         self.rest = RestServer(self._get, options.host, options.rest_port)
         self.rest.start()
 

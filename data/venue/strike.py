@@ -205,6 +205,8 @@ class Striker:
         kinds = [t.fault.kind for t in struck]
         if "drop" in kinds:
             self.done.note("drop", stream.name, due)
+            for variant in self._variants(due):
+                variant.encode(due.sheet, due.row, due.at_ns)  # a chain of updates shows the loss
             return
         for trigger in struck:
             if trigger.fault.kind not in ON_CONNECTIONS:
