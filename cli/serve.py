@@ -20,16 +20,23 @@ from data.errors import EXIT_CONFIG, EXIT_DATA
 
 if TYPE_CHECKING:
     from data.venue.serve import Venue
+    from data.venue.tape import LogTape
+    from data.venue.tape_recording import RecordingTape
 
 
 @common.command(
     "serve",
     examples=(
         "ofs serve --log demo --speed 60 --for 1s",
+        "ofs serve --recording btcusdt_20240718.gz --speed 100 --for 1s",
         "ofs serve --log demo --venue synthetic --layout spot --speed 1000 --for 1s",
     ),
     exits=(EXIT_CONFIG, EXIT_DATA),
 )
+@click.option(
+    "--recording", "recordings", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+    help="Raw recordings of sockets instead of the log, sent again as they stand.",
+)  # fmt: skip
 @click.option("--venue", help="Venue of the log to play, where it has several.")
 @click.option("--symbol", "symbols", type=SYMBOL, multiple=True, help="Symbol. [default: all]")
 @common.range_options
@@ -80,7 +87,7 @@ if TYPE_CHECKING:
     help="Stop after this much wall time; 0: when told to (Ctrl-C, SIGTERM).",
 )  # fmt: skip
 def command(app: App, **options: Any) -> int:
-    """Play a range of the log as a venue on this machine.
+    """Play a range of the log, or a raw recording, as a venue on this machine.
 
     It speaks the venue's websocket and REST protocols, at 1x to 1000x, so that a recording or a
     paper session can run over last month in an afternoon, through the real client path.
@@ -90,7 +97,8 @@ def command(app: App, **options: Any) -> int:
     range", and REST stays until the command is stopped.
 
     What the log does not hold is made from what it does: first and last trade ids are the
-    aggregate's own, quote volumes those at the close, a trade without a side is a buy.
+    aggregate's own, quote volumes those at the close, a trade without a side is a buy. A recording
+    (lines of local time and combined frame) is sent under its own stream names; it answers no REST.
     """
     venue = _venue(app, options)
     import asyncio
@@ -103,20 +111,11 @@ def command(app: App, **options: Any) -> int:
 
 def _venue(app: App, options: dict[str, Any]) -> Venue:
     common.check_range(options["from_ns"], options["to_ns"])
-    store = app.open_log()
+    tape = _tape(app, options)
     from data.venue.names import layout_of
     from data.venue.serve import Options, Venue
-    from data.venue.tape import LogTape
     from data.venue.venue_faults import Script, read_script
 
-    tape = LogTape(
-        store,
-        options["venue"] or "",
-        options["symbols"],
-        options["from_ns"],
-        options["to_ns"],
-        options["delay_ns"],
-    )
     return Venue(
         tape,
         Options(
@@ -132,6 +131,21 @@ def _venue(app: App, options: dict[str, Any]) -> Venue:
             script=read_script(options["faults"]) if options["faults"] else Script(),
         ),
     )
+
+
+def _tape(app: App, options: dict[str, Any]) -> LogTape | RecordingTape:
+    which = options["venue"] or "", options["symbols"], options["from_ns"], options["to_ns"]
+    if options["recordings"]:
+        from data.venue.tape_recording import RecordingTape
+
+        tape = RecordingTape(options["recordings"], *which)
+        for reason, lines in tape.skipped.items():
+            app.say(f"{lines} lines of the recording are not sent: {reason}")
+        return tape
+    store = app.open_log()
+    from data.venue.tape import LogTape
+
+    return LogTape(store, *which, options["delay_ns"])
 
 
 async def _until_told(app: App, venue: Venue, for_s: float) -> None:

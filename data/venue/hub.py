@@ -47,6 +47,7 @@ class Variant:
     """One spelling of a stream, with its sockets: those that want frames wrapped, and the others.
     ``last_slot`` is the last thinning slot in which a frame was sent."""
 
+    series: int
     wanted: Asked
     encode: Encode
     head: str
@@ -67,14 +68,30 @@ class Variant:
 Make = Callable[[int, Asked, int], Encode]
 """(number of the series, what is asked for, unit of time in ns) -> encoder."""
 
+Find = Callable[[str], tuple[int, Asked] | None]
+"""A stream's name -> number of its series and what it asks for; None where nothing is served."""
+
+
+def finder(layout: str, symbols: Sequence[str]) -> Find:
+    """Knows the streams of ``symbols`` in ``layout``."""
+    numbers = {symbol: i for i, symbol in enumerate(symbols)}
+
+    def find(name: str) -> tuple[int, Asked] | None:
+        wanted = asked(layout, name)
+        if wanted is None or wanted.symbol not in numbers:
+            return None
+        return numbers[wanted.symbol], wanted
+
+    return find
+
 
 class Hub:
-    """Subscriptions of all sockets to the streams of ``symbols``; ``make`` makes encoders."""
+    """Subscriptions of all sockets; ``find`` knows the streams, ``make`` makes their encoders."""
 
-    def __init__(self, layout: str, symbols: Sequence[str], make: Make) -> None:
+    def __init__(self, layout: str, find: Find, make: Make) -> None:
         self.layout = layout
         self._make = make
-        self._number = {symbol: i for i, symbol in enumerate(symbols)}
+        self._find = find
         self._slots: dict[tuple[int, Kind], list[Variant]] = {}
         self._variants: dict[tuple[str, int], Variant] = {}
         self._dirty: dict[Receiver, None] = {}
@@ -90,10 +107,12 @@ class Hub:
                 continue
             mine.add(name)
             variant = self._variant(name, unit_ns)
-            if variant is None or variant.wanted.kind not in receiver.kinds:
+            if variant is None or variant.wanted.routed not in receiver.kinds:
                 continue
-            series = self._number[variant.wanted.symbol]
-            if self.mute is None or not self.mute(receiver, series, variant.wanted.kind):
+            muted = self.mute is not None and self.mute(
+                receiver, variant.series, variant.wanted.kind
+            )
+            if not muted:
                 (variant.wrapped if receiver.combined else variant.plain).append(receiver)
                 if isinstance(variant.encode, Renewed):
                     variant.encode.renew()
@@ -155,12 +174,12 @@ class Hub:
     def _variant(self, name: str, unit_ns: int) -> Variant | None:
         key = name, unit_ns
         if key not in self._variants:
-            wanted = asked(self.layout, name)
-            number = self._number.get(wanted.symbol) if wanted else None
-            if wanted is None or number is None:
+            found = self._find(name)
+            if found is None:
                 return None
+            number, wanted = found
             head = "" if self.layout == "bybit" else f'{{"stream":"{name}","data":'
-            made = Variant(wanted, self._make(number, wanted, unit_ns), head)
+            made = Variant(number, wanted, self._make(number, wanted, unit_ns), head)
             self._variants[key] = made
             self._slots.setdefault((number, wanted.kind), []).append(made)
         return self._variants[key]

@@ -65,7 +65,7 @@ NS = 1_000_000_000
 class Asked:
     """What a stream's name asks for: the ``name`` as it was spelt, the symbol in upper case, the
     kind, ``levels`` a side of a book, ``thin_ns`` at most one frame in that time (0: each one),
-    ``interval_ns`` of bars."""
+    ``interval_ns`` of bars, and the kind with which it shares its ``route`` (None: its own)."""
 
     name: str
     symbol: str
@@ -73,6 +73,12 @@ class Asked:
     levels: int = 0
     thin_ns: int = 0
     interval_ns: int = 0
+    route: Kind | None = None
+
+    @property
+    def routed(self) -> Kind:
+        """The kind whose path carries it."""
+        return self.kind if self.route is None else self.route
 
 
 @dataclass(frozen=True, slots=True)

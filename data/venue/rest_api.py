@@ -16,7 +16,7 @@ from typing import Any
 
 from data.venue.frames import Encoder, Sheet
 from data.venue.names import FUTURES, NS, interval_text
-from data.venue.rest_rows import RestRows, Row
+from data.venue.rest_rows import NoRows, RestRows, Row
 from data.venue.tape import Instrument
 from data.venue.weights import Weights
 
@@ -65,7 +65,7 @@ class Facts:
 
     layout: str
     instruments: Sequence[Instrument]
-    rows: RestRows
+    rows: RestRows | NoRows
     now_ns: Callable[[], int]
     book: Book
     clock: Callable[[], Mapping[str, Any]]

@@ -173,3 +173,31 @@ class RestRows:
             return  # nothing in the range: an empty answer
         for batch in reader:
             yield batch.columns[kind]
+
+
+class NoRows:
+    """What a raw recording can answer: nothing. Its lines are sent as they are, and not read."""
+
+    def trades_from(self, symbol: str, from_id: int, limit: int, now_ns: int) -> list[Row]:
+        """No trades."""
+        return []
+
+    def trades_between(
+        self, symbol: str, from_ns: int, to_ns: int | None, limit: int, now_ns: int
+    ) -> list[Row]:
+        """No trades."""
+        return []
+
+    def last_trades(self, symbol: str, limit: int, now_ns: int) -> list[Row]:
+        """No trades."""
+        return []
+
+    def bars_between(
+        self, symbol: str, interval_ns: int, span: tuple[int, int | None], limit: int, now_ns: int
+    ) -> list[Row]:
+        """No bars."""
+        return []
+
+    def last_bars(self, symbol: str, interval_ns: int, limit: int, now_ns: int) -> list[Row]:
+        """No bars."""
+        return []

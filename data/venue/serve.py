@@ -1,4 +1,4 @@
-"""A venue on this machine: its websockets and its REST interface, played from a log.
+"""A venue on this machine: its websockets and its REST interface, played from a log or recording.
 
 Owns :class:`Venue`, which puts the parts together, and :func:`running`, which runs one on a thread.
 What must hold: everything that a client can see follows from the log, the options and what it asks;
@@ -14,21 +14,24 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from data.enums import Kind
 from data.venue.frames import Encode, Encoder
 from data.venue.frames_bybit import BybitEncoder
-from data.venue.hub import Hub
-from data.venue.names import BYBIT, Asked
+from data.venue.hub import Find, Hub, finder
+from data.venue.names import BYBIT, Asked, canonical
 from data.venue.player import Player
 from data.venue.rest_api import Answer, BinanceRest, Facts
 from data.venue.rest_bybit import BybitRest
 from data.venue.rest_faults import RestFaults
-from data.venue.rest_rows import RestRows
+from data.venue.rest_rows import NoRows, RestRows
 from data.venue.rest_server import RestServer
 from data.venue.sockets import Socket, Terms
-from data.venue.strike import Striker
+from data.venue.strike import Name, Striker
 from data.venue.tape import LogTape
+from data.venue.tape_recording import RecordingTape, asked, raw_encode
 from data.venue.venue_faults import Script
 
 WINDOW = 2_000
@@ -73,19 +76,32 @@ class Options:
 class Venue:
     """The venue that plays ``tape``. :meth:`start` listens, :meth:`play` plays to the end."""
 
-    def __init__(self, tape: LogTape, options: Options) -> None:
+    def __init__(self, tape: LogTape | RecordingTape, options: Options) -> None:
         self.tape = tape
         self.options = options
-        self.hub = Hub(options.layout, [x.symbol for x in tape.instruments], self._encode)
+        self.hub = Hub(options.layout, self._finder(), self._encode)
         self._encoders: dict[tuple[int, int], Encoder] = {}
         self.striker = Striker(
-            self.hub, tape.instruments, self._encoders_of, options.script, tape.from_ns
+            self.hub, self._names(), self._encoders_of, options.script, tape.from_ns
         )
         self._rest_faults = RestFaults(options.script)
         self._server: asyncio.Server | None = None
         self.failure: BaseException | None = None
 
+    def _finder(self) -> Find:
+        if isinstance(self.tape, RecordingTape):
+            return self.tape.find
+        return finder(self.options.layout, [x.symbol for x in self.tape.instruments])
+
+    def _names(self) -> list[Name]:
+        if isinstance(self.tape, RecordingTape):
+            return [partial(_named, name) for name in self.tape.streams]
+        layout = self.options.layout
+        return [partial(_usual, layout, x.symbol) for x in self.tape.instruments]
+
     def _encode(self, number: int, wanted: Asked, unit_ns: int) -> Encode:
+        if isinstance(self.tape, RecordingTape):
+            return raw_encode(wanted)
         key = number, unit_ns
         if key not in self._encoders:
             x = self.tape.instruments[number]
@@ -114,7 +130,9 @@ class Venue:
         self._server = await loop.create_server(
             lambda: Socket(self.terms), options.host, options.port
         )
-        rows = RestRows(tape.store, tape.venue, tape.delay_ns)
+        rows: RestRows | NoRows = NoRows()
+        if isinstance(tape, LogTape):
+            rows = RestRows(tape.store, tape.venue, tape.delay_ns)
         facts = Facts(
             options.layout,
             tape.instruments,
@@ -212,8 +230,18 @@ class Venue:
             await self.stop()
 
 
+def _usual(layout: str, symbol: str, kind: Kind) -> tuple[str, str]:
+    return canonical(layout, symbol, kind), symbol
+
+
+def _named(name: str, _kind: Kind) -> tuple[str, str]:
+    return name, asked(name).symbol
+
+
 @contextmanager
-def running(tape: LogTape, options: Options) -> Iterator[tuple[Venue, dict[str, Any]]]:
+def running(
+    tape: LogTape | RecordingTape, options: Options
+) -> Iterator[tuple[Venue, dict[str, Any]]]:
     """A venue on a thread of its own, with what it says when it is ready; stopped at the end."""
     venue, up = Venue(tape, options), threading.Event()
     told: dict[str, Any] = {}

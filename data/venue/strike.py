@@ -13,15 +13,14 @@ from __future__ import annotations
 import heapq
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from data.enums import Kind
 from data.venue.frames import Encoder, Sheet
 from data.venue.hub import Hub, Receiver, Variant
-from data.venue.names import canonical
-from data.venue.tape import Due, Instrument
+from data.venue.tape import Due
 from data.venue.venue_faults import Fault, Script, Trigger
 
 LIST_MOST = 200_000
@@ -47,6 +46,10 @@ _MALFORMED: tuple[Callable[[str], str], ...] = (
     lambda body: body.replace('"', "'", 2),
     lambda body: re.sub(r'"s":"[A-Z0-9]+",', "", body, count=1) + "}",
 )
+
+
+Name = Callable[[Kind], tuple[str, str]]
+"""A kind -> (usual name of its stream, symbol), for one series."""
 
 
 class Carried(Receiver, Protocol):
@@ -112,20 +115,20 @@ class _Stream:
 
 
 class Striker:
-    """Between the tape and the hub. ``encoders`` gives the encoders of a series that are in use;
-    ``from_ns`` is where the range begins."""
+    """Between the tape and the hub. ``names`` name the streams of each series, ``encoders`` gives
+    the encoders of a series that are in use; ``from_ns`` is where the range begins."""
 
     def __init__(
         self,
         hub: Hub,
-        instruments: list[Instrument],
+        names: Sequence[Name],
         encoders: Callable[[int], Iterator[Encoder]],
         script: Script,
         from_ns: int,
     ) -> None:
         self._hub = hub
         self._encoders = encoders
-        self._instruments = instruments
+        self._names = names
         self._script = script
         self._from_ns = from_ns
         self.done = Done()
@@ -143,7 +146,7 @@ class Striker:
 
     def send(self, due: Due) -> None:
         """Gather the frames of an event, or do with it what its faults say."""
-        if due.kind == Kind.DEPTH:
+        if due.kind == Kind.DEPTH and "bid_offsets" in due.sheet:
             self.books[due.series] = due.sheet, due.row
         if not self._faulty:
             self._hub.send(due)
@@ -168,8 +171,7 @@ class Striker:
     def _stream(self, series: int, kind: Kind) -> _Stream | None:
         key = series, kind
         if key not in self._streams:
-            symbol = self._instruments[series].symbol
-            name = canonical(self._hub.layout, symbol, kind)
+            name, symbol = self._names[series](kind)
             mine = [
                 self._trigger(f, name)
                 for f in self._script.faults
@@ -287,7 +289,7 @@ class Striker:
         if fault.kind == "stall":
             self._stall(fault, due)
         elif fault.kind == "clock_skew":
-            for number in range(len(self._instruments)):
+            for number in range(len(self._names)):
                 for encoder in self._encoders(number):
                     encoder.skew_ns = fault.long_ns
         elif fault.kind == "cut":
@@ -311,20 +313,20 @@ class Striker:
     def _carrying(self, fault: Fault) -> list[Carried]:
         """Sockets that carry any stream that ``fault`` is about."""
         found: dict[Receiver, None] = {}
-        for series, instrument in enumerate(self._instruments):
+        for series, named in enumerate(self._names):
             for kind in Kind:
-                name = canonical(self._hub.layout, instrument.symbol, kind)
-                if fault.concerns(name, instrument.symbol):
+                name, symbol = named(kind)
+                if fault.concerns(name, symbol):
                     for variant in self._hub.wanted(series, kind):
                         found |= dict.fromkeys((*variant.wrapped, *variant.plain))
         return [cast("Carried", socket) for socket in found]
 
     def _stall(self, fault: Fault, due: Due) -> None:
-        for series, instrument in enumerate(self._instruments):
+        for series, named in enumerate(self._names):
             for kind in Kind:
-                name = canonical(self._hub.layout, instrument.symbol, kind)
+                name, symbol = named(kind)
                 stream = self._stream(series, kind)
-                if stream is not None and fault.concerns(name, instrument.symbol):
+                if stream is not None and fault.concerns(name, symbol):
                     stream.release_ns = max(stream.release_ns, due.at_ns + fault.long_ns)
 
     def _variants(self, due: Due) -> list[Variant]:
@@ -336,8 +338,7 @@ class Striker:
 
     def _is_mute(self, receiver: Any, series: int, kind: Kind) -> bool:
         """Whether a route is acknowledged and stays silent on this connection."""
-        symbol = self._instruments[series].symbol
-        name = canonical(self._hub.layout, symbol, kind)
+        name, symbol = self._names[series](kind)
         for fault in self._mute:
             if not fault.concerns(name, symbol):
                 continue

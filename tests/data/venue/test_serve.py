@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 
 from data.errors import DataError, UsageError
-from data.events import Kind
+from data.events import Kind, Scales
 from data.live.endpoint import Endpoint
 from data.live.feed import SocketFeed
 from data.live.items import Ended, Frame, Served
 from data.live.streams import plan
+from data.log import LogStore
 from data.venue.serve import Options, Venue, running
 from data.venue.tape import LogTape
-from tests.data.make_log import T
+from tests.data.make_log import T, trades
 from tests.data.venue import client
 from tests.data.venue.made import SECONDS, make
 from tests.shared import shared_data
@@ -51,8 +52,6 @@ def spot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Starts a venue that is stopped with the test."""
-    from data.log import LogStore
-
     with ExitStack() as stack:
 
         def run(
@@ -299,9 +298,40 @@ def test_two_sockets_are_read_in_the_order_of_the_log(um: Path, start: Start) ->
     assert clocks == sorted(clocks) and clocks[-1] == told["end_ns"]
 
 
-def test_ranges_and_mistakes(um: Path, start: Start, tmp_path: Path) -> None:
-    from data.log import LogStore
+def test_the_clock_can_wait_for_a_client_that_went_away(um: Path, start: Start) -> None:
+    missing = {}
+    for hold_s in (0.0, 10.0):
+        _, told = start(um, speed=200.0, hold_s=hold_s)
+        url = told["ws"] + "/market/stream"
+        first = client.subscribe(url, "btcusdt@aggTrade")
+        seen = client.listen(first, 10).data("btcusdt@aggTrade")
+        first.close()
+        time.sleep(0.3)
+        seen += client.listen(client.subscribe(url, "btcusdt@aggTrade")).data("btcusdt@aggTrade")
+        missing[hold_s] = set(range(1, SECONDS + 1)) - {t["a"] for t in seen}
+    assert len(missing[0.0]) > 10
+    assert len(missing[10.0]) < 10, "what was on its way when the client went"
 
+
+def test_a_connection_lives_for_24_hours_of_the_venue(tmp_path: Path, start: Start) -> None:
+    store = LogStore(tmp_path, create=True)
+    with store.transaction() as change:
+        rows = trades(T, 360, step_ns=600 * 10**9)
+        change.merge(Kind.TRADE, "binance-um", "BTCUSDT", rows, Scales(1, 3))
+    _, told = start(tmp_path, speed=100_000.0)
+    root = told["rest"] + "/fapi/v1/aggTrades?symbol=BTCUSDT"
+    heard = client.listen(client.subscribe(told["ws"] + "/market/stream", "btcusdt@aggTrade"))
+    assert (heard.code, heard.reason) == (1001, "24 hours")
+    assert abs(len(heard.messages) - 144) < 30
+    rest = client.listen(client.subscribe(told["ws"] + "/market/stream", "btcusdt@aggTrade"))
+    assert (rest.code, rest.reason) in ((1001, "24 hours"), (1000, "end of range"))
+    while not client.get(told["rest"] + "/ofs/clock")[1]["ended"]:
+        time.sleep(0.05)
+    assert client.get(root + "&fromId=1&limit=10")[1]["code"] == -4166
+    assert client.get(root + "&fromId=100&limit=10")[1][0]["a"] == 100
+
+
+def test_ranges_and_mistakes(um: Path, start: Start, tmp_path: Path) -> None:
     _, told = start(um, span=(T + 30 * 10**9, T + 40 * 10**9))
     heard = client.listen(client.subscribe(told["ws"] + "/market/stream", "btcusdt@aggTrade"))
     assert [t["a"] for t in heard.data("btcusdt@aggTrade")] == list(range(31, 41))
@@ -314,8 +344,6 @@ def test_ranges_and_mistakes(um: Path, start: Start, tmp_path: Path) -> None:
 
 
 def test_a_tape_is_the_log_in_its_order(um: Path) -> None:
-    from data.log import LogStore
-
     tape = LogTape(LogStore(um), delay_ns=5)
     rows = list(tape)
     assert len(rows) == 2 * (5 * SECONDS + 2)
