@@ -13,6 +13,7 @@ import msgspec
 
 from data.live import decode_binance, decode_bybit
 from data.live.blocks import Series
+from data.live.book_text import warm_up
 from data.live.decode import Blocks, Numbers, Route
 from data.sources.decimals import Fixed
 from data.sources.rejects import RejectedError
@@ -44,6 +45,8 @@ class Routes:
         self._begin = b'{"topic":"' if self._venue == BYBIT else b'{"stream":"'
         self._series = list(series)
         self._at = len(self._begin)
+        if self._venue != BYBIT:
+            warm_up()  # now, and not when the first book comes
         self._by_symbol = {s.symbol.upper(): n for n, s in enumerate(series)}
         blocks, memos = Blocks(), dict[int, Fixed]()
         shared = {s.scales: Numbers(s.scales, blocks, memos) for s in series}
