@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
 from dataclasses import field as default
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -368,8 +368,10 @@ def _extent(group: Any) -> tuple[int, int]:
     return min(first), max(end)
 
 
-def _shares(text: str) -> dict[str, Share]:
-    """What :data:`SHARES` says; ValueError or KeyError where it makes no sense."""
+@lru_cache(maxsize=32)
+def _shares(text: str) -> Mapping[str, Share]:
+    """What :data:`SHARES` says; ValueError or TypeError where it makes no sense. It is asked for
+    each symbol of a file, so the last few answers are kept."""
     found = {}
     for symbol, (price, qty, groups, made_of) in json.loads(text).items():
         numbers = tuple(int(g) for g in groups)
