@@ -358,7 +358,7 @@ class Inlet:
                 self._lost(stream, route, recv_ns, item.reason)
         elif isinstance(item, Overrun):
             for stream, route in self._named(item.streams):
-                self._lost(stream, route, recv_ns, GapReason.OVERRUN)
+                self._lost(stream, route, recv_ns, item.reason)
         elif isinstance(item, Served):
             self.clock.told(self._served_ns or item.now_ns)
             self._served_ns = item.now_ns

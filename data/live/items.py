@@ -46,11 +46,15 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Overrun:
-    """``frames`` were dropped because the queue was full; any of ``streams`` may lack some."""
+    """``frames`` were dropped because the queue was full; any of ``streams`` may lack some.
+
+    ``reason`` is DISK where nothing was taken because there was no space to write it.
+    """
 
     mono_ns: int
     frames: int
     streams: tuple[str, ...]
+    reason: GapReason = GapReason.OVERRUN
 
 
 @dataclass(frozen=True, slots=True)

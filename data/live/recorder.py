@@ -20,18 +20,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from data.enums import GapReason
 from data.errors import JournalFullError, LockedError, OfsError
 from data.events import EVENTS
 from data.journal import States
 from data.live.blocks import Group
 from data.live.clock import SessionClock
 from data.live.inlet import RECORDED, Inlet
-from data.live.items import Ended, Feed, Frame, Item
+from data.live.items import Ended, Feed, Frame, Item, Overrun
 from data.live.keep import Keeper
 from data.live.reopen import CUT, FLOOR, Opened, cut_note, groups_after
 from data.log.seal import seal
@@ -184,6 +185,7 @@ class Recorder:
         self.checkpointed = min(opened.sealed, opened.floor)
         self.ended = False
         self.full = ""
+        self._was_full = False
         self.level = Space()
         self.read_ns = 0
         self.checkpoints = 0
@@ -215,13 +217,24 @@ class Recorder:
         if self.journal.written_seq - self.journal.synced_seq > BACKLOG_MOST:
             self.journal.wait_synced(self.journal.written_seq - BACKLOG_MOST // 2, wait_s)
             return False
-        items = self.feed.take(TAKE_MOST, wait_s)
+        items = self._take(wait_s)
         self.read_ns = next((i.mono_ns for i in items if type(i) is Frame), 0)
         self.admit(self.inlet.take(items))
         self.ended = self.ended or any(type(item) is Ended for item in items[-1:])
         self._time(items)
         self._cut_when_due()
         return bool(items)
+
+    def _take(self, wait_s: float) -> Sequence[Item]:
+        """Items of the feed; what it dropped while the disk was full was lost to the disk."""
+        items = self.feed.take(TAKE_MOST, wait_s)
+        if not self._was_full:
+            return items
+        self._was_full = False
+        return [
+            replace(item, reason=GapReason.DISK) if type(item) is Overrun else item
+            for item in items
+        ]
 
     def admit(self, group: Group | None) -> None:
         """A group of the inlet goes its way: journal, fold, records."""
@@ -245,6 +258,7 @@ class Recorder:
                     self._records.extend(self.consumer.fold(group))
         except JournalFullError as error:
             self.full = str(error)
+            self._was_full = True
             return False
         self.full = ""
         return True
