@@ -228,10 +228,10 @@ class _Court:
             share <= self.g.gap_share_max,
             _share(share) + (f" of {worst.symbol} {worst.stream}" if worst else ""),
             f"<= {_share(self.g.gap_share_max)}",
-            f"holes: {named}" if named else "no hole was recorded",
+            f"{self.missing.holes} holes: {named}" if named else "no hole was recorded",
             {
                 "share": share,
-                "holes": sum(self.missing.reasons.values()),
+                "holes": self.missing.holes,
                 "reasons": dict(self.missing.reasons),
                 "streams": {f"{s.symbol} {s.stream}": s.share for s in self.missing.shares},
             },

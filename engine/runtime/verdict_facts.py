@@ -30,7 +30,7 @@ from engine.runtime.paper_config import PaperConfig, from_facts
 from engine.runtime.paper_sections import Reference
 from engine.runtime.replay import Progress
 from engine.runtime.verdict import Facts, Parity, Place, Trading
-from engine.runtime.verdict_holes import Hole
+from engine.runtime.verdict_holes import Hole, open_to
 from engine.runtime.verdict_place import StrategyOf, place_of, trips_of
 from engine.runtime.verdict_readings import histograms, lags_of, monitored, readings_of
 from engine.runtime.verify import check_manifest, verify
@@ -175,7 +175,7 @@ def parity_of(
 
 
 def holes_of(recorded: Run) -> list[Hole]:
-    """Every gap that the log of ``recorded`` has of its symbol."""
+    """Every gap that the log of ``recorded`` has of its symbol, up to the end of the run."""
     m = recorded.manifest
     names = EVENTS[Kind.GAP].names
     try:
@@ -199,7 +199,12 @@ def holes_of(recorded: Run) -> list[Hole]:
                     bool(c["filled"][i]),
                 )
             )
-    return found
+    last_ns: dict[str, int] = {}
+    for e in store.catalogue().entries:
+        if (e.venue, e.symbol) == (m["venue"], m["symbol"]):
+            stream = e.kind.name.lower()
+            last_ns[stream] = max(last_ns.get(stream, 0), e.max_ts_ns)
+    return open_to(found, last_ns, parse_utc(str(m["to"])))
 
 
 def trading_of(runs: Sequence[Run]) -> Trading:

@@ -10,7 +10,7 @@ It refuses to know where gaps are read from.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 DOWNTIME = "DOWNTIME"
 TRADE = "trade"
@@ -43,12 +43,16 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What was missed: ``up`` share of the time, ``downs`` interruptions of ``down_ns`` in all."""
+    """What was missed: ``up`` share of the time, ``downs`` interruptions of ``down_ns`` in all.
+
+    ``holes`` of all streams; ``reasons`` how many of them each reason had a part in.
+    """
 
     up: float
     down_ns: int
     downs: int
     shares: tuple[Share, ...]
+    holes: int
     reasons: dict[str, int]
     trade_holes: int
     trade_filled: int
@@ -61,14 +65,15 @@ def missing_of(holes: Iterable[Hole], from_ns: int, to_ns: int) -> Missing:
     down = _downtime(listed)
     down_ns = _length(clipped(down, from_ns, to_ns))
     shares, reasons = [], dict[str, int]()
-    trade_holes = trade_filled = 0
+    count = trade_holes = trade_filled = 0
     for symbol, stream in sorted({(h.symbol, h.stream) for h in listed}):
         mine = [h for h in listed if (h.symbol, h.stream) == (symbol, stream)]
         filled = union((h.from_ns, h.to_ns) for h in mine if h.filled)
         whole = union((h.from_ns, h.to_ns) for h in mine)
         for hole in whole:
-            reason = next(h.reason for h in mine if hole[0] <= h.from_ns <= hole[1])
-            reasons[reason] = reasons.get(reason, 0) + 1
+            count += 1
+            for reason in {h.reason for h in mine if hole[0] <= h.from_ns <= hole[1]}:
+                reasons[reason] = reasons.get(reason, 0) + 1
             if stream == TRADE:
                 trade_holes += 1
                 trade_filled += any(a <= hole[0] and hole[1] <= b for a, b in filled)
@@ -76,7 +81,21 @@ def missing_of(holes: Iterable[Hole], from_ns: int, to_ns: int) -> Missing:
         if stream not in RARE:
             shares.append(Share(symbol, stream, open_ns / length if length else 0.0))
     up = 1 - down_ns / length if length else 0.0
-    return Missing(up, down_ns, len(down), tuple(shares), reasons, trade_holes, trade_filled)
+    return Missing(
+        up, down_ns, len(down), tuple(shares), count, reasons, trade_holes, trade_filled
+    )  # fmt: skip
+
+
+def open_to(holes: Iterable[Hole], last_ns: dict[str, int], end_ns: int) -> list[Hole]:
+    """``holes`` of one symbol, with those that were never closed reaching to ``end_ns``.
+
+    A hole is told when it begins, up to then, and again when its stream speaks; of a stream that
+    spoke no more (``last_ns`` by stream: its last event, ns UTC) nobody told the end.
+    """
+    listed = list(holes)
+    latest = {h.stream: h for h in sorted(listed, key=lambda h: h.to_ns)}
+    silent = [h for h in latest.values() if last_ns.get(h.stream, 0) < h.to_ns <= end_ns]
+    return [replace(h, to_ns=end_ns) if h in silent else h for h in listed]
 
 
 def _downtime(holes: list[Hole]) -> list[Interval]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.runtime.verdict_holes import Hole, less, missing_of, union
+from engine.runtime.verdict_holes import Hole, less, missing_of, open_to, union
 
 TIMES = st.integers(0, 40)
 HOLES = st.lists(
@@ -37,7 +37,7 @@ def test_shares_are_those_of_counting(holes: list[Hole], from_ns: int, to_ns: in
         mine = [h for h in near if (h.symbol, h.stream) == (share.symbol, share.stream)]
         open_ = covered(mine) - covered([h for h in mine if h.filled])
         assert abs(share.share - len(open_ & time) / len(time)) < 1e-12
-    assert found.trade_filled <= found.trade_holes <= sum(found.reasons.values())
+    assert found.trade_filled <= found.trade_holes <= found.holes <= sum(found.reasons.values())
 
 
 @given(st.lists(st.tuples(TIMES, TIMES), max_size=8))
@@ -83,6 +83,21 @@ def test_downtime_is_told_by_the_stream_that_saw_all_of_it_and_nearest() -> None
     assert (found.downs, found.down_ns) == (2, 29)
     assert found.up == 1 - 0.29
     assert "liquidation" not in {share.stream for share in found.shares}
+
+
+def test_a_hole_that_nobody_closed_reaches_to_the_end() -> None:
+    holes = [hole(10, 20), hole(50, 60), Hole("BTCUSDT", "depth", 50, 60, "DISK", False)]
+    found = open_to(holes, {"trade": 90, "depth": 50}, 100)
+    assert [h.to_ns for h in found] == [20, 60, 100]
+    assert [h.to_ns for h in open_to(holes, {"trade": 50}, 100)] == [20, 100, 100]
+    assert open_to(holes, {}, 55)[1].to_ns == 60  # it began after what is judged
+
+
+def test_a_hole_has_each_of_its_reasons_once() -> None:
+    """Downtime, and behind it a disk that has no room for the stream."""
+    holes = [hole(10, 20, "DOWNTIME"), hole(10, 22, "DOWNTIME"), hole(20, 40, "DISK")]
+    found = missing_of(holes, 0, 100)
+    assert (found.holes, found.reasons) == (1, {"DOWNTIME": 1, "DISK": 1})
 
 
 def test_nothing_missed_is_all_up_and_no_time_is_none() -> None:
