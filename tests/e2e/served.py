@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -52,16 +52,19 @@ class Served:
         return ["paper", "--config", str(file), "--endpoint", str(self.address), "--until-end",
                 "--json", *more]  # fmt: skip
 
-    def killed(self, words: list[str], after_s: float, number: int = signal.SIGKILL) -> str:
-        """Start ``words`` and send a signal ``after_s`` seconds after its first line on stderr
-        told the session; the rest of stderr. The process has ended on return."""
+    def killed(self, words: list[str], after_s: float, number: int = 0) -> str:
+        """Start ``words`` and send a signal (0: kill it) ``after_s`` seconds after its first line
+        on stderr told the session; the rest of stderr. The process has ended on return."""
         process = self.user.start(*words)
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("session "):
                 break
         time.sleep(after_s)
-        process.send_signal(number)
+        if number and os.name != "nt":  # Windows knows no signals
+            process.send_signal(number)
+        else:
+            process.kill()
         return process.communicate(timeout=60)[1]
 
 
