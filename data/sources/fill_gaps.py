@@ -1,8 +1,9 @@
 """Which gaps that a recorder wrote down are closed by now, and the mark that says so.
 
 Owns the proof: a gap in trades is closed when the trades from its one edge to the other are there
-and their ids go on without a hole. What must hold: nothing else closes a gap; the mark is a merge
-like any other (the gap's own row with ``filled`` 1, see :mod:`data.log.dedupe`).
+and their ids go on without a hole; a row that only told its beginning is closed with it. What must
+hold: nothing else closes a gap; the mark is a merge like any other (the gap's own row with
+``filled`` 1, see :mod:`data.log.dedupe`).
 
 It refuses to know where the missing rows came from.
 """
@@ -41,12 +42,29 @@ def mark_filled(
         return 0
     open_ = (gaps["filled"] == 0) & (gaps["stream"] == int(Kind.TRADE))
     closed = [i for i in np.flatnonzero(open_).tolist() if _closed(store, venue, symbol, gaps, i)]
+    closed += _announced(gaps, open_, closed)
     if closed:
         rows = {name: values[closed] for name, values in gaps.items()}
         rows["filled"] = np.ones(len(closed), rows["filled"].dtype)
         with store.transaction() as tx:
             tx.merge(Kind.GAP, venue, symbol, rows, reader.scales)
     return len(closed)
+
+
+def _announced(gaps: dict[str, np.ndarray], open_: np.ndarray, closed: list[int]) -> list[int]:
+    """Rows that told a hole when it began, of holes that are closed.
+
+    Such a row ends when it was written, at no trade (``to_id`` 0). The row that told the end of the
+    hole begins at the same trade and says what became of both.
+    """
+    stream, from_id, to_id = gaps["stream"], gaps["from_id"], gaps["to_id"]
+    whole = (gaps["filled"] == 1) & (stream == int(Kind.TRADE)) & (to_id != 0)
+    whole[closed] = to_id[closed] != 0
+    begins = set(zip(from_id[whole].tolist(), gaps["from_ns"][whole].tolist(), strict=True))
+    left = np.flatnonzero(open_ & (to_id == 0) & (from_id != 0)).tolist()
+    return [
+        i for i in left if (int(from_id[i]), int(gaps["from_ns"][i])) in begins and i not in closed
+    ]
 
 
 def _closed(store: LogStore, venue: str, symbol: str, gaps: dict[str, np.ndarray], i: int) -> bool:

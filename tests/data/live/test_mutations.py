@@ -186,6 +186,27 @@ def test_reconnects_lose_nothing_in_silence(
     assert len(by_reason) == reconnects
 
 
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 40), st.floats(0, 0.3), st.booleans())
+def test_ids_that_begin_anew_lose_no_trade_and_are_said_once(
+    seed: int, batch: int, doubles: float, up: bool
+) -> None:
+    rng, sent, ids, id, last = random.Random(seed), [], [], 500_000, 0
+    for i in range(120):
+        id += 1
+        if i == 60:
+            id = 9_000_000_000 if up else 7
+        ids.append(id)
+        sent += [(float(i), STREAMS[0], trade(id, i))] * (2 if rng.random() < doubles else 1)
+        if last and rng.random() < doubles and (i < 60 or i > 70):
+            sent.append((float(i), STREAMS[0], trade(last, i - 1)))
+        last = id
+    door = played(sent, batch).end()
+    assert door.rows("id") == ids
+    assert door.gaps() == [("TRADE", "SEQUENCE_BREAK", ids[59], ids[60], 0)]
+    assert not door.inlet.facts.rejects["id"]
+
+
 def take_all(items: list[Item]) -> list[Item]:
     out = list(items)
     items.clear()

@@ -20,6 +20,7 @@ from data.log.checks import Wanted
 from data.log.store import WRITE_WAIT_S
 from data.sources.archive_files import daily
 from data.sources.fill import FillReport, fill
+from data.sources.fill_gaps import mark_filled
 from data.venue.archive import ArchiveServer, packed, serve
 from data.venue.archive_rows import MadeUp
 from data.venue.faults import Fault
@@ -239,6 +240,28 @@ def test_recorded_gaps_are_marked_when_the_ids_go_on(tmp_path: Path, server: Arc
     left = [h for h in report.holes if h.left]
     assert len(left) == 2 and all("books cannot be fetched" in h.why for h in left)
     assert filled(log, server).marked == 0
+
+
+def test_a_row_that_told_the_beginning_of_a_hole_is_marked_with_the_one_that_told_its_end(
+    tmp_path: Path,
+) -> None:
+    log = log_of(tmp_path, ROWS[:60])
+    times = [int(row.split(",")[5]) * 1_000_000 for row in ROWS]
+    numbers = first_columns(ROWS)
+    trade = {"stream": int(Kind.TRADE), "reason": int(GapReason.DISCONNECT), "filled": 0}
+    for at, whole in ((10, 0), (20, 1)):
+        began = {**trade, "from_ns": times[at], "from_id": numbers[at]}
+        # told at a moment at which nothing was traded, or after the time of the next trade
+        for told_ns in (times[at] + 1, times[at + 1] + 5):
+            row = {**began, "to_ns": told_ns, "ts_ns": told_ns, "to_id": 0}
+            put(log.store, Kind.GAP, [row])
+        over = {"to_ns": times[at + 1], "ts_ns": times[at + 1], "to_id": numbers[at + 1]}
+        put(log.store, Kind.GAP, [{**began, **over, "filled": whole}])
+    other = {"from_ns": times[30], "from_id": numbers[30], "to_ns": times[30] + 1, "to_id": 0}
+    put(log.store, Kind.GAP, [{**trade, **other, "ts_ns": times[30] + 1}])
+    assert mark_filled(log.store, VENUE, SYMBOL, None, None) == 5
+    gaps = log.rows(Kind.GAP, VENUE, SYMBOL)
+    assert gaps["from_id"][gaps["filled"] == 0].tolist() == [numbers[30]]
 
 
 def test_another_venue_is_told(tmp_path: Path) -> None:
