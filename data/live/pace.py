@@ -38,6 +38,7 @@ class Pace:
         self.attempts = Attempts(venue.attempts, ATTEMPTS_SPAN_S)
         self.clock: Clock | None = None
         self._told_mono = 0
+        self._speed = 0.0
 
     @property
     def served(self) -> bool:
@@ -55,19 +56,23 @@ class Pace:
 
     def told(self, clock: Clock) -> None:
         """A stand-in told its time."""
-        self.clock, self._told_mono = clock, time.monotonic_ns()
+        mono_ns = time.monotonic_ns()
+        if self.clock is not None and mono_ns > self._told_mono:
+            passed_ns = clock.now_ns - self.clock.now_ns
+            self._speed = max(passed_ns / (mono_ns - self._told_mono), 0.0)
+        self.clock, self._told_mono = clock, mono_ns
 
     def now(self) -> int:
         """Ns of the venue's time as far as it is known to have passed; monotonic for a real one."""
         return time.monotonic_ns() if self.clock is None else self.clock.now_ns
 
     def ahead(self) -> int:
-        """Ns of the venue's time, at most: between two looks at a served clock, where it will be if
-        nothing holds it up."""
-        if self.clock is None or self.clock.ended:
+        """Ns of the venue's time between two looks at a served clock: where it will be if it goes
+        on as it did."""
+        if self.clock is None:
             return self.now()
         passed_ns = time.monotonic_ns() - self._told_mono
-        return self.clock.now_ns + int(passed_ns * self.clock.speed)
+        return self.clock.now_ns + int(passed_ns * self._speed)
 
     def say(self, text: str) -> None:
         """Note what went wrong last, for people."""
