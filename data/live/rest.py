@@ -107,7 +107,8 @@ class Rest:
         self._api = _APIS.get(venue, _BYBIT)
         self._budget = Budget(self._api.limit, share)
         self._patience_s, self._stop = patience_s, stop
-        self._served: bool | None = None if endpoint is not None else False
+        real = endpoint is None or endpoint.rest == Endpoint.real(venue).rest
+        self._served: bool | None = False if real else None  # None: not known yet
 
     @property
     def has_trades(self) -> bool:

@@ -20,16 +20,15 @@ from data.live.blocks import Series
 from data.live.clock import SessionClock
 from data.live.endpoint import Endpoint
 from data.live.feed import MOST_BYTES, MOST_FRAMES, ROTATE_AFTER_NS, SocketFeed
+from data.live.filler import Filler
 from data.live.inlet import HOLD_MOST, HOLD_NS, Inlet
 from data.live.instruments import series_of
 from data.live.items import Feed
 from data.live.recorder import Limits
 from data.live.reopen import Opened, left_behind, seal_rest
 from data.live.rest import Rest
-from data.live.rest_fill import KINDS, fill_by_rest
 from data.live.session_folder import SessionFolder, open_session, sessions
 from data.live.streams import plan, venue_named
-from data.log.checks import Wanted
 from data.sources.http import Http
 
 _PROBE_S = 10.0
@@ -183,18 +182,8 @@ def named_session(path: Path, ask: Ask) -> SessionFolder:
     return found
 
 
-REACH_NS = 49 * 3_600_000_000_000
-"""Holes that are older are left to the archive."""
-
-
 def filler(ask: Ask, opened: Opened, now_ns: Callable[[], int]) -> Callable[[], None]:
-    """What fetches the trades and bars that the log lacks, within the venue's reach before
+    """What fetches the trades and bars that the session missed, within the venue's reach before
     ``now_ns`` (session time). It raises NetworkError where the venue cannot be asked."""
     rest = Rest(ask.venue, ask.endpoint)
-
-    def fill() -> None:
-        if rest.has_trades:
-            wanted = Wanted(ask.venue, None, KINDS, now_ns() - REACH_NS)
-            fill_by_rest(opened.store, wanted, lambda _venue: rest)
-
-    return fill
+    return Filler(opened.store, ask.venue, ask.symbols, rest, now_ns).fill
