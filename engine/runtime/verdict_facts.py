@@ -44,7 +44,7 @@ class Session:
     """A session that was found: its folder with its facts, and the runs that it published.
 
     Read of the facts are ``config`` (as :func:`engine.runtime.paper_config.as_facts` gave it),
-    ``ended``, ``starts`` and ``served``.
+    ``ended``, ``error``, ``phase``, ``starts`` and ``served``.
     """
 
     folder: SessionFolder
@@ -63,9 +63,13 @@ class Session:
     @property
     def phase(self) -> str:
         """How it stands: why it ended, or that it did not."""
-        ended = self.folder.facts.get("ended")
-        if isinstance(ended, dict):
-            return f"ended: {ended.get('reason')}"
+        facts = self.folder.facts
+        if isinstance(facts.get("ended"), dict):
+            return f"ended: {facts['ended'].get('reason')}"
+        if facts.get("error"):
+            return f"failed: {facts['error']}"
+        if facts.get("phase") == "stopped":
+            return "stopped: the same command goes on with it"
         return "not ended: it runs, or was killed; judged as of its last checkpoint"
 
 

@@ -17,7 +17,7 @@ from data.live.session_folder import FACTS, SESSIONS, SessionFolder
 from data.telemetry import COLUMNS, MONITOR, add_rows
 from engine.report.tables import read_statistics
 from engine.runtime.paper_config import as_facts, parse_paper
-from engine.runtime.verdict_facts import runs_of
+from engine.runtime.verdict_facts import Session, runs_of
 from tests.cli.conftest import Ofs
 from tests.engine.runtime.make_run import SYMBOL, VENUE, make_log, make_run
 from tests.engine.tapes import START
@@ -164,6 +164,16 @@ def test_a_log_that_is_gone_is_no_parity(user: Ofs, tmp_path: Path) -> None:
     assert done.code == 1
     why = {gate["gate"]: gate["why"] for gate in done.json()["gates"]}
     assert "gone" in why["parity"] and "gone" in why["place"]
+
+
+def test_how_a_session_stands_is_said(tmp_path: Path) -> None:
+    def phase(**facts: Any) -> str:
+        return Session(SessionFolder(tmp_path, facts), ()).phase
+
+    assert phase(ended={"reason": "the time is over"}, phase="stopped") == "ended: the time is over"
+    assert phase(phase="stopped", error=None).startswith("stopped: ")
+    assert phase(phase="failed", error="JournalError: gone") == "failed: JournalError: gone"
+    assert phase(phase="running").startswith("not ended: ")
 
 
 def test_what_is_not_there_is_said(user: Ofs, tmp_path: Path) -> None:
