@@ -148,7 +148,7 @@ class Player:
         """Wait for readers that are behind, and for somebody to read where that was asked for."""
         waited = False
         sliced = len(self.terms.hub.subscribers) > 1
-        while any(s.behind or (sliced and s.unread) for s in self.terms.open):
+        while any(s.behind or (sliced and s.awaited) for s in self.terms.open):
             waited = True
             for socket in self.terms.open:
                 socket.mark(self.sent_ns, force=True)

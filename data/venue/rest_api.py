@@ -1,7 +1,7 @@
 """The REST interface of a stand-in venue: Binance spot and USD-M.
 
 Owns the answers: time, exchangeInfo, aggTrades, klines, depth, their limits, weights and error
-codes, and ``/ofs/clock`` and ``/ofs/faults``, which no venue has. What must hold: an answer is a
+codes. What must hold: an answer is a
 pure function of the log, the clock and the request. Source: reference page of the venue, section 2.
 
 It refuses to know HTTP connections.
@@ -61,16 +61,14 @@ Book = Callable[[int], tuple[Sheet, int] | None]
 
 @dataclass(slots=True)
 class Facts:
-    """What the answers are made from: ``clock`` and ``faults`` are the bodies of ``/ofs/...``."""
+    """What the answers are made from; ``skew_ns`` is how far the venue's clock is off."""
 
     layout: str
     instruments: Sequence[Instrument]
     rows: RestRows | NoRows
     now_ns: Callable[[], int]
     book: Book
-    clock: Callable[[], Mapping[str, Any]]
-    faults: Callable[[], Mapping[str, Any]]
-    skew_ns: int = 0
+    skew_ns: Callable[[], int]
 
 
 class BinanceRest:
@@ -115,7 +113,7 @@ class BinanceRest:
             return Answer(refused.answer.status, refused.answer.body, headers)
 
     def _time(self, _query: Mapping[str, str]) -> Any:
-        return {"serverTime": (self._facts.now_ns() + self._facts.skew_ns) // _MS}
+        return {"serverTime": (self._facts.now_ns() + self._facts.skew_ns()) // _MS}
 
     def _info(self, query: Mapping[str, str]) -> Any:
         wanted = [query["symbol"]] if query.get("symbol") else _list(query.get("symbols", "[]"))

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from data.errors import OfsError
 from data.venue.rest_api import Answer
 
 Get = Callable[[str, Mapping[str, str]], Answer]
@@ -28,6 +29,7 @@ class RestServer(ThreadingHTTPServer):
     def __init__(self, get: Get, host: str = "127.0.0.1", port: int = 0) -> None:
         super().__init__((host, port), _Handler)
         self.get = get
+        self.left = 0
         self._thread = threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         )
@@ -41,6 +43,10 @@ class RestServer(ThreadingHTTPServer):
     def start(self) -> None:
         """Listen on a thread of its own."""
         self._thread.start()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away in the middle is its own affair; it is counted."""
+        self.left += 1
 
     def stop(self) -> None:
         """Stop listening."""
@@ -59,7 +65,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer one request."""
         parts = urlsplit(self.path)
-        answer = self.server.get(parts.path, dict(parse_qsl(parts.query)))
+        try:
+            answer = self.server.get(parts.path, dict(parse_qsl(parts.query)))
+        except OfsError as error:  # a damaged file of the log: the client is to know
+            answer = Answer(500, {"code": -1000, "msg": str(error)})
         if not answer.status:
             self.close_connection = True
             return

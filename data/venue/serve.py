@@ -107,6 +107,7 @@ class Venue:
             x = self.tape.instruments[number]
             form = BybitEncoder if self.options.layout == BYBIT else Encoder
             self._encoders[key] = form(self.options.layout, x.symbol, x.scales, unit_ns)
+            self.striker.prepare(number, self._encoders[key])
         return self._encoders[key].encode(wanted)
 
     def _encoders_of(self, number: int) -> Iterator[Encoder]:
@@ -139,8 +140,7 @@ class Venue:
             rows,
             self._passed_ns,
             self.striker.books.get,
-            self.clock,
-            self.faults,
+            lambda: self.striker.skew_ns,
         )
         bybit = options.layout == BYBIT
         self._rest_api: BinanceRest | BybitRest = BybitRest(facts) if bybit else BinanceRest(facts)

@@ -142,10 +142,15 @@ class Socket(asyncio.Protocol):
         return self.full or (self._listens() and self.in_flight > self.terms.window)
 
     @property
+    def awaited(self) -> bool:
+        """Whether a pong is on its way that says that everything so far was read."""
+        waits = self.is_open and not self._drip and self.in_flight > 0
+        return waits and self._listens()
+
+    @property
     def unread(self) -> bool:
         """Whether the client has yet to read something that was sent."""
-        waits = self._listens() and self.in_flight > 0
-        return self.is_open and (waits or bool(self._backlog) or self.full)
+        return self.is_open and (self.awaited or bool(self._backlog) or self.full)
 
     @property
     def seen_ns(self) -> int | None:

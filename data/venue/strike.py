@@ -132,6 +132,8 @@ class Striker:
         self._script = script
         self._from_ns = from_ns
         self.done = Done()
+        self.skew_ns = 0
+        self._shifts: dict[int, tuple[int, int]] = {}
         self.books: dict[int, tuple[Sheet, int]] = {}
         self._streams: dict[tuple[int, Kind], _Stream | None] = {}
         self._waiting: list[tuple[int, int, Kind]] = []
@@ -158,6 +160,11 @@ class Striker:
             self._hub.send(due)
         else:
             self._struck(stream, due)
+
+    def prepare(self, series: int, encoder: Encoder) -> None:
+        """Let a new encoder go as far astray as the others have."""
+        encoder.skew_ns = self.skew_ns
+        encoder.id_shift, encoder.update_shift = self._shifts.get(series, (0, 0))
 
     def tick(self, now_ns: int) -> None:
         """Send what was held until ``now_ns``."""
@@ -238,9 +245,11 @@ class Striker:
             stream.release_ns = max(stream.release_ns, due.at_ns + fault.long_ns)
         elif fault.kind == "id_reset":
             shift = due.sheet["id"][due.row] - fault.value
+            trades, books = self._shifts.get(due.series, (0, 0))
+            is_trade = due.kind == Kind.TRADE
+            self._shifts[due.series] = (shift, books) if is_trade else (trades, shift)
             for encoder in self._encoders(due.series):
-                encoder.id_shift = shift if due.kind == Kind.TRADE else encoder.id_shift
-                encoder.update_shift = encoder.update_shift if due.kind == Kind.TRADE else shift
+                self.prepare(due.series, encoder)
 
     def _out(self, stream: _Stream, held: _Held) -> None:
         """Send an event, and those that waited for it to overtake them."""
@@ -289,9 +298,10 @@ class Striker:
         if fault.kind == "stall":
             self._stall(fault, due)
         elif fault.kind == "clock_skew":
+            self.skew_ns = fault.long_ns
             for number in range(len(self._names)):
                 for encoder in self._encoders(number):
-                    encoder.skew_ns = fault.long_ns
+                    self.prepare(number, encoder)
         elif fault.kind == "cut":
             self._cut(due)
         else:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SERVED = (Kind.BAR, Kind.TRADE, Kind.LIQUIDATION, Kind.DEPTH, Kind.QUOTE, Kind.MARK)
 """Kinds that a venue sends; the others are the recorder's own."""
 
+_NUMBERED = frozenset({Kind.TRADE, Kind.DEPTH, Kind.QUOTE})
+"""Kinds that a client knows by their ids: rows without one (0) are counted from 1 on."""
+
 _ROWS_MOST = 65_536
 _AHEAD_MOST = 4
 
@@ -108,9 +111,11 @@ class LogTape:
         return iter(parts[0]) if len(parts) == 1 else heapq.merge(*parts)
 
     def _rows(self, number: int) -> Iterator[Due]:
-        last = 0
+        last, count = 0, dict.fromkeys(_NUMBERED, 0)
         for batch in self._readers[number]:
             sheets = {k: sheet_of(columns) for k, columns in batch.columns.items()}
+            for kind in _NUMBERED & sheets.keys():
+                count[kind] = _numbered(sheets[kind], count[kind])
             for kind, start, stop in _runs(batch):
                 sheet = sheets[kind]
                 recv, ts, seq = sheet["recv_ns"], sheet["ts_ns"], sheet["seq"]
@@ -124,6 +129,14 @@ def sheet_of(columns: dict[str, Any]) -> Sheet:
     """Columns of a batch for reading row by row: lists, except levels, which stay arrays."""
     lists = {"bid_price", "bid_qty", "ask_price", "ask_qty"} if "bid_offsets" in columns else set()
     return {name: v if name in lists else v.tolist() for name, v in columns.items()}
+
+
+def _numbered(sheet: Sheet, count: int) -> int:
+    """Give rows without an id their number, from ``count`` on; returns the last number."""
+    ids = sheet["id"]
+    if not any(ids):
+        sheet["id"] = list(range(count + 1, count + 1 + len(ids)))
+    return count + len(ids)
 
 
 def _runs(batch: Batch) -> Iterator[tuple[Kind, int, int]]:

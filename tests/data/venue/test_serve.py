@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from data.errors import DataError, UsageError
+from data.errors import CorruptFileError, DataError, UsageError
 from data.events import Kind, Scales
 from data.live.endpoint import Endpoint
 from data.live.feed import SocketFeed
 from data.live.items import Ended, Frame, Served
 from data.live.streams import plan
 from data.log import LogStore
+from data.venue.rest_server import RestServer
 from data.venue.serve import Options, Venue, running
 from data.venue.tape import LogTape
 from tests.data.make_log import T, trades
@@ -341,6 +342,38 @@ def test_ranges_and_mistakes(um: Path, start: Start, tmp_path: Path) -> None:
         LogTape(LogStore(tmp_path / "two"))
     with pytest.raises(DataError, match="NONE"):
         LogTape(LogStore(um), symbols=["NONE"])
+
+
+def test_rows_without_an_id_are_numbered(tmp_path: Path) -> None:
+    store = LogStore(tmp_path, create=True)
+    with store.transaction() as change:
+        rows = trades(T, 10_000)
+        rows["id"][:] = 0
+        change.merge(Kind.TRADE, "oanda", "XAUUSD", rows, Scales(1, 3))
+    ids = [d.sheet["id"][d.row] for d in LogTape(store)]
+    assert ids == list(range(1, 10_001))
+
+
+def test_a_damaged_file_ends_it(tmp_path: Path) -> None:
+    tape = LogTape(make(tmp_path))
+    file = next(tmp_path.glob("kind=trade/**/*.parquet"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(bytes(content))
+    with running(tape, Options("futures")) as (venue, _):
+        time.sleep(0.2)
+    assert isinstance(venue.failure, CorruptFileError) and str(file) in str(venue.failure)
+
+
+def test_rest_says_what_is_wrong_with_the_log() -> None:
+    def get(_path: str, _query: Any) -> Any:
+        raise CorruptFileError("it is torn", where="x.parquet")
+
+    server = RestServer(get)
+    server.start()
+    status, body, _ = client.get(server.url + "/fapi/v1/time")
+    server.stop()
+    assert status == 500 and "x.parquet" in body["msg"]
 
 
 def test_a_tape_is_the_log_in_its_order(um: Path) -> None:

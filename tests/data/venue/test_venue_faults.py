@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -174,6 +175,19 @@ def test_a_silent_route_and_a_slow_one(start: Start) -> None:
     assert client.listen(silent).messages == []
     assert [t["a"] for t in heard.data(TRADES)] == list(range(1, SECONDS + 1))
     assert done()["done"] == {"wrong_path": 1, "drip": 1}
+
+
+def test_a_slow_socket_does_not_hold_the_other(start: Start) -> None:
+    told, _ = start(
+        '[[fault]]\nkind = "drip"\nstream = "*@aggTrade"\nat = "10s"\nvalue = 100\nlasts = "2s"\n',
+        skew_ns=0, speed=100.0,
+    )  # fmt: skip
+    slow = client.subscribe(told["ws"] + "/market/stream", TRADES)
+    fast = client.subscribe(told["ws"] + "/public/stream", "btcusdt@depth20@100ms")
+    began = time.monotonic()
+    seen = [client.listen(fast, 60)]
+    assert len(seen[0].messages) == 60 and time.monotonic() - began < 1.9
+    assert [t["a"] for t in client.listen(slow).data(TRADES)] == list(range(1, SECONDS + 1))
 
 
 def test_rest_errors(start: Start) -> None:
