@@ -196,6 +196,8 @@ def verify(
     verdict.figures = _facts(m, fresh)
     verdict.figures += _figures(m, "result", fresh["result"])
     verdict.figures += _figures(m, "counts", fresh["counts"])
+    if request.upto_seq is not None:  # what was filled since may lie before and behind them
+        fresh |= {name: m[name] for name in ("from", "to") if name in m}
     if verdict.digest_ok and not verdict.differences:
         verdict.figures += _statistics(Run(recorded.id, recorded.folder, fresh), m)
     verdict.log_ok = outcome.content_hash == m["log"]["content_hash"]

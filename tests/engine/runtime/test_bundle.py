@@ -153,6 +153,15 @@ def test_a_log_that_a_session_sealed(copy: Path, tmp_path: Path) -> None:
     assert not any(d.error for d in compact(store, plan_compaction(store.catalogue())))
     verdict = verify(store, the_run(copy), STRATEGY)
     assert verdict.ok and "compacted" in verdict.notes[0]
+    received = len(events)
+    make_run(store, copy / "sealed", copy / "runs", venue=VENUE, symbol=SYMBOL, upto_seq=received)
+    fetched = columns(Kind.TRADE, [e for e in market(4, 20) if e["kind"] == Kind.TRADE])
+    fetched["id"] = fetched["id"] + 10**6
+    with store.transaction() as change:
+        assert change.merge(Kind.TRADE, VENUE, SYMBOL, fetched, Scales(1, 3)).added
+    write_bundle(the_run(copy), store, SOURCE, tmp_path / "filled.zip")
+    filled = prove(tmp_path / "filled.zip")
+    assert filled.ok, (filled.differences, filled.figures)
 
 
 def test_another_version_is_told_and_not_failed(copy: Path, tmp_path: Path) -> None:
