@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import replays
 from data.errors import CorruptFileError, DataError, UsageError
 from data.events import Kind, Scales
 from data.live.endpoint import Endpoint
@@ -18,6 +19,7 @@ from data.live.feed import SocketFeed
 from data.live.items import Ended, Frame, Served
 from data.live.streams import plan
 from data.log import LogStore
+from data.venue.names import MARKET, PUBLIC
 from data.venue.rest_server import RestServer
 from data.venue.serve import Options, Venue, running
 from data.venue.tape import LogTape
@@ -344,14 +346,46 @@ def test_ranges_and_mistakes(um: Path, start: Start, tmp_path: Path) -> None:
         LogTape(LogStore(um), symbols=["NONE"])
 
 
+def test_a_frame_costs_little() -> None:
+    """30,000 frames a second leave most of a core to the client: 6 us each, and never 40."""
+
+    class Sink:
+        combined, kinds, number = True, PUBLIC | MARKET, 1
+
+        def __init__(self) -> None:
+            self.frames: list[bytes] = []
+
+        def put(self, frame: bytes) -> None:
+            self.frames.append(frame)
+
+        def flush(self, _now_ns: int) -> None:
+            b"".join(self.frames)
+            self.frames = []
+
+    tape = LogTape(LogStore(replays.path("btc_flow")), to_ns=1_767_616_200_000_000_000)
+    venue = Venue(tape, Options("futures"))
+    names = ("btcusdt@aggTrade", "btcusdt@depth20@100ms", "btcusdt@kline_1m")
+    venue.hub.add(Sink(), names, 1_000_000)
+    due = list(tape)
+    began = time.process_time()
+    for n, event in enumerate(due):
+        venue.striker.send(event)
+        if n % 200 == 0:
+            venue.hub.flush(0)
+    us = (time.process_time() - began) * 1e6 / len(due)
+    print(f"\n{us:.1f} us of CPU a frame, {len(due):,} frames")
+    assert venue.hub.frames == len(due) > 15_000 and us < 40
+
+
 def test_rows_without_an_id_are_numbered(tmp_path: Path) -> None:
     store = LogStore(tmp_path, create=True)
     with store.transaction() as change:
         rows = trades(T, 10_000)
         rows["id"][:] = 0
         change.merge(Kind.TRADE, "oanda", "XAUUSD", rows, Scales(1, 3))
-    ids = [d.sheet["id"][d.row] for d in LogTape(store)]
-    assert ids == list(range(1, 10_001))
+    due = list(LogTape(store))
+    assert [d.sheet["id"][d.row] for d in due] == list(range(1, 10_001))
+    assert max(len(d.sheet["id"]) for d in due) <= 8192, "the tape holds what it does not need"
 
 
 def test_a_damaged_file_ends_it(tmp_path: Path) -> None:

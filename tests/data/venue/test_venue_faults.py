@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -225,6 +226,15 @@ def test_mistakes_in_a_script(text: str, line: int, said: str, tmp_path: Path) -
         read_script(file)
     assert said in str(caught.value)
     assert not line or f"{file}:{line}" in str(caught.value)
+
+
+def test_the_script_of_the_readme(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    (block,) = [b for b in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "[[fault]]" in b]
+    (tmp_path / "faults.toml").write_text(block, encoding="utf-8")
+    kinds = [f.kind for f in read_script(tmp_path / "faults.toml").faults]
+    assert kinds == ["drop", "reorder", "disconnect", "rest_error"]
+    assert set(re.findall(r"\w+", block)) >= set(KINDS), "a kind of fault is not in the README"
 
 
 def test_a_script_that_is_not_there(tmp_path: Path) -> None:
