@@ -225,8 +225,9 @@ class Admission:
             if out.row is not None:
                 stream.last_ns = ts_ns
                 push(series, Kind.TRADE, out.row, out.recv_ns)
-        self.facts.rejects["id"] += hold.wrong
-        hold.wrong = 0
+        if hold.wrong:
+            self.facts.rejects["id"] += hold.wrong
+            hold.wrong = 0
         if hold.empty:
             self._holds[series] = None
             del self._waiting[series]

@@ -23,6 +23,7 @@ from data.events import PRICE_QTY_PRODUCT_MAX, Kind
 from data.ids import opaque_id
 from data.live.blocks import Series
 from data.live.decode import (
+    AHEAD_OF_SENT_NS,
     UNREADABLE,
     LevelTexts,
     Numbers,
@@ -170,10 +171,12 @@ def _update(d: frames.Book, symbol: str, numbers: Numbers) -> Update:
         raise RejectedError("frame")
     if d.data.s != symbol:
         raise RejectedError("symbol")
-    bids, asks = _levels(d.data.b, numbers), _levels(d.data.a, numbers)
     # the matching engine's time, which is that of the trades; else the time of sending
-    id = d.data.seq or d.data.u
-    return Update(time_ns(d.cts or d.ts), 0, 0, id, d.data.u, bids, asks)
+    sent_ns, ts_ns = time_ns(d.ts), time_ns(d.cts or d.ts)
+    if abs(ts_ns - sent_ns) > AHEAD_OF_SENT_NS:
+        raise RejectedError("time")  # before it becomes the time of the book
+    bids, asks = _levels(d.data.b, numbers), _levels(d.data.a, numbers)
+    return Update(ts_ns, 0, 0, d.data.seq or d.data.u, d.data.u, bids, asks)
 
 
 def _levels(texts: LevelTexts, numbers: Numbers) -> list[Level]:

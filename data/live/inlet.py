@@ -29,6 +29,7 @@ from data.live.decode import (
     AHEAD_OF_SENT_NS,
     UNREADABLE,
     Route,
+    Row,
     SpentError,
     Told,
     reason_of,
@@ -329,12 +330,21 @@ class Inlet:
             self.facts.skipped["no event"] += 1
         if refused or told.refused or told.gaps:
             for gap in told.gaps:
-                self._admission.emit(stream.series, Kind.GAP, gap, recv_ns)
+                self._emit_gap(stream, gap, recv_ns)
             self.facts.rejects.update(told.refused)
             if refused:
                 self.facts.rejects["time"] += refused
             if refused or told.refused:
                 self._refused(way, recv_ns)
+
+    def _emit_gap(self, stream: Stream, gap: Row, recv_ns: int) -> None:
+        """A gap that a reader found; where its times are not to be believed, up to now."""
+        times = (gap[0], gap[3], gap[4])
+        if not (self._low_ns <= min(times) and max(times) < self._high_ns):
+            now_ns = max(self.clock.venue_ns(recv_ns), stream.known_ns)
+            reason, from_ns = GapReason(gap[7]), stream.known_ns or now_ns
+            gap = gap_row(stream, now_ns, reason, from_ns, stream.last_id)
+        self._admission.emit(stream.series, Kind.GAP, gap, recv_ns)
 
     def _refused(self, way: _Way, recv_ns: int) -> None:
         """A frame of a stream was not fit for use: something is missing from here to its next

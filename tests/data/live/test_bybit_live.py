@@ -99,6 +99,18 @@ def test_a_lost_change_of_the_book_is_a_gap_and_nothing_is_heard_until_a_snapsho
     assert run.gaps()[-1][1] == "SILENCE"
 
 
+def test_a_book_of_an_impossible_time_is_a_gap_of_possible_times() -> None:
+    run = door().send(1, text(shown(10, 0, "snapshot")), text(shown(11, 150)))
+    for more in ({"ts": (1 << 63) - 1, "cts": (1 << 63) - 1}, {"cts": (1 << 63) - 1}, {"cts": 5}):
+        run.send(200, text(shown(12, 250) | more))
+    run.send(300, text(shown(14, 280)), text(shown(15, 400)))
+    # three messages, and the book as of the first of them
+    assert run.inlet.facts.rejects == {"time": 4}
+    times = run.rows("ts_ns", "from_ns", "to_ns", kind=Kind.GAP)
+    assert len(times) == 2 and all(T0_NS <= t < T0_NS + 10**9 for row in times for t in row)
+    assert {g[1] for g in run.gaps()} == {"UNKNOWN", "SEQUENCE_BREAK"}
+
+
 def test_a_new_connection_begins_with_a_new_book() -> None:
     run = door().send(1, text(shown(10, 0, "snapshot")), text(shown(11, 150)))
     run.put(200, Closed(run.at(200), 1, (BOOK,), GapReason.DISCONNECT, "reset"))
