@@ -86,7 +86,7 @@ class PaperConfig:
             "strategy": self.strategy,
             "settings": self.settings,
             "plans": self.plans.sha256 if self.plans else None,
-            "model": str(self.model) if self.model else None,
+            "model": _content_hash(self.model) if self.model else None,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -195,6 +195,14 @@ def shown(config: PaperConfig) -> list[tuple[str, str, str, str]]:
             unset = value in ("", 0) and k.kind in ("text", "time")
             rows.append((section, name, "none" if unset else show_value(k, value), k.doc))
     return rows
+
+
+def _content_hash(path: Path) -> str:
+    """Hash of a file, whatever it is called; its name where it is not there."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return str(path)
 
 
 def _line(where: str) -> int:

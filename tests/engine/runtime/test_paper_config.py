@@ -171,6 +171,16 @@ def test_the_identity_is_that_of_the_decisions() -> None:
     assert parsed(LEAST.replace("BTCUSDT", "ETHUSDT")).identity != one
 
 
+def test_another_model_is_another_identity_wherever_it_lies(tmp_path: Path) -> None:
+    def identity(name: str, content: str) -> str:
+        (tmp_path / name).write_text(content, encoding="utf-8")
+        return parsed(LEAST + f'model = "{name}"\n', tmp_path).identity
+
+    assert identity("a.toml", "x") == identity("b.toml", "x") != identity("a.toml", "y")
+    missing = [parsed(LEAST + f'model = "{n}"\n', tmp_path).identity for n in ("c", "d")]
+    assert missing[0] != missing[1]
+
+
 def test_every_default_fits_its_own_key_and_reads_back() -> None:
     for name, section in SECTIONS.items():
         defaults = defaults_of(section)
