@@ -38,6 +38,10 @@ class Recent:
         self.totals.take(name, rows)
         self.rows[name].extend(rows[-KEPT[name] :])
 
+    def remember(self, name: str, rows: np.ndarray) -> None:
+        """Rows of table ``name`` from before, which are counted already."""
+        self.rows[name].extend(rows[-KEPT[name] :])
+
     def facts(self) -> dict[str, Any]:
         """Counts and sums (money at 1e-8), one JSON object: what a snapshot keeps of this."""
         return {"counts": dict(self.counts), **{x: getattr(self.totals, x) for x in _SUMS}}

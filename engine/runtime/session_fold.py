@@ -191,6 +191,10 @@ class LiveFold:
         """Signed position, units of the quantity scale."""
         return int(self.fold.state["known"]["qty"][0])
 
+    def since_cut(self, name: str) -> list[np.ndarray]:
+        """Rows of record table ``name`` since the last cut (or since the state was restored)."""
+        return list(self._new.get(name, []))
+
     def cut(self) -> Cut:
         """What a checkpoint keeps; the records since the last one are handed over with it."""
         new, self._new = self._new, {}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from engine.runtime.alarms import alarms
 from engine.runtime.lags import Lags, Rolling
 from engine.runtime.monitor import Monitor
 from engine.runtime.recent import Recent
+from engine.runtime.session_fold import LiveFold
 from engine.runtime.session_folds import Folds
 from engine.runtime.symbol_view import Shown, symbol_view
 from engine.runtime.view import (
@@ -106,6 +107,15 @@ class Picture:
             recent.counts.update(live.digest.rows)
             for name in ("gross", "fees", "round_trips", "wins", "max_drawdown", "last_equity"):
                 setattr(recent.totals, name, getattr(live.totals, name))
+            for rows in self._trades_before(live):
+                recent.remember("position", rows)
+
+    def _trades_before(self, live: LiveFold) -> Iterator[np.ndarray]:
+        """The round trips of the processes before."""
+        since = live.since_cut("position")
+        kept = live.digest.rows["position"] - sum(len(rows) for rows in since)
+        yield from self.folds.places.pieces(live.series.symbol).read("position", kept)
+        yield from since
 
     def name_plans(self, number: int, plans: Sequence[Compiled]) -> None:
         """The plans of a series, by which those in its state are named from now on."""

@@ -22,13 +22,18 @@ from engine.runtime.paper_config import parse_paper
 from engine.runtime.replay import Request
 from engine.runtime.session import Paper, Setup, prepare
 from strategies import get
-from tests.data.live.frames import BTC, trade
+from tests.data.live.frames import BTC, depth, trade
 
 CONFIG = """
 venue = "binance-um"
 symbols = ["BTCUSDT"]
-streams = ["trade"]
+streams = ["trade", "depth"]
 strategy = "delta_flip"
+
+[settings]
+warmup = 2
+entry_z = 1.1
+cooldown = 0
 """
 STEP_MS = 100
 
@@ -40,6 +45,14 @@ class Stream:
         self.facts = FeedFacts(connections=1)
         self.sent = 0
         self.upto = 0
+        self.opened = False
+
+    @staticmethod
+    def of(n: int) -> bytes:
+        """Trade ``n``: a third are sales; behind the 400th each minute has a burst of them."""
+        if n > 400 and n % 600 < 100:
+            return trade(n, n * STEP_MS, q="9", m=True)
+        return trade(n, n * STEP_MS, q="0.5", m=n % 3 == 0)
 
     def start(self) -> None: ...
 
@@ -48,12 +61,15 @@ class Stream:
 
     def take(self, most: int, wait_s: float) -> Sequence[Item]:
         found: list[Item] = []
-        if not self.sent:
+        if not self.opened:
+            self.opened = True
             found.append(Opened(time.monotonic_ns(), 1, ("btcusdt@aggTrade",)))
         while self.sent < self.upto and len(found) < 50:
             self.sent += 1
-            data = trade(self.sent, self.sent * STEP_MS, q="0.5", m=self.sent % 3 == 0)
-            found.append(Frame(time.monotonic_ns(), 1, data))
+            found.append(Frame(time.monotonic_ns(), 1, self.of(self.sent)))
+            if self.sent % 5 == 0:
+                book = depth(self.sent, self.sent * STEP_MS)
+                found.append(Frame(time.monotonic_ns(), 1, book))
         if not found:
             time.sleep(0.002)
         return found
@@ -68,7 +84,7 @@ class Running:
         self.stream = Stream()
         setup = Setup(
             config,
-            lambda c: Ask(c.venue, c.symbols, (Kind.TRADE,), endpoint, sync_ms=1),
+            lambda c: Ask(c.venue, c.symbols, (Kind.TRADE, Kind.DEPTH), endpoint, sync_ms=1),
             lambda c: Request(get("delta_flip"), "delta_flip", c.venue, settings=c.settings),
             folder / "runs", now_ns=0, feed=self.stream,
         )  # fmt: skip
@@ -170,3 +186,22 @@ def test_the_picture_is_that_of_the_fold(running: Running) -> None:
     assert view.feed.decision_p99_ms > 0
     assert view.disk.syncs > 0
     assert running.end() == "stopped"
+
+
+def test_the_trades_of_before_are_shown_after_a_restart(running: Running, tmp_path: Path) -> None:
+    running.play(900)
+    assert running.order("flatten")["ok"]
+    running.play(300)
+    running.until(lambda: len(running.session.board.view().symbols[0].trades) > 0)
+    assert running.end() == "stopped"
+    before = running.session.board.view().symbols[0]
+    again = Running(tmp_path)
+    try:
+        assert again.session.folder.id == running.session.folder.id
+        after = again.session.picture.view("running").symbols[0]
+        assert [t.id for t in after.trades] == [t.id for t in before.trades]
+        assert after.account.round_trips == before.account.round_trips > 0
+        assert after.account.net_pnl == before.account.net_pnl
+        assert after.chart.cvd == before.chart.cvd
+    finally:
+        again.end()
