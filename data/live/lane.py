@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from data.enums import GapReason
+from data.events import EVENTS
 from data.live.connect import Refused, open_socket
 from data.live.handover import Handover
 from data.live.items import Closed, Frame, Opened
@@ -22,6 +23,7 @@ from data.live.line import Line, Unusable
 from data.live.pace import Pace
 from data.live.queue import ItemQueue
 from data.live.streams import SILENT_NS, Lane
+from data.live.watch import SILENT_LEAST_NS, KindWatch, patience_ns
 
 Tap = Callable[[list[Frame]], list[Frame]]
 
@@ -39,22 +41,22 @@ INEXACT_NS = 2_000_000_000
 JOIN_NS = 500_000_000
 """Longest wait for the new connection to come to where the old one ended."""
 
-SILENT_LEAST_NS = 5_000_000_000
-"""Monotonic time without data after which a connection may be silent, however fast time is."""
+WATCH_NS = 1_000_000_000
+"""Monotonic time between two looks at which kinds are silent."""
 
 
 class LaneKeeper:
     """Keeps one lane connected until :meth:`run` is cancelled or a served range is over.
 
     ``rotate_after_ns`` is of the venue's time. ``finished`` is true when the range is over;
-    ``doubted`` asks for a replacement at once; ``joining`` is true while frames of one are kept
-    that no other connection gave.
+    ``joining`` is true while frames of a replacement are kept that no other connection gave.
     """
 
     def __init__(
         self, lane: Lane, pace: Pace, queue: ItemQueue, numbers: Iterator[int], rotate_after_ns: int
     ) -> None:
-        self.lane, self.finished, self.doubted, self.joining = lane, False, False, False
+        self.lane, self.finished, self.joining = lane, False, False
+        self._watch, self._watch_ns, self._doubted = KindWatch(lane), 0, False
         self.lines: list[Line] = []
         self.counts: dict[str, int] = {}
         self._pace, self._queue, self._numbers = pace, queue, numbers
@@ -147,19 +149,33 @@ class LaneKeeper:
                     return successor
 
     def _due(self, line: Line, now_ns: int) -> bool:
+        self._doubted |= self._doubtful(line, now_ns)
         old = self._pace.ahead() - line.opened_at >= self._rotate_after_ns
-        wanted = old or line.shutdown or self.doubted
+        wanted = old or line.shutdown or self._doubted
         return wanted and now_ns >= self._rotate_not_before_ns
+
+    def _doubtful(self, line: Line, now_ns: int) -> bool:
+        """Whether a kind went silent while others speak: a new connection may carry it."""
+        if line.held or now_ns - self._watch_ns < WATCH_NS:
+            return False
+        self._watch_ns = now_ns
+        kinds = self._watch.silent(line.counts, self._pace.now(), now_ns)
+        if not kinds:
+            return False
+        names = ", ".join(EVENTS[kind].name for kind in kinds)
+        self._pace.say(f"{self.lane.path}: nothing of {names}, though other streams speak")
+        self._pace.facts.silent_routes += 1
+        return True
 
     def _silent(self, line: Line, now_ns: int) -> bool:
         spans = [SILENT_NS[kind] for kind in self.lane.kinds if kind in SILENT_NS]
         if not spans or line.held or now_ns - line.last_ns < SILENT_LEAST_NS:
             return False
-        return self._pace.now() - line.last_at >= min(spans) << min(self._silences, 6)
+        return self._pace.now() - line.last_at >= patience_ns(min(spans), self._silences)
 
     async def _replaced(self, old: Line) -> Line | None:
         """A connection that has taken over from ``old``; None where none did (yet)."""
-        self.doubted = False
+        self._doubted = False
         new = None
         handover = Handover(old.name_of)
         old.tap = handover.old

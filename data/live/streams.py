@@ -52,6 +52,14 @@ class Venue:
             )
         return self.names[kind].format(symbol.lower() if self.lower else symbol)
 
+    def kind(self, stream: str) -> Kind | None:
+        """What a stream carries; None where it is none of this venue's."""
+        for kind, name in self.names.items():
+            before, _, behind = name.partition("{}")
+            if stream.startswith(before) and stream.endswith(behind):
+                return kind
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:

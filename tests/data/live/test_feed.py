@@ -181,6 +181,37 @@ def test_a_route_that_acknowledges_and_stays_silent_is_left_and_said(monkeypatch
     assert len(frames(items)) == 3
 
 
+def test_a_kind_that_goes_silent_among_others_gets_a_new_connection_and_no_hole(
+    monkeypatch,
+) -> None:
+    monkeypatch.setattr("data.live.lane.WATCH_NS", 0)
+    monkeypatch.setattr("data.live.watch.SILENT_LEAST_NS", 100_000_000)
+    spans = {Kind.TRADE: 10**12, Kind.BAR: 300_000_000}
+    monkeypatch.setattr("data.live.watch.SILENT_NS", spans)
+    lanes = plan("binance-spot", ["BTCUSDT"], [Kind.TRADE, Kind.BAR])
+    seen: list[int] = []
+
+    async def half(talk: Talk) -> None:
+        await talk.subscribed(2)
+        seen.append(0)
+        while True:
+            seen[0] += 1
+            await talk.send(STREAM, seen[0])
+            if talk.number:
+                await talk.send("btcusdt@kline_1m", {})
+            await asyncio.sleep(0.005)
+
+    with ScriptedVenue([half]).up() as endpoint:
+        feed = feed_of(endpoint, lanes)
+        feed.start()
+        items = taken(feed, lambda got: len(of(Closed, got)) == 1)
+        items += taken(feed, lambda got: any(b"kline" in f.data for f in frames(got)))
+        feed.stop()
+    assert [(c.lane, c.streams, c.why) for c in of(Closed, items)] == [(1, (), "replaced")]
+    assert feed.facts.silent_routes == 1
+    assert "nothing of bar, though other streams speak" in feed.facts.last_error
+
+
 def test_a_replacement_that_stays_silent_does_not_take_over(monkeypatch) -> None:
     monkeypatch.setattr("data.live.lane.OVERLAP_MOST_NS", 300_000_000)
     with ScriptedVenue([talking, silent, talking]).up() as endpoint:

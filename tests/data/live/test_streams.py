@@ -15,6 +15,7 @@ from data.live.backoff import Attempts, Backoff
 from data.live.budget import MINUTE_NS, Budget
 from data.live.endpoint import Endpoint
 from data.live.streams import VENUES, plan
+from data.live.watch import KindWatch
 
 ALL = (Kind.TRADE, Kind.DEPTH, Kind.QUOTE, Kind.BAR, Kind.MARK, Kind.LIQUIDATION)
 
@@ -57,6 +58,27 @@ def test_every_stream_is_asked_for_once_within_the_limits(venue, count, kinds) -
         assert 0 < len(lane.streams) <= about.streams
         assert sum(len(name) + 3 for name in lane.streams) <= about.arguments
         assert {about.paths[kind] for kind in lane.kinds} == {lane.path}
+
+
+@pytest.mark.parametrize("venue", sorted(VENUES))
+def test_a_streams_name_tells_its_kind(venue: str) -> None:
+    about = VENUES[venue]
+    for kind in about.names:
+        assert about.kind(about.stream("BTCUSDT", kind)) == kind
+    assert about.kind("btcusdt@miniTicker") is None
+
+
+def test_a_silence_is_doubted_less_and_less_often_until_it_ends() -> None:
+    (lane,) = plan("binance-spot", ["A", "B"], [Kind.TRADE, Kind.BAR])
+    watch = KindWatch(lane)
+    counts = {name.encode(): 0 for name in lane.streams}
+    found = []
+    for second in range(4000):
+        counts[b"a@aggTrade"] += 1  # one symbol of two is enough
+        counts[b"b@kline_1m"] += second == 3000
+        if watch.silent(counts, second * 10**9, second * 10**9) == [Kind.BAR]:
+            found.append(second)
+    assert found == [300, 900, 2100, 3300, 3900]
 
 
 def test_an_endpoint_is_two_addresses_or_the_line_of_a_server(tmp_path: Path) -> None:
