@@ -81,14 +81,15 @@ def _taken(kind: Kind, rows: Rows) -> dict[str, np.ndarray]:
 
 
 def composition_of(request: Request) -> Composition:
-    """The composition of a live fold; ConfigError where it reads more than a session receives."""
+    """The composition of a live fold; ConfigError where it is told to read another series."""
     composition = compose(request.strategy)
-    if REFERENCE in composition.kinds:
+    named = settle(composition, request.settings).get("reference.vix", "none").strip()
+    if REFERENCE in composition.kinds and named != "none":
         raise ConfigError(
-            f"strategy {request.strategy.name} reads bars of another series",
-            where=request.strategy_text,
+            f"the bars of {named} cannot be heard in a session",
+            where="reference.vix",
             why="a session receives only its own instruments",
-            do="choose a strategy without a reference series",
+            do="leave reference.vix out",
         )
     return composition
 
