@@ -7,9 +7,9 @@ into those places in the order of their ids, which restores swaps within one str
 What must hold: what goes in comes out once; trades come out in rising id unless the ids began anew;
 a hole is named only when the oldest trade beyond it has waited its time (or everything must go).
 
-An id far from the others is a stranger. One alone, after which the ids go on as before, was wrong
-and is left out; two that belong together, or one that nothing follows in time, say that the venue
-counts anew.
+An id far from the others is a stranger. Those alone, after which the ids go on as before, were
+wrong and are left out; two that belong together, or one that nothing follows in time, say that the
+venue counts anew.
 
 It refuses to know clocks, venues and columns.
 """
@@ -69,7 +69,7 @@ class OrderHold:
     @property
     def ready(self) -> bool:
         """Something can go on without waiting longer."""
-        return self.last_id + 1 in self._near or len(self._far) > 1 or self.empty
+        return self.last_id + 1 in self._near or self._together or self.empty
 
     @property
     def oldest_ns(self) -> int:
@@ -87,8 +87,9 @@ class OrderHold:
     def add_trade(self, id: int, row: Row | None, recv_ns: int) -> None:
         """A trade that was not seen takes its place (none where ``row`` is None: a spent id)."""
         near = 0 < id - self.last_id <= self.reach
-        if near and len(self._far) == 1:
-            self._leave_out(*self._far)
+        if near and self._far and not self._together:
+            for wrong in list(self._far):
+                self._leave_out(wrong)
         (self._near if near else self._far)[id] = row, recv_ns
         if row is not None:
             self._places.append(Waiting(Kind.TRADE, None, recv_ns))
@@ -126,9 +127,13 @@ class OrderHold:
             row, recv_ns = self._near.pop(id)
             self.last_id = id
             yield Released(Kind.TRADE, row, recv_ns, id, hole)
-        together = len(self._far) > 1 and max(self._far) - min(self._far) <= self.reach
-        if self._far and (together or self._waited(self._far, late_ns)):
+        if self._far and (self._together or self._waited(self._far, late_ns)):
             yield from self._anew()
+
+    @property
+    def _together(self) -> bool:
+        """Strangers that belong to one count."""
+        return len(self._far) > 1 and max(self._far) - min(self._far) <= self.reach
 
     def _anew(self) -> Iterator[Released]:
         far, self._far = self._far, {}
@@ -143,7 +148,7 @@ class OrderHold:
         return late_ns is not None and min(recv for _, recv in trades.values()) <= late_ns
 
     def _leave_out(self, id: int) -> None:
-        """The one stranger was a wrong id: the place at which it arrived goes, too."""
+        """A lone stranger was a wrong id: the place at which it arrived goes, too."""
         row, recv_ns = self._far.pop(id)
         self.wrong += 1
         if row is not None:

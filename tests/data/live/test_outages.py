@@ -119,6 +119,14 @@ def test_one_wrong_id_is_left_out_and_the_trade_counts_as_missing() -> None:
         assert door.inlet.facts.rejects == {"id": 1}
 
 
+def test_wrong_ids_in_a_row_are_left_out_one_by_one() -> None:
+    door = Door().send(10, trade(900, 1), trade(7, 5), trade(9_000_000_000_000_000, 5))
+    door.send(11, trade(4_000_000_000, 6), trade(904, 7), trade(905, 8)).end()
+    assert door.rows("id") == [900, 904, 905]
+    assert door.gaps() == [("TRADE", "ID_HOLE", 900, 904, 0)]
+    assert door.inlet.facts.rejects == {"id": 3}
+
+
 def test_a_jump_beyond_belief_that_nothing_follows_is_a_new_count_when_the_hold_is_over() -> None:
     door = Door(hold_ns=500 * MS).send(10, trade(900, 1), trade(9_000_000_000, 5)).put(600)
     assert door.gaps() == [("TRADE", "SEQUENCE_BREAK", 900, 9_000_000_000, 0)]
