@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.enums import Kind
@@ -43,6 +43,7 @@ def test_spot_has_one_path_and_neither_marks_nor_liquidations() -> None:
         plan("kraken", ["BTCUSDT"], [Kind.TRADE])
 
 
+@settings(max_examples=25)
 @given(
     st.sampled_from(sorted(VENUES)),
     st.integers(1, 1500),
