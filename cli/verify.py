@@ -15,7 +15,7 @@ from cli import common
 from cli.common import App
 from cli.complete import RUN_OR_FILE
 from data.errors import EXIT_DATA, EXIT_FINDING, EXIT_OK, DataError, UsageError
-from data.runs import find_run, is_latest
+from data.runs import find_run, is_latest, list_runs
 
 if TYPE_CHECKING:
     from data.runs import Run
@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 def command(app: App, run: str | None, trust: bool, golden: bool) -> int:
     """Fold the log of a run again and compare every decision.
 
-    RUN is an id of `ofs runs`, the unique beginning of one, or `last`. The log is the one that the
-    run names, or --log. BUNDLE is a file of `ofs bundle`: every member is checked, and its own log
-    is folded; where it brings strategy code of its own, that code is run, which needs --trust. The
-    first difference is printed with its place; the exit code is then 1.
+    RUN is an id of `ofs runs`, the unique beginning of one, or `last`; the id of a paper session of
+    several symbols means all its runs. The log is the one that the run names, or --log. BUNDLE is a
+    file of `ofs bundle`: every member is checked, and its own log is folded; where it brings
+    strategy code of its own, that code is run, which needs --trust. The first difference is printed
+    with its place; the exit code is then 1.
 
     With --golden every session that comes with ofs is folded and must give the digests that were
     written down for it.
@@ -48,9 +49,17 @@ def command(app: App, run: str | None, trust: bool, golden: bool) -> int:
         return _verify_bundle(app, path, trust)
     if path.suffix == ".zip":
         raise DataError("there is no such bundle", where=str(path), do="check the path")
+    several = _of_session(app, run)
+    if len(several) > 1:
+        return max(_verify(app, one, None, None) for one in several)
     recorded = find_run(app.runs, run)
     named = app.log_flag and not _replay_run(recorded.manifest)
     return _verify(app, recorded, app.log if named else None, None)
+
+
+def _of_session(app: App, name: str) -> list[Run]:
+    """The runs that the paper session called ``name`` published, one a symbol."""
+    return [r for r in list_runs(app.runs)[0] if r.manifest.get("session") == name]
 
 
 def _golden(app: App, run: str | None, golden: bool, trust: bool) -> int:

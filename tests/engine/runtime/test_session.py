@@ -28,7 +28,7 @@ from engine.runtime.session import Paper, Setup, prepare
 from engine.runtime.session_state import snapshots
 from engine.runtime.verify import verify
 from strategies import get
-from tests.data.live.frames import BTC, MS, T0_NS, depth, trade
+from tests.data.live.frames import BTC, ETH, MS, T0_NS, depth, trade
 from tests.data.live.test_recorder import ListFeed
 
 CONFIG = """
@@ -179,6 +179,31 @@ def test_records_that_the_log_does_not_give_are_a_loud_error(tmp_path: Path) -> 
     dead.opened.close(clean=False)
     with pytest.raises(DataError, match="does not give the fills"):
         session(tmp_path, ())
+
+
+def test_two_instruments_are_two_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "instruments", lambda _ask, _known: [BTC, ETH])
+    monkeypatch.setitem(globals(), "CONFIG", CONFIG.replace('"BTCUSDT"', '"BTCUSDT", "ETHUSDT"'))
+    items: list[Item] = []
+    for n, item in enumerate(market()):
+        items.append(item)
+        if isinstance(item, Frame) and n % 3 == 0:
+            items.append(
+                Frame(item.mono_ns + 2, 1, trade(n + 1, n * 160, p="1850.10", s="ETHUSDT"))
+            )
+    chance = random.Random(9)
+    dead = session(tmp_path, items[:3000], lambda: chance.randint(20, 60))
+    while dead.recorder.feed.taken < 3000:  # type: ignore[attr-defined]
+        dead.recorder.step(0)
+    dead.opened.close(clean=False)
+    again = session(tmp_path, [items[0], *items[2980:]])
+    facts = again.summary(again.run(Ends(until_end=True)))
+    assert [run.rpartition("-")[2] for run in facts["runs"]] == ["BTCUSDT", "ETHUSDT"]
+    store = LogStore(again.folder.log)
+    for run in facts["runs"]:
+        verdict = verify(store, find_run(again.setup.runs, run), get("delta_flip"))
+        assert verdict.ok, verdict
+    assert again.folder.facts["published"] == facts["runs"]
 
 
 def test_clock_events_fire_what_nobody_else_does(tmp_path: Path) -> None:
