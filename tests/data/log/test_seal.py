@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import io
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from data.errors import DataError
@@ -202,3 +206,51 @@ def test_memory_is_let_go(store: LogStore) -> None:
 
     module.seal(store, "s1", SERIES, one_by_one(), 105)
     assert seen == 11
+
+
+class Filling(io.RawIOBase):
+    """A file on a disk that has room for some bytes."""
+
+    def __init__(self, path: Path, room: list[int]) -> None:
+        self._file = path.open("wb")
+        self._room = room
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._room[0] -= len(data)
+        if self._room[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self._file.write(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+@pytest.mark.parametrize("room", [0, 100, 4_000, 8_000, 12_000])
+def test_a_full_disk_seals_nothing_and_later_all(
+    store: LogStore, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    events = session(60)
+    groups = groups_of(events)
+    seal(store, "s1", SERIES, groups, 20)
+    before = data_files(store)
+    left = [room]
+
+    def open_output(path: str) -> Any:
+        target = root_of(store) / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return pa.PythonFile(Filling(target, left), mode="w")
+
+    monkeypatch.setattr(store.storage, "open_output", open_output)
+    with pytest.raises(OSError, match="No space left") as caught:
+        seal(store, "s1", SERIES, groups, 60)
+    assert caught.value.errno == errno.ENOSPC
+    monkeypatch.undo()
+    assert data_files(store) == before and not leftovers(root_of(store))
+    assert sealed_upto(store, "s1") == 20
+    seal(store, "s1", SERIES, groups, 60)
+    for symbol in SYMBOLS:
+        assert read(store, symbol) == of_symbol(events, symbol)
