@@ -215,7 +215,8 @@ class Picture:
     def _disk_view(self) -> DiskView:
         r, now_s = self.recorder, time.monotonic()
         if now_s - self._disk[0] > DISK_EVERY_S or not self._disk[0]:
-            self._disk = now_s, shutil.disk_usage(r.journal.folder).free
+            # the journal's own folder is gone once a session that is over was sealed
+            self._disk = now_s, shutil.disk_usage(r.journal.folder.parent).free
         facts, keeper = r.journal.facts, r.level
         return DiskView(
             free_bytes=self._disk[1],
