@@ -74,12 +74,25 @@ class InletFacts:
 
 
 class Admission:
-    """Rules and waiting of all series; ``series`` is their number, ``hold_ns`` session time."""
+    """Rules and waiting of all series; ``series`` is their number, ``hold_ns`` session time.
+
+    ``patience_ns`` is how long a symbol waits at least by the monotonic clock, which whoever admits
+    keeps in ``mono_ns``: the clock of a session that is served fast leaps.
+    """
 
     def __init__(
-        self, series: int, assembler: Assembler, hold_ns: int, hold_most: int, facts: InletFacts
+        self,
+        series: int,
+        assembler: Assembler,
+        hold_ns: int,
+        hold_most: int,
+        facts: InletFacts,
+        patience_ns: int = 0,
     ) -> None:
         self.due_ns = FOREVER
+        self.mono_ns = 0
+        self._patience_ns = patience_ns
+        self._began_ns: dict[int, int] = {}
         self.facts = facts
         self._assembler = assembler
         self._hold_ns = hold_ns
@@ -142,7 +155,8 @@ class Admission:
         if now_ns >= self.due_ns:
             for series in list(self._waiting):
                 hold = self._holds[series]
-                if hold is not None:
+                waited_ns = self.mono_ns - self._began_ns[series]
+                if hold is not None and waited_ns >= self._patience_ns:
                     self._let_go(series, hold, now_ns - self._hold_ns)
             self._next_due()
 
@@ -199,6 +213,7 @@ class Admission:
         hold.add_trade(id, row, recv_ns)
         self._holds[stream.series] = hold
         self._waiting[stream.series] = stream
+        self._began_ns[stream.series] = self.mono_ns
         self.facts.holds += 1
         self.due_ns = min(self.due_ns, recv_ns + self._hold_ns)
 
@@ -228,6 +243,7 @@ class Admission:
         if hold.wrong:
             self.facts.rejects["id"] += hold.wrong
             hold.wrong = 0
+        self._began_ns[series] = self.mono_ns
         if hold.empty:
             self._holds[series] = None
             del self._waiting[series]

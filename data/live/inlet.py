@@ -58,6 +58,10 @@ SILENCE_NS: dict[Kind, int] = {
 SERVED_SILENCE_NS = 2_000_000_000
 """A served stream must also have been silent for so long by the monotonic clock."""
 
+SERVED_PATIENCE_NS = 50_000_000
+"""In a served session a symbol also waits so long by the monotonic clock: frames of another
+connection may be far ahead in the session's time."""
+
 LOOK_EVERY_NS = 1_000_000_000
 AHEAD_NS = 600_000_000_000
 AHEAD_SERVED_NS = 7_200_000_000_000
@@ -110,7 +114,10 @@ class Inlet:
         self.ended = False
         self._silence_ns = SILENCE_NS if silence_ns is None else silence_ns
         self._assembler = Assembler(next_seq, clock.now())
-        self._admission = Admission(len(series), self._assembler, hold_ns, hold_most, self.facts)
+        patience_ns = SERVED_PATIENCE_NS if clock.served else 0
+        self._admission = Admission(
+            len(series), self._assembler, hold_ns, hold_most, self.facts, patience_ns
+        )
         self._routes = Routes(self.series)
         self._streams: dict[tuple[int, Kind], Stream] = {}
         self._wanted: frozenset[Kind] = RECORDED
@@ -137,7 +144,9 @@ class Inlet:
             else:
                 self._happened(item)
         # not the time by now: the next item may have been read before that
-        now_ns = self.clock.now() if item is None else self.clock.at(item.mono_ns)
+        mono_ns = self.clock.mono_ns() if item is None else item.mono_ns
+        now_ns = self.clock.at(mono_ns)
+        self._admission.mono_ns = mono_ns
         if self._least_lag_ns < FOREVER and not self._served:
             self.clock.saw(now_ns - self._least_lag_ns, now_ns)
         self._least_lag_ns = FOREVER
@@ -240,6 +249,7 @@ class Inlet:
         facts.frames += 1
         facts.bytes += len(data)
         recv_ns = self.clock.at(mono_ns)
+        self._admission.mono_ns = mono_ns
         if recv_ns >= self._admission.due_ns:
             self._admission.release_due(recv_ns)
         route: Route | None = None
@@ -356,6 +366,7 @@ class Inlet:
 
     def _happened(self, item: Item) -> None:
         recv_ns = self.clock.at(item.mono_ns)
+        self._admission.mono_ns = item.mono_ns
         self._admission.release_due(recv_ns)
         if isinstance(item, Opened):
             for stream, _ in self._named(item.streams):

@@ -187,6 +187,17 @@ def test_a_served_clock_stands_where_the_frames_are() -> None:
     assert door.clock.now() == T0_NS + 95_000 * MS and door.inlet.ended
 
 
+def test_a_served_symbol_waits_by_the_wall_too_because_another_socket_may_be_ahead() -> None:
+    door = Door(served=True, hold_ns=1_000 * MS).put(0, Served(1_000, T0_NS))
+    door.send(1, trade(1, 50), trade(3, 60), depth(9, 90_000), trade(2, 55), trade(4, 70))
+    assert door.rows("id") == [1, 2, 3, 4] and not door.gaps()
+    door.send(2, trade(6, 90_060), depth(10, 99_000)).send(40, depth(11, 99_500))
+    assert door.rows("id") == [1, 2, 3, 4]
+    door.send(60, depth(12, 99_600))
+    assert door.rows("id") == [1, 2, 3, 4, 6]
+    assert door.gaps() == [("TRADE", "ID_HOLE", 4, 6, 0)]
+
+
 def test_a_clock_that_is_hours_off_is_found_out() -> None:
     hours = 3 * 3_600_000
     door = Door()
