@@ -111,7 +111,7 @@ class Player:
     ) -> tuple[Due | None, bool]:
         """Send up to a burst of what is due; (what comes next, whether nothing is due any more)."""
         send, left, hub = self.sender.send, _BURST, self.terms.hub
-        sliced = self.terms.window > 0 and len(hub.subscribers) > 1
+        sliced = self.terms.eager = self.terms.window > 0 and len(hub.subscribers) > 1
         stop_ns = due.at_ns + self.skew_ns if sliced and due is not None else target_ns
         alone = hub.sockets(due) if sliced and due is not None and not self.skew_ns else None
         while due is not None and due.at_ns <= target_ns:
@@ -147,8 +147,7 @@ class Player:
     async def _ready(self) -> None:
         """Wait for readers that are behind, and for somebody to read where that was asked for."""
         waited = False
-        sliced = len(self.terms.hub.subscribers) > 1
-        while any(s.behind or (sliced and s.awaited) for s in self.terms.open):
+        while any(s.behind or (self.terms.eager and s.awaited) for s in self.terms.open):
             waited = True
             for socket in self.terms.open:
                 socket.mark(self.sent_ns, force=True)
@@ -182,11 +181,13 @@ class Player:
             socket.tend(self.sent_ns)
 
     async def _moved(self, most_s: float) -> None:
-        self.terms.moved.clear()
-        try:
-            await asyncio.wait_for(self.terms.moved.wait(), most_s)
-        except TimeoutError:
-            self._tend()
+        """Wait until something of a socket changes, ``most_s`` at most."""
+        moved = self.terms.moved
+        moved.clear()
+        alarm = asyncio.get_running_loop().call_later(most_s, moved.set)
+        await moved.wait()
+        alarm.cancel()
+        self._tend()
 
     async def _nap(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -51,6 +51,8 @@ class Terms:
         self.window = window
         self.now_ns = now_ns
         self.ended = False
+        self.eager = False
+        """Whether every sending is followed by a ping at once, because it is waited for."""
         self.open: set[Socket] = set()
         self.opened = 0
         self.moved = asyncio.Event()
@@ -179,23 +181,27 @@ class Socket(asyncio.Protocol):
         if self._drip:
             self._backlog += b"".join(out)
             return
-        self.transport.write(b"".join(out))
-        self.mark(now_ns)
+        self.transport.write(b"".join([*out, *self._marking(now_ns, self.terms.eager)]))
 
     def mark(self, now_ns: int, force: bool = False) -> None:
         """A ping behind the last frame: its pong says that the client has read up to there."""
+        if ping := self._marking(now_ns, force):
+            self.transport.write(b"".join(ping))
+
+    def _marking(self, now_ns: int, force: bool) -> list[bytes]:
+        """The bytes of such a ping, where one is due."""
         if not self._hears or not self._unmarked or not self.is_open or self._drip:
-            return
+            return []
         now_s = time.monotonic()
         busy = self._unmarked * 4 >= self.terms.window
         if not (force or busy or now_s - self._marked_s >= _SYNC_S):
-            return
+            return []
         self._mark += 1
         name = b"at%d" % self._mark
         self._marks.append((name, self._unmarked, now_ns, now_s))
         self._unmarked, self._marked_s = 0, now_s
         self.ws.send_ping(name)
-        self._write_protocol()
+        return self.ws.data_to_send()
 
     def tend(self, now_ns: int) -> None:
         """What time brings, called a few times a second: marks, keepalive pings, a client that does

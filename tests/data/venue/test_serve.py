@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 import replays
 from data.errors import CorruptFileError, DataError, UsageError
@@ -19,6 +21,7 @@ from data.live.feed import SocketFeed
 from data.live.items import Ended, Frame, Served
 from data.live.streams import plan
 from data.log import LogStore
+from data.venue import sockets
 from data.venue.names import MARKET, PUBLIC
 from data.venue.rest_server import RestServer
 from data.venue.serve import Options, Venue, running
@@ -192,8 +195,9 @@ def test_limits_of_a_connection(um: Path, spot: Path, start: Start) -> None:
     ):
         _, told = start(folder, layout, grace_s=30.0)
         socket = client.opened(told["ws"] + path)
-        for number in range(40):
-            client.ask(socket, "SUBSCRIBE", f"s{number}@aggTrade", number=number)
+        with suppress(ConnectionClosed):
+            for number in range(40):
+                client.ask(socket, "SUBSCRIBE", f"s{number}@aggTrade", number=number)
         end = client.listen(socket)
         assert (end.code, end.reason) == (1008, "Too many requests")
         assert answered <= len(end.messages) < answered + 5
@@ -222,6 +226,44 @@ def test_a_client_that_does_not_read_holds_the_clock(um: Path, start: Start) -> 
     now_ns = client.get(told["rest"] + "/ofs/clock")[1]["now_ns"]
     assert now_ns < T + 60 * 10**9
     assert len(client.listen(socket).messages) == SECONDS + 1
+
+
+def raw_client(ws: str, path: str) -> socket.socket:
+    """A client that speaks for itself: it has opened and subscribed, and answers no ping."""
+    host, port = ws.removeprefix("ws://").split(":")
+    peer = socket.create_connection((host, int(port)), timeout=10)
+    peer.sendall(
+        f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+    )
+    return peer
+
+
+def test_a_client_that_answers_no_ping_does_not_stop_the_clock(
+    um: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "_DEAF_S", 0.3)
+    _, told = start(um, window=5)
+    with raw_client(told["ws"], "/market/ws/btcusdt@aggTrade") as peer:
+        data = b""
+        while b"end of range" not in data:
+            data += peer.recv(65_536)
+    assert data.startswith(b"HTTP/1.1 101") and data.count(b'"e":"aggTrade"') == SECONDS
+
+
+def test_the_venue_pings_and_drops_who_does_not_answer(
+    um: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sockets._PING_S, "futures", 0.2)
+    monkeypatch.setitem(sockets._PONG_S, "futures", 0.4)
+    _, told = start(um, speed=1.0)
+    answers = client.subscribe(told["ws"] + "/market/ws", "btcusdt@aggTrade")
+    with raw_client(told["ws"], "/market/ws/ethusdt@aggTrade") as peer:
+        data = b""
+        while b"Pong timeout" not in data:
+            data += peer.recv(65_536)
+    assert f"{MS // 1_000_000}".encode() in data, "a ping carries the venue's time"
+    assert len(client.listen(answers, 2).messages) == 2
 
 
 def test_rest_of_futures(um: Path, start: Start) -> None:
