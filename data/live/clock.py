@@ -1,9 +1,9 @@
 """The time of a session: one clock for receive times, timers and staleness.
 
 Owns :class:`SessionClock`. It runs with the monotonic clock from an anchor in wall time, so a step
-of the wall clock moves no receive time; it never goes back. Clock events of the log carry both
-clocks (``recv_ns`` this one, ``id`` the monotonic one), so the monotonic time of every event can be
-told from the log.
+of the wall clock moves no receive time; it never goes back. :class:`Anchor` says which readings of
+the three clocks belong together, from the start and after each step of the wall clock, and a
+session keeps them: from an event's receive time follow its monotonic and its wall time, exactly.
 
 A served venue plays the past faster than real time: its clock is then the session's clock. It
 stands at the largest of what the venue told and the times of the frames that came, and is never
@@ -17,12 +17,27 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 STEP_NS = 500_000_000
 """A wall clock that is off by more than this from where it was is said to have stepped."""
 
+ANCHORS_MOST = 1_000
+"""Anchors that are kept of one process."""
+
 _WINDOW_NS = 60_000_000_000
 _SLOT_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """Session time, wall time and the monotonic clock at one moment, int64 ns. Until the next one a
+    receive time less ``session_ns`` is time that passed by the monotonic clock since
+    ``mono_ns``, and by the wall clock since ``wall_ns``; in a served session only the last two."""
+
+    session_ns: int
+    wall_ns: int
+    mono_ns: int
 
 
 class SessionClock:
@@ -47,7 +62,10 @@ class SessionClock:
         self._anchor_mono = mono_ns()
         self._anchor = wall_ns()
         self._last = floor_ns
+        self._known_skew = 0
         self._offsets: deque[tuple[int, int]] = deque()
+        first = Anchor(self.at(self._anchor_mono), self._anchor, self._anchor_mono)
+        self.anchors: deque[Anchor] = deque([first], maxlen=ANCHORS_MOST)
 
     def at(self, mono_ns: int) -> int:
         """Session time at a monotonic reading; never before one that was given out."""
@@ -65,17 +83,23 @@ class SessionClock:
             self._last = max(self._last, now_ns)
 
     def skew_ns(self) -> int:
-        """Wall clock less session clock now; 0 where served. Counts steps of the wall clock, and
-        follows a wall clock that is ahead (time must not go back, so one behind is waited for)."""
+        """Wall clock less session clock now, ns; 0 where served. Call it about once a second: it
+        notices a step of the wall clock, counts it and anchors anew. Session time follows a step
+        forward; after one back it goes on with the monotonic clock, because timers must not stand
+        still until the wall clock has come this far again."""
         if self.served:
             return 0
-        mono = self.mono_ns()
-        skew = self.wall_ns() - (self._anchor + mono - self._anchor_mono)
-        if abs(skew) > STEP_NS:
-            self.steps += 1
-            self._anchor, self._anchor_mono = self.wall_ns(), mono
+        mono, wall = self.mono_ns(), self.wall_ns()
+        skew = wall - (self._anchor + mono - self._anchor_mono)
+        if abs(skew - self._known_skew) <= STEP_NS:
+            return skew
+        self.steps += 1
+        self._known_skew = skew
+        if skew > STEP_NS:
+            self._anchor, self._anchor_mono, self._known_skew = wall, mono, 0
             self._offsets.clear()
-        return skew
+        self.anchors.append(Anchor(self.at(mono), wall, mono))
+        return self._known_skew
 
     def saw(self, sent_ns: int, recv_ns: int) -> None:
         """A frame sent by the venue at ``sent_ns`` was received at ``recv_ns``: keeps the rolling

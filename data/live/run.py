@@ -9,17 +9,20 @@ It refuses to know who watches.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from data.live.clock import ANCHORS_MOST
 from data.live.recorder import Recorder
 from data.live.session_folder import SessionFolder
 
 STOPPED = "stopped"
 UNTIL_END = "the served range is over"
 OVER = "its time was over"
+CLOCK_EVERY_S = 1.0
 LAST_FILL_S = 60.0
 """How long the end of a session waits for what it missed to be fetched."""
 
@@ -48,6 +51,28 @@ class Ends:
         return (self.told(), True) if self.told() else ("", False)
 
 
+class ClockNotes:
+    """Watches the wall clock, and keeps the anchors of the session's clock among its facts."""
+
+    def __init__(self, recorder: Recorder, folder: SessionFolder) -> None:
+        self._clock, self._folder = recorder.clock, folder
+        self._before: list[Any] = list(folder.facts.get("clock", []))
+        self._steps = -1
+        self._next_s = 0.0
+
+    def look(self) -> None:
+        """Once a turn; asks the clocks about once a second."""
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            return
+        self._next_s = now_s + CLOCK_EVERY_S
+        self._clock.skew_ns()
+        if self._clock.steps != self._steps:
+            self._steps = self._clock.steps
+            mine = [asdict(anchor) for anchor in self._clock.anchors]
+            self._folder.update(clock=[*self._before, *mine][-ANCHORS_MOST:])
+
+
 def run(
     recorder: Recorder,
     folder: SessionFolder,
@@ -62,6 +87,7 @@ def run(
     clean = False
     try:
         folder.started()
+        clocks = ClockNotes(recorder, folder)
         recorder.feed.start()
         recorder.admit(recorder.inlet.collect())
         while True:
@@ -69,6 +95,7 @@ def run(
             if why:
                 break
             recorder.step()
+            clocks.look()
             each()
             if not folder.facts.get("began_ns") and recorder.journal.written_seq:
                 folder.update(began_ns=recorder.clock.now())
