@@ -71,11 +71,21 @@ class Served:
 @contextmanager
 def serving(user: User, *options: str, speed: float = 600) -> Iterator[Served]:
     """Play the range in the layout of spot, whose one socket has one order."""
+    span = () if "--from" in options else ("--from", FROM, "--to", TO)
+    with serving_log(user, replays.path(), "spot", *span, *options, speed=speed) as served:
+        yield served
+
+
+@contextmanager
+def serving_log(
+    user: User, log: Path, layout: str, *options: str, speed: float
+) -> Iterator[Served]:
+    """Play a log in the layout of a venue."""
     address = user.home / "served.json"
     with address.open("w", encoding="utf-8") as out:
         process = subprocess.Popen(
-            _words(user, "serve", "--log", str(replays.path()), "--layout", "spot", "--from", FROM,
-                   "--to", TO, "--speed", str(speed), "--hold", "30s", "--grace", "0.3s", *options),
+            _words(user, "serve", "--log", str(log), "--layout", layout, "--speed", str(speed),
+                   "--hold", "30s", "--grace", "0.3s", *options),
             stdout=out, stderr=subprocess.PIPE, env=_env(user), cwd=user.home,
         )  # fmt: skip
     try:
