@@ -249,10 +249,13 @@ class Keeper:
 def over(found: Catalogue) -> list[Task]:
     """What of the shared files is to become one file a symbol: the days before the last one that
     is sealed. Of the kinds that a session writes of itself only where that makes fewer files."""
-    shared = [e for e in found.entries if e.share]
-    if not shared:
+    dates = found.texts["date"]
+    newest = max((dates[row] for row in found.shared), default="")
+    due = {dates[row] for row in found.shared} - {newest}
+    if not due:
         return []
-    newest = date_of(max(e.max_key_ns for e in shared) // DAY_NS)
+    found = found.narrowed([row for row, date in enumerate(dates) if date in due])
+    shared = found.narrowed(found.shared).entries
     files: dict[tuple[Kind, str, str], set[str]] = {}
     symbols: dict[tuple[Kind, str, str], set[str]] = {}
     for e in shared:
@@ -263,7 +266,7 @@ def over(found: Catalogue) -> list[Task]:
     for task in plan_compaction(found).tasks:
         place = task.place
         day = place.kind, place.venue, place.date
-        if place.date >= newest or not any(e.share for e in task.files):
+        if not any(e.share for e in task.files):
             continue
         if place.kind in GIVEN_UP or len(symbols[day]) <= len(files[day]):
             tasks.append(task)

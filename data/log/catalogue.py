@@ -13,6 +13,7 @@ It refuses to know how files come to be.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -168,6 +169,18 @@ class Catalogue:
             for i, start in enumerate(starts)
         ]
         return sorted(found, key=lambda s: (s.venue, s.symbol, s.kind))
+
+    @property
+    def shared(self) -> range:
+        """The rows that are shares of files that several symbols share; they stand together."""
+        paths = self.texts["path"]
+        return range(bisect_left(paths, f"{SEALED}/"), bisect_left(paths, f"{SEALED}0"))
+
+    def narrowed(self, rows: Sequence[int]) -> Catalogue:
+        """The catalogue of these rows alone, in their order."""
+        found = self._with(np.array(rows, np.int64), ())
+        found.broken, found.taken = self.broken, self.taken
+        return found
 
     def replaced(self, new: Sequence[Entry], gone: Iterable[str] = ()) -> Catalogue:
         """The catalogue with ``new`` in place of what had their paths, and without ``gone``."""

@@ -55,8 +55,8 @@ def plan_gathering(catalogue: Catalogue, fewest: int = FEWEST) -> list[Gathering
     """What is worth gathering: ``fewest`` small files or more that follow each other."""
     broken = {b.path for b in catalogue.broken}
     days: dict[tuple[Kind, str, str, str], dict[tuple[int, int], Entry]] = {}
-    for entry in catalogue.entries:
-        name = _parts(entry.file) if entry.share and entry.file not in broken else None
+    for entry in catalogue.narrowed(catalogue.shared).entries:
+        name = _parts(entry.file) if entry.file not in broken else None
         if name is not None:
             session, first, last = name
             key = entry.kind, entry.venue, entry.date, session
