@@ -121,6 +121,7 @@ OTHER_VARIABLES: dict[str, str] = {
     "OFS_SET": "parameters of the fold, e.g. 'entry_z=2.5 sim.spread=1'",
     "OFS_CACHE": "folder of compiled code",
     "OFS_DEBUG": "show the traceback of an error",
+    "OFS_HTTP_TOKEN": "token of a session's HTTP interface where it is bound beyond loopback",
     "OFS_CAMPAIGN": "run the long test campaigns whole",
     "OFS_SHARED_DATA": "folder of real market data for the tests",
 }
