@@ -104,6 +104,13 @@ class SocketFeed:
         self.facts.queued, self.facts.queued_bytes = self._queue.frames, self._queue.bytes
         return taken
 
+    def renew(self, streams: Sequence[str]) -> None:
+        """See :class:`data.live.items.Feed`; a new connection takes over from the old one."""
+        names = frozenset(streams)
+        for keeper in self._keepers:
+            if names.intersection(keeper.lane.streams):
+                self._call(keeper.doubt)
+
     def stop(self) -> None:
         """Close every connection and wait for the thread; what is queued can still be taken."""
         thread = self._thread

@@ -34,13 +34,14 @@ class Stream:
 
     ``key`` orders its events: the trade or update id, of bars the start, of marks the time.
     ``heard_ns`` and ``heard_mono`` are session and monotonic time of the last frame, of use or not;
-    ``since_ns`` is when its connection was opened. ``gap`` is the reason of the hole that it stands
-    in, None where it stands in none.
+    ``since_ns`` is when its connection was opened. ``stuck`` says that what comes is of no use
+    until it begins anew. ``gap`` is the reason of the hole that it stands in, None where it stands
+    in none.
     """
 
     __slots__ = (
         *("gap", "heard_mono", "heard_ns", "holes", "key", "kind", "last_id", "last_ns", "listens"),
-        *("name", "old_ids", "recent", "series", "since_ns"),
+        *("name", "old_ids", "recent", "series", "since_ns", "stuck"),
     )
 
     def __init__(self, series: int, kind: Kind) -> None:
@@ -55,6 +56,7 @@ class Stream:
         self.last_id = 0
         self.key = 0
         self.gap: GapReason | None = None
+        self.stuck = False
         self.old_ids = 0
         self.recent: deque[int] = deque(maxlen=RECENT_IDS)
         self.holes: deque[tuple[int, int]] = deque(maxlen=HOLES_KEPT)

@@ -231,6 +231,10 @@ class Inlet:
         now_ns, mono_ns = self.clock.now(), self.clock.mono_ns()
         return tuple(s.name for s in self._streams.values() if self._silent(s, now_ns, mono_ns))
 
+    def stuck_streams(self) -> tuple[str, ...]:
+        """Those that lack a message, so that nothing of use comes until they begin anew."""
+        return tuple(s.name for s in self._streams.values() if s.stuck and s.listens)
+
     @property
     def open_gaps(self) -> int:
         """Streams that stand in a hole now."""
@@ -327,6 +331,7 @@ class Inlet:
 
     def _rows(self, way: _Way, told: Told, recv_ns: int, mono_ns: int) -> None:
         stream, rows, sent_ns = way.stream, told.rows, told.sent_ns
+        stream.stuck = told.stuck
         if not told.stuck:
             stream.heard_ns, stream.heard_mono = recv_ns, mono_ns
         high_ns = sent_ns + AHEAD_OF_SENT_NS if sent_ns else self._high_ns
@@ -391,6 +396,7 @@ class Inlet:
     def _lost(self, stream: Stream, route: Route, recv_ns: int, reason: GapReason) -> None:
         self._admission.release(stream.series)
         self._broken(stream, recv_ns, reason)
+        stream.stuck = False
         if route.restart is not None:
             route.restart()
 

@@ -107,5 +107,8 @@ class Feed(Protocol):
     def take(self, most: int, wait_s: float) -> Sequence[Item]:
         """Up to ``most`` items; waits up to ``wait_s`` for the first one."""
 
+    def renew(self, streams: Sequence[str]) -> None:
+        """Begin these streams anew: what comes of them cannot be used as it is."""
+
     def stop(self) -> None:
         """Close everything; what is queued can still be taken."""

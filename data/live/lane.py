@@ -68,6 +68,10 @@ class LaneKeeper:
         self._silences = 0
         self._goodbyes: set[asyncio.Task[None]] = set()
 
+    def doubt(self) -> None:
+        """A stream of the lane is of no use: replace its connection as soon as that may be."""
+        self._doubted = True
+
     async def run(self) -> None:
         """Until the end; NetworkError where no waiting helps."""
         line: Line | None = None

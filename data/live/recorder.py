@@ -43,6 +43,9 @@ TAKE_MOST = 8192
 BACKLOG_MOST = 500_000
 """Events that may be written and not synced before the pump waits for the disk."""
 
+RENEW_EVERY_NS = 5_000_000_000
+"""Monotonic time between two requests to begin streams anew."""
+
 RETRY_S = 0.2
 CHECKPOINT_SHARE = 4
 """After a checkpoint the next one waits this many times as long as it took, at least."""
@@ -203,6 +206,7 @@ class Recorder:
         self._work: Work | None = None
         self._cut_ns = 0
         self._rest_until_s = 0.0
+        self._renew_ns = 0
 
     # -- one turn ---------------------------------------------------------------------------------
 
@@ -222,6 +226,7 @@ class Recorder:
         self.admit(self.inlet.take(items))
         self.ended = self.ended or any(type(item) is Ended for item in items[-1:])
         self._time(items)
+        self._renew()
         self._cut_when_due()
         return bool(items)
 
@@ -285,6 +290,14 @@ class Recorder:
         while self._unsynced and self._unsynced[0][0] <= self.journal.synced_mark:
             found.append(self._unsynced.popleft()[1])
         return found
+
+    def _renew(self) -> None:
+        """Ask anew for streams that are of no use, every few seconds while they are."""
+        now_ns = time.monotonic_ns()
+        if now_ns >= self._renew_ns:
+            self._renew_ns = now_ns + RENEW_EVERY_NS
+            if stuck := self.inlet.stuck_streams():
+                self.feed.renew(stuck)
 
     def _time(self, items: Sequence[Item]) -> None:
         now_ns = self.clock.mono_ns()

@@ -93,9 +93,10 @@ def test_a_lost_change_of_the_book_is_a_gap_and_nothing_is_heard_until_a_snapsho
     run.send(400, text(shown(13, 300)), text(shown(14, 450)))
     assert [g[1] for g in run.gaps()] == ["SEQUENCE_BREAK"]
     run.send(20_000, text(shown(15, 20_000)))
+    assert run.inlet.stuck_streams() == (BOOK,)
     assert BOOK in run.inlet.silent_streams()
     run.send(20_200, text(shown(99, 20_100, "snapshot")), text(shown(100, 20_300)))
-    assert not run.inlet.silent_streams()
+    assert not run.inlet.silent_streams() and not run.inlet.stuck_streams()
     assert run.gaps()[-1][1] == "SILENCE"
 
 
