@@ -161,6 +161,21 @@ def test_a_replacement_proves_itself_before_the_old_connection_goes() -> None:
     assert feed.facts.rotations >= 3
 
 
+def test_a_stream_that_is_of_no_use_gets_a_new_connection_when_asked() -> None:
+    market = Market()
+    with ScriptedVenue([market.script]).up() as endpoint:
+        feed = feed_of(endpoint)
+        feed.start()
+        items = taken(feed, lambda got: len(frames(got)) > 3)
+        feed.renew(["ethusdt@aggTrade"])
+        feed.renew([STREAM])
+        items += taken(feed, lambda got: bool(of(Closed, got)))
+        feed.stop()
+        market.over = True
+    assert [(c.lane, c.streams, c.why) for c in of(Closed, items)][:1] == [(1, (), "replaced")]
+    assert feed.facts.rotations == 1
+
+
 async def silent(talk: Talk) -> None:
     await talk.subscribed()
     await talk.stay()

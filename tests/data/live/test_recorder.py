@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from data.enums import GapReason, Kind
-from data.events import EVENTS
+from data.events import EVENTS, Scales
 from data.journal.files import Files
-from data.live.blocks import Group
+from data.live.blocks import Group, Series
 from data.live.clock import SessionClock
 from data.live.inlet import Inlet
 from data.live.items import Ended, FeedFacts, Frame, Item, Opened, Overrun
@@ -23,6 +23,7 @@ from data.live.reopen import Opened as Journalled
 from data.live.reopen import reopen
 from data.log import LogReader, LogStore
 from tests.data.live.frames import BTC, Hands, depth, trade
+from tests.data.live.test_bybit_live import shown, text
 
 SESSION = "20261121T120000-record"
 
@@ -35,8 +36,12 @@ class ListFeed:
         self.items = list(items)
         self.taken = 0
         self.cut = cut
+        self.renewed: list[str] = []
 
     def start(self) -> None: ...
+
+    def renew(self, streams: Sequence[str]) -> None:
+        self.renewed += streams
 
     def stop(self) -> None: ...
 
@@ -92,7 +97,7 @@ class Keeps:
 def begin(log: Path, feed: ListFeed, **more: Any) -> Recorder:
     """A recorder over what stands in ``log``."""
     files = more.pop("files", None)
-    opened = reopen(log, SESSION, [BTC], sync_ms=1, files=files)
+    opened = reopen(log, SESSION, [more.pop("series", BTC)], sync_ms=1, files=files)
     hands = Hands()
     clock = SessionClock(False, hands.mono, hands.wall, opened.last_recv_ns)
     resume = None if opened.fresh else opened.resume
@@ -228,4 +233,16 @@ def test_lags_are_of_every_frame(tmp_path: Path) -> None:
     assert len(heard[0]) == 2
     assert heard[0][1] - heard[0][0] == 5_000_000
     assert GapReason.ID_HOLE not in recorder.inlet.facts.gaps
+    finish(recorder)
+
+
+def test_a_book_that_lacks_a_message_is_asked_for_anew(tmp_path: Path) -> None:
+    topic = "orderbook.50.BTCUSDT"
+    books = [shown(10, 0, "snapshot"), shown(12, 150), shown(13, 300)]
+    frames = [Frame(1_000 + i, 1, text(book)) for i, book in enumerate(books)]
+    feed = ListFeed([Opened(1, 1, (topic,)), *frames])
+    recorder = begin(tmp_path / "log", feed, series=Series("bybit", "BTCUSDT", Scales(2, 3)))
+    recorder.step()
+    recorder.step()
+    assert feed.renewed == [topic], "once, however often it is looked at"
     finish(recorder)
