@@ -38,3 +38,11 @@ def bench(session: nox.Session) -> None:
     """Measure this machine; what follows ``--`` goes to ``ofs bench``."""
     session.install(".")
     session.run("ofs", "bench", *session.posargs)
+
+
+@nox.session
+def campaign(session: nox.Session) -> None:
+    """Run the campaigns whole (hours); what follows ``--`` goes to pytest."""
+    session.install("-e", ".[test]")
+    words = ("-o", "addopts=", "-p", "no:xdist", "-m", "campaign", "-rP")
+    session.run("python", "-m", "pytest", *words, *session.posargs, env={"OFS_CAMPAIGN": "1"})
