@@ -11,6 +11,7 @@ It refuses to know messages and requests.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from typing import Protocol
@@ -71,17 +72,22 @@ class Player:
         self.grace_s = grace_s
         self.hold_s = hold_s
         self.skew_ns = skew_ns
-        self.sent_ns = tape.from_ns
+        self.sent_ns = self._told_ns = tape.from_ns
+        self._lock = threading.Lock()
         self.events = 0
         self.started = self.ended = False
         self._anchor_ns, self._anchor_s = tape.from_ns, 0.0
         self._tended_s = 0.0
 
     def now_ns(self) -> int:
-        """The venue's clock, ns UTC: how far it has sent, and its clients have read."""
+        """The venue's clock, ns UTC: how far it has sent, and its clients have read. It never goes
+        back; any thread may ask."""
         seen = [s.seen_ns for s in list(self.terms.open)]
         behind = [ns for ns in seen if ns is not None]
-        return max(self.tape.from_ns, min([self.sent_ns, *behind]))
+        with self._lock:
+            # a client that read everything so far, and then gets a frame, knows what it knew
+            self._told_ns = max(self._told_ns, min([self.sent_ns, *behind]))
+            return self._told_ns
 
     async def run(self) -> None:
         """Play to the end of the tape."""

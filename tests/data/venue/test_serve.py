@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -341,6 +342,26 @@ def test_two_sockets_are_read_in_the_order_of_the_log(um: Path, start: Start) ->
     assert len(sent) == 2 * (4 * SECONDS + 2) and sent == sorted(sent)
     clocks = [item.now_ns for item in items if isinstance(item, Served)]
     assert clocks == sorted(clocks) and clocks[-1] == told["end_ns"]
+
+
+def test_the_clock_never_goes_back(um: Path, start: Start) -> None:
+    _, told = start(um, speed=60.0)
+    seen: list[int] = []
+
+    def watch() -> None:
+        while not seen or seen[-1] < told["end_ns"]:
+            seen.append(client.get(told["rest"] + "/ofs/clock")[1]["now_ns"])
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    market = client.subscribe(told["ws"] + "/market/stream", "btcusdt@kline_1m")
+    watcher.start()
+    for _ in range(4):  # sockets that come late, and one that is seldom told anything
+        peer = client.subscribe(told["ws"] + "/market/stream", "btcusdt@aggTrade")
+        client.listen(peer, 15)
+        peer.close()
+    client.listen(market)
+    watcher.join(20)
+    assert seen == sorted(seen) and len(set(seen)) > 20 and seen[-1] == told["end_ns"]
 
 
 def test_the_clock_can_wait_for_a_client_that_went_away(um: Path, start: Start) -> None:
