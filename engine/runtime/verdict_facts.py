@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -139,13 +140,19 @@ def gather(
         from_ns=min(parse_utc(str(r.manifest["from"])) for r in session.runs),
         to_ns=max(parse_utc(str(r.manifest["to"])) for r in session.runs),
         holes=tuple(hole for r in session.runs for hole in holes_of(r)),
-        readings=None if table is None else readings_of(table),
+        readings=None if table is None else readings_of(table, _starts_ns(state)),
         lags=lags_of(table, histograms(session.folder.state), session.runs),
         parity=parity,
         trading=trading_of(session.runs),
         place=place,
         notes=tuple(notes),
     )
+
+
+def _starts_ns(state: dict[str, Any]) -> list[int]:
+    """Wall times at which the session was started, ns UTC, rising."""
+    starts = state.get("starts") or []
+    return sorted(parse_utc(str(s["at"])) for s in starts if isinstance(s, dict) and "at" in s)
 
 
 def parity_of(

@@ -27,7 +27,7 @@ from engine.runtime.verdict import Lag, Readings
 
 MB = 1e6
 COLUMNS = (
-    "ts_ns", "cpu_percent", "memory_mb", "disk_free", "events_per_s", "checks_per_s",
+    "ts_ns", "wall_ns", "cpu_percent", "memory_mb", "disk_free", "events_per_s", "checks_per_s",
     "lag_p50_ms", "lag_p99_ms", "decision_p50_ms", "decision_p99_ms",
 )  # fmt: skip
 """Columns of :data:`data.telemetry.COLUMNS` that are read."""
@@ -68,7 +68,7 @@ def _columns(path: Path) -> Table:
                                why=str(error), do="move the file away",
                                ) from error  # fmt: skip
     return {
-        name: values.astype(np.int64 if name == "ts_ns" else np.float64)
+        name: values.astype(np.int64 if name.endswith("_ns") else np.float64)
         for name, values in found.items()
     }
 
@@ -85,10 +85,14 @@ def histograms(state: Path) -> dict[str, Any]:
     return {}
 
 
-def readings_of(table: Table) -> Readings:
-    """What the session cost."""
+def readings_of(table: Table, starts_ns: Sequence[int]) -> Readings:
+    """What the session cost; ``starts_ns`` are the wall times (ns UTC) at which it was started."""
     return Readings(
-        table["ts_ns"], table["cpu_percent"] / 100, table["memory_mb"] * MB, table["disk_free"]
+        table["ts_ns"],
+        np.searchsorted(np.array(starts_ns, dtype=np.int64), table["wall_ns"], side="right"),
+        table["cpu_percent"] / 100,
+        table["memory_mb"] * MB,
+        table["disk_free"],
     )
 
 

@@ -1,8 +1,8 @@
-"""A simulated fortnight on paper: rotations, crashes, disk alarms, a verdict with clean parity.
+"""What a verdict says of a session that crashed and whose disk was nearly full: figure by figure.
 
-The campaign (OFS_CAMPAIGN=1) serves 14 days and kills the session three times; the short form
-serves an hour and kills it once. Every second start finds a disk with too little free space, and
-leaves the books out.
+The session runs in processes of its own against a served venue. The campaign (OFS_CAMPAIGN=1)
+serves 14 days and kills the session three times; the short form serves an hour and kills it once.
+Every second start finds a disk with too little free space, and leaves the books out.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def wait_for(venue: dict[str, Any], share: float) -> None:
 
 
 @pytest.mark.timeout(2400 if CAMPAIGN else 180)
-def test_a_fortnight_ends_in_a_verdict_whose_parity_is_clean(user: User) -> None:
+def test_what_a_session_missed_and_did_stands_in_its_verdict(user: User) -> None:
     spec = MarketSpec(duration_s=HOURS * 3600, rate_per_s=RATE, depth_levels=5, depth_ms=5_000)
     write_market(LogStore(user.home / "past", create=True), spec)
     with served(user) as venue:

@@ -29,11 +29,13 @@ N = 100
 
 
 def readings(**changes: Any) -> Readings:
-    full = {
+    full: dict[str, Any] = {
         "cpu": 0.4, "memory": 5e8, "disk_free": 9e9,
     } | changes  # fmt: skip
     arrays = {name: np.broadcast_to(np.asarray(v, float), N) for name, v in full.items()}
-    return Readings(ts_ns=np.arange(N) * DAY // N, **arrays)
+    start = changes.get("start", np.ones(N, np.int64))
+    return Readings(np.arange(N) * DAY // N, start, arrays["cpu"], arrays["memory"],
+                    arrays["disk_free"])  # fmt: skip
 
 
 def trading(**changes: Any) -> Trading:
@@ -171,6 +173,16 @@ def test_growth_leaves_the_warm_up_out() -> None:
     memory[180:] = 110.0
     assert growth_of(memory) == pytest.approx(0.1)
     assert growth_of(np.array([1.0, 9.0])) == 0.0
+
+
+def test_growth_is_that_of_one_process() -> None:
+    """A process that starts anew is small again, and the next one may be larger."""
+    memory = np.concatenate([np.full(60, 9e8), np.full(40, 3e8)])
+    start = np.repeat([1, 2], [60, 40])
+    found_ = found("memory", facts(readings=readings(memory=memory[::-1], start=start[::-1])))
+    assert found_.status == "pass" and found_.values["growth"] == 0.0
+    memory[:60] = np.linspace(3e8, 9e8, 60)
+    assert status("memory", facts(readings=readings(memory=memory, start=start))) == "fail"
 
 
 def test_an_interval_is_the_wider_of_two() -> None:

@@ -43,13 +43,21 @@ def test_readings_of_all_days_come_in_order(tmp_path: Path) -> None:
     add_rows(tmp_path, rows(2000, cpu_percent=50.0, memory_mb=3.0, open_files=None))
     table = monitored(tmp_path)
     assert table is not None and len(list(tmp_path.iterdir())) == 2
-    readings = readings_of(table)
+    readings = readings_of(table, [])
     assert (np.diff(readings.ts_ns) == 60 * SECOND).all() and len(readings.ts_ns) == 2000
+    assert set(readings.start) == {0}
     assert readings.cpu[0] == 0.5 and readings.memory[0] == 3e6
     (tmp_path / "1970-01-03.parquet").write_bytes(b"PAR1")
     with pytest.raises(CorruptFileError) as caught:
         monitored(tmp_path)
     assert caught.value.where.endswith("1970-01-03.parquet")
+
+
+def test_a_reading_belongs_to_the_process_that_read_it(tmp_path: Path) -> None:
+    add_rows(tmp_path, [r | {"wall_ns": 10 + k} for k, r in enumerate(rows(5))])
+    table = monitored(tmp_path)
+    assert table is not None
+    assert readings_of(table, [9, 12, 99]).start.tolist() == [1, 1, 2, 2, 2]
 
 
 def test_a_reading_weighs_what_it_stands_for(tmp_path: Path) -> None:
