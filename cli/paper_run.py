@@ -142,28 +142,21 @@ def _beside(app: App, session: Paper, *, http: bool) -> Iterator[None]:
     """Monitor, HTTP API, control and screen, for as long as the session runs."""
     from contextlib import ExitStack
 
+    from cli.beside import beside
     from cli.screen import Screen
     from engine.runtime.control_server import ControlServer
-    from engine.runtime.http_api import HttpApi, token_from_environment
-    from engine.runtime.monitor import Monitor
+    from engine.runtime.fold import cache_figures
 
-    view, folder = session.board.view, session.folder
+    view, folder, wanted = session.board.view, session.folder, session.config.http
+    where = (wanted.host, wanted.port) if http and wanted.on else None
     with ExitStack() as stack:
-        monitor = Monitor(view, folder.path / "monitor")
-        session.picture.monitor = monitor
-        monitor.start()
-        stack.callback(monitor.stop)
+        there = stack.enter_context(beside(app, folder.path, view, where, cache_figures))
+        session.picture.monitor = there.monitor
+        session.picture.control = {"http": there.address}
         control = ControlServer(folder.path, lambda: {"session": folder.id, "phase": session.phase})
         session.control = control
         control.start()
         stack.callback(control.stop)
-        wanted = session.config.http
-        if http and wanted.on:
-            api = HttpApi(view, wanted.host, wanted.port, token_from_environment(), monitor)
-            api.start()
-            stack.callback(api.stop)
-            session.picture.control = {"http": api.address}
-            app.say(f"http: {api.address}")
         stack.enter_context(Screen(view, color=app.color, enabled=app.show_progress))
         yield
 

@@ -6,6 +6,8 @@ Owns the options and what is said meanwhile; the work is ``data.live``.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +23,9 @@ if TYPE_CHECKING:
     from data.live.recorder import Recorder
     from data.live.session_folder import SessionFolder
     from data.live.wiring import Ask
-    from engine.runtime.lags import Lags
+    from engine.runtime.lags import Lags, Rolling
 
-SAY_EVERY_S = 10.0
+LOOK_EVERY_S = 0.25
 
 
 @common.command(
@@ -52,6 +54,9 @@ SAY_EVERY_S = 10.0
 @click.option("--keep", "keep_ns", type=DURATION, help="Delete days of the log that are older.")
 @click.option("--free-min", type=SIZE, default="2GiB", show_default=True,
               help="Free space below which kinds are left out, depth first.")  # fmt: skip
+@click.option("--http", type=click.IntRange(0, 65535), metavar="PORT",
+              help="Serve the read-only HTTP API at this port of 127.0.0.1; 0: any free one.",
+              )  # fmt: skip
 def command(app: App, **options: Any) -> int:
     """Record a venue's streams into the log.
 
@@ -66,7 +71,7 @@ def command(app: App, **options: Any) -> int:
     from data.live.reopen import reopen
     from data.live.run import Ends, run
     from data.live.wiring import filler, served_ns, wire
-    from engine.runtime.lags import Lags
+    from engine.runtime.lags import Rolling
 
     ask = _ask(options)
     log = Path(app.log)
@@ -77,18 +82,20 @@ def command(app: App, **options: Any) -> int:
         folder.update(served=now_ns is not None, phase="running")
         app.say(f"session {folder.id}: {ask.venue} {', '.join(ask.symbols)}")
         wired = wire(ask, opened, now_ns)
-        lags, limits = Lags(), DiskLimits(options["free_min"], 0, options["keep_ns"] or 0)
+        lags, limits = Rolling(), DiskLimits(options["free_min"], 0, options["keep_ns"] or 0)
         recorder = Recorder(
             opened, wired.feed, wired.inlet, wired.clock, limits=ask.limits, heard=lags.add,
             keeper=Keeper(opened.store, limits),
             fill=filler(ask, opened, wired.clock.now),
         )  # fmt: skip
         ends = Ends(lambda: stop.asked, options["until_end"], options["length_ns"] or 0)
-        why = run(recorder, folder, ends, _Teller(app, recorder))
+        shown = _Shown(app, folder, recorder, lags)
+        with shown.beside(options["http"]):
+            why = run(recorder, folder, ends, shown, shown.last)
         app.say(f"{folder.id}: {why}; {recorder.tally.events:,} events, {recorder.tally.gaps:,} "
                 "gap events")  # fmt: skip
     if app.json:
-        app.emit(_summary(folder, recorder, lags))
+        app.emit(_summary(folder, recorder, lags.total))
     return stop.exit_code
 
 
@@ -149,25 +156,70 @@ def _summary(folder: SessionFolder, recorder: Recorder, lags: Lags) -> dict[str,
     }
 
 
-class _Teller:
-    """A line now and then on stderr."""
+class _Shown:
+    """Monitor, API, screen and log of a recording; called after every turn of it."""
 
-    def __init__(self, app: App, recorder: Recorder) -> None:
-        self._app, self._recorder = app, recorder
-        self._next_s = time.monotonic() + SAY_EVERY_S
+    def __init__(self, app: App, folder: SessionFolder, recorder: Recorder, lags: Rolling) -> None:
+        from data.live.session_log import SessionLog
+        from engine.runtime.recording_picture import RecordingPicture
+        from engine.runtime.session_notes import Notes
+        from engine.runtime.view import Board, View
+
+        first = View(folder.id, "record", folder.facts["venue"], started_ns=time.time_ns(),
+                     served=recorder.clock.served)  # fmt: skip
+        self._app, self._folder, self._recorder = app, folder, recorder
+        self._picture = RecordingPicture(recorder, first, lags)
+        self._board = Board(first)
+        self._log = SessionLog(folder.path / "session.log")
+        self._notes = Notes(self._log, first)
+        self._next_s = 0.0
+        self._opened = False
+        self._stack = ExitStack()
+
+    @contextmanager
+    def beside(self, port: int | None) -> Iterator[None]:
+        """For as long as the recording runs; ``port`` is the API's, None: no API.
+
+        Without one, all of it waits for the first event on the disk: recording comes first.
+        """
+        with ExitStack() as self._stack:
+            self._stack.callback(self._log.close)
+            if port is not None:
+                self._open(("127.0.0.1", port))
+            try:
+                yield
+            except BaseException as error:
+                self._log.error("failed", error=f"{type(error).__name__}: {error}")
+                raise
+
+    def _open(self, http: tuple[str, int] | None) -> None:
+        from cli.beside import beside
+        from cli.screen import Screen
+
+        self._opened = True
+        view, app = self._board.view, self._app
+        there = self._stack.enter_context(beside(app, self._folder.path, view, http))
+        self._picture.resources = lambda: there.monitor.latest
+        self._picture.control = {"http": there.address}
+        self._stack.enter_context(Screen(view, color=app.color, enabled=app.show_progress))
 
     def __call__(self) -> None:
-        """Called after every turn."""
+        """A turn is over."""
         now_s = time.monotonic()
-        if now_s < self._next_s or not self._app.show_progress:
-            return
-        self._next_s = now_s + SAY_EVERY_S
-        from data.times import format_utc
+        if now_s >= self._next_s:
+            self._next_s = now_s + LOOK_EVERY_S
+            self._look("running")
+            if not self._opened and self._board.view().states.synced:
+                self._open(None)
+        self._board.synced(self._recorder.settled_seq)
 
-        r = self._recorder
-        parts = [
-            f"{format_utc(r.clock.now())} {r.tally.events:,} events",
-            f"synced {r.states.synced:,}, sealed {r.sealed:,}",
-            f"{r.tally.gaps:,} gap events, queued {r.feed.facts.queued:,}",
-        ]
-        self._app.say("; ".join([*parts, f"waits for space: {r.full}"] if r.full else parts))
+    def last(self) -> dict[str, Any]:
+        """The end, while the journal is still open; there are no facts to keep."""
+        self._look("stopped")
+        self._board.synced(self._recorder.settled_seq)
+        return {}
+
+    def _look(self, phase: str) -> None:
+        view = self._picture.view(phase)
+        self._board.offer(view)
+        self._notes.look(view)

@@ -96,3 +96,24 @@ def test_watched_paused_and_stopped(user: User, watched: Watched) -> None:
     assert acts[-1]["seq"] == stopped["seq"]
     assert user.json("verify", facts["runs"][0])["ok"]
     assert user.ofs("control", "pause").code == 4
+
+
+def test_a_recording_is_watched_too(user: User) -> None:
+    with serving(user, speed=200) as served:
+        watched = Watched(user.start(*served.record("--http", "0")))
+        told = watched.until("/health", lambda x: x["states"]["synced"] > 200)
+        assert told["phase"] == "running"
+        assert watched.json("/api/session")["by_kind"]["trade"] > 50
+        assert "ofs_last_seq" in watched.get("/metrics")
+        watched.process.terminate()
+        watched.process.communicate(timeout=60)
+    kept = session_json(user)
+    assert kept["phase"] == "stopped"
+    folder = user.runs / "_sessions" / kept["session"]
+    said = (folder / "session.log").read_text(encoding="utf-8")
+    assert '"connected"' in said
+    (row,) = user.sql("SELECT session, max(synced) AS synced, max(memory_mb) AS mb FROM monitor "
+                      "GROUP BY session")  # fmt: skip
+    assert row["session"] == kept["session"]
+    assert row["synced"] > 200
+    assert row["mb"] > 20

@@ -120,6 +120,6 @@ def test_the_cache_is_that_of_compiled_folds() -> None:
     hits, misses = cache_figures()
     load_module(composition)
     assert cache_figures() == (hits + 1, misses)
-    monitor = Monitor(a_view)
+    monitor = Monitor(a_view, cache=cache_figures)
     monitor.read()
     assert (monitor.latest.cache_hits, monitor.latest.cache_misses) == (hits + 1, misses)
