@@ -16,8 +16,8 @@ from data.live.endpoint import Endpoint
 from data.live.items import FeedFacts, Frame, Item, Opened
 from data.live.run import Ends
 from data.live.wiring import Ask
+from engine.runtime import recording_picture
 from engine.runtime import session as module
-from engine.runtime import session_picture
 from engine.runtime.control_server import ControlServer, ask
 from engine.runtime.paper_config import parse_paper
 from engine.runtime.replay import Request
@@ -211,7 +211,7 @@ def test_the_trades_of_before_are_shown_after_a_restart(running: Running, tmp_pa
 def test_the_last_picture_of_a_session_that_is_over_can_be_made(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_picture, "DISK_EVERY_S", -1.0)
+    monkeypatch.setattr(recording_picture, "DISK_EVERY_S", -1.0)
     running.play(50)
     running.order("stop")
     running.stream.upto += 400  # time goes on, and the position is closed
