@@ -20,6 +20,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -52,6 +53,8 @@ CHECKPOINT_SHARE = 4
 
 SYNC_WAIT_S = 120.0
 KEEPER_EVERY_S = 1.0
+NOTE_BYTES = 32 << 20
+"""After so much of the journal it is noted where the streams stand: a restart reads that much."""
 
 
 class RecordRows(NamedTuple):
@@ -204,7 +207,7 @@ class Recorder:
         self._records: deque[RecordRows] = deque()
         self._unsynced: deque[tuple[int, RecordRows]] = deque()
         self._work: Work | None = None
-        self._cut_ns = 0
+        self._cut_ns = self._noted_bytes = 0
         self._rest_until_s = 0.0
         self._renew_ns = 0
 
@@ -308,12 +311,20 @@ class Recorder:
     # -- checkpoints ------------------------------------------------------------------------------
 
     def _cut_when_due(self) -> None:
-        now_ns = self.clock.now()
+        now_ns, length = self.clock.now(), self.journal.bytes
         self._cut_ns = self._cut_ns or now_ns
         due = now_ns - self._cut_ns >= self.limits.checkpoint_ns
-        long = self.journal.bytes >= self.limits.checkpoint_bytes if not due else True
-        if (due or long) and self._work is None and time.monotonic() >= self._rest_until_s:
+        due = due or length >= self.limits.checkpoint_bytes
+        if due and self._work is None and time.monotonic() >= self._rest_until_s:
             self.checkpoint()
+        elif abs(length - self._noted_bytes) >= NOTE_BYTES and not self._groups:
+            self._noted_bytes = length
+            with suppress(JournalFullError):  # a restart then reads more of the journal
+                self.journal.note({CUT: self._note()})
+
+    def _note(self) -> dict[str, Any]:
+        """Where streams and counts stand, for a restart; it need not read what came before."""
+        return cut_note(self.journal.written_seq, self.resume, self.tally)
 
     def checkpoint(self) -> bool:
         """Begin a checkpoint of everything so far; False where there is nothing new, or something
@@ -323,8 +334,7 @@ class Recorder:
             return False
         try:
             self.journal.roll()
-            note = cut_note(seq, self.resume, self.tally)
-            self.journal.note({CUT: note})
+            self.journal.note({CUT: self._note()})
         except JournalFullError as error:
             self.full = str(error)
             return False

@@ -102,7 +102,8 @@ def run(
         recorder.drain()
         clean = True
         each()
-        recorder.last_fill(LAST_FILL_S)
+        if over:
+            recorder.last_fill(LAST_FILL_S)
         facts = {"phase": "stopped", **last()}
         if over:
             folder.end(why, **facts)

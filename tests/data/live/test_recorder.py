@@ -97,7 +97,8 @@ class Keeps:
 def begin(log: Path, feed: ListFeed, **more: Any) -> Recorder:
     """A recorder over what stands in ``log``."""
     files = more.pop("files", None)
-    opened = reopen(log, SESSION, [more.pop("series", BTC)], sync_ms=1, files=files)
+    session = more.pop("session", SESSION)
+    opened = reopen(log, session, [more.pop("series", BTC)], sync_ms=1, files=files)
     hands = Hands()
     clock = SessionClock(False, hands.mono, hands.wall, opened.last_recv_ns)
     resume = None if opened.fresh else opened.resume
@@ -185,6 +186,22 @@ class Crash(BaseException):
 
 
 POINTS = ("cut", "sealed", "kept")
+
+
+def test_a_restart_reads_only_the_last_of_a_long_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data.live.recorder.NOTE_BYTES", 4096)
+    recorder = begin(tmp_path, ListFeed(market(300), cut=lambda: 20))
+    for _ in range(12):
+        recorder.step(0)
+    tally, resume = recorder.tally.facts(), recorder.resume.to_json()
+    recorder.opened.close(clean=False)
+    again = reopen(tmp_path, SESSION, [BTC])
+    assert again.journal.recovered.notes["cut"]["seq"] > 100
+    assert again.tally.facts() == tally
+    assert again.resume.to_json() == resume
+    again.close(clean=False)
 
 
 @pytest.mark.parametrize("point", POINTS)
