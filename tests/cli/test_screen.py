@@ -70,7 +70,7 @@ def test_before_the_first_event_nothing_is_invented() -> None:
 
 
 @given(st.lists(st.floats(-1e9, 1e9), max_size=200), st.integers(1, 90), st.integers(1, 6))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_charts_have_their_size(values: list[float], width: int, height: int) -> None:
     for chart in (spark.lines, spark.bars):
         rows, shown = chart(values, width, height)

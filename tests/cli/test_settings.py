@@ -17,7 +17,7 @@ from unittest import mock
 
 import click
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli import common, keys, main
@@ -120,6 +120,7 @@ def words_for(key: str, layer: str) -> list[str]:
     ]
 
 
+@settings(deadline=None)
 @given(layered(), st.booleans())
 def test_the_highest_layer_counts(sets: dict[str, set[str]], named: bool) -> None:
     with tempfile.TemporaryDirectory() as home, chdir(home):

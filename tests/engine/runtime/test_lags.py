@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.runtime.lags import Lags, Rolling
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**15), min_size=1, max_size=60), st.floats(0, 1))
 def test_a_percentile_is_never_below_and_at_most_a_32nd_above(values: list[int], p: float) -> None:
     lags = Lags()
