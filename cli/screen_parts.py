@@ -51,7 +51,8 @@ def draw(
     top = [_title(view), *_session(view, width)]
     x = view.symbols[focus % len(view.symbols)] if view.symbols else None
     bottom = _machine(view, width)
-    body = _symbol(x, view, width, height - len(top) - len(bottom), letters, color) if x else []
+    room = height - len(top) - len(bottom)
+    body = _symbol(x, view, width, room, letters, color) if x else _recorded(view, width, room)
     shown = [*top, *body, *bottom]
     for line in shown:
         line.rstrip()
@@ -149,6 +150,23 @@ def _machine(v: View, width: int) -> list[Text]:
 
 def _rate(per_s: float | None) -> str:
     return "?" if per_s is None else f"{format_size(int(per_s))}/s"
+
+
+def _recorded(v: View, width: int, room: int) -> list[Text]:
+    """What came, where nothing is folded: events by kind, streams, and the latest holes."""
+    kinds = [_named(name, f"{n:,}") for name, n in sorted(v.by_kind.items())]
+    found = [_rule("recorded", width), _line(*(part for kind in kinds for part in kind))]
+    for g in v.gaps.latest[: max(0, (room - 2) // 2)]:
+        until = format_utc(g.to_ns)[11:19] if g.to_ns else "now"
+        when = f" {format_utc(g.from_ns)[11:19]} to {until}"
+        found.append(
+            _line(("gap  ", _DIM), f"{g.symbol} {g.stream} ", (g.reason, _WARN),
+                  when, (" filled" if g.filled else "", _UP))
+        )  # fmt: skip
+    busiest = sorted(v.feed.routes.items(), key=lambda r: -r[1])
+    for name, n in busiest[: max(0, room - len(found))]:
+        found.append(_line(f"{name:<40}", (f"{n:>14,} messages", _DIM)))
+    return found[: max(0, room)]
 
 
 # --- a symbol ----------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ CHECK_MS = 1_000.0
 LAG_MS = 2_000.0
 UNSYNCED = 200_000
 """Events admitted and not yet synced that are too many."""
+CONNECTED_S = 10.0
+"""A session that began so long ago should be connected."""
 SHOWN = 3
 """Names in one sentence."""
 
@@ -37,9 +39,9 @@ def _recording(view: View) -> Iterator[str]:
 
 def _feed(view: View) -> Iterator[str]:
     feed = view.feed
-    if not feed.connections:
+    if not feed.connections and view.uptime_s > CONNECTED_S:
         yield f"no connection{': ' + feed.last_error if feed.last_error else ''}"
-    elif feed.silent:
+    if feed.connections and feed.silent:
         yield f"silent: {_names(feed.silent)}"
     if feed.dropped:
         yield f"{feed.dropped:,} messages were dropped: this machine does not keep up"

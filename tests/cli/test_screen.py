@@ -48,6 +48,13 @@ def test_80_by_24_shows_what_a_person_needs() -> None:
     assert "█" in shown
 
 
+def test_a_recording_shows_what_came() -> None:
+    shown = text(replace(a_view(0), command="record"), 80, 24)
+    for word in ("trade 700", "depth 300", "gap  BTCUSDT trade disconnect 11:59:50", "to 11:59:51",
+                 "btcusdt@aggTrade", "700 messages"):  # fmt: skip
+        assert word in shown, word
+
+
 def test_a_larger_screen_shows_more() -> None:
     small, large = text(a_view(6), 80, 24), text(a_view(6), 140, 40)
     assert "COIN3USDT" not in small

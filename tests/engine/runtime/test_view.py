@@ -64,6 +64,7 @@ def test_what_is_wrong_is_said_gravest_first() -> None:
         "no entries",
     ]  # fmt: skip
     assert alarms(replace(view, phase="stopped")) == ()
+    assert not any("connection" in x for x in alarms(replace(view, uptime_s=1.0)))
     silent = replace(a_view().feed, silent=("a", "b", "c", "d", "e"))
     assert "silent: a, b, c and 2 more" in alarms(replace(a_view(), feed=silent))
 
