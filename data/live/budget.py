@@ -25,6 +25,10 @@ class Budget:
         """Ask nothing before ``until_ns`` (venue's time)."""
         self._held_until_ns = max(self._held_until_ns, until_ns)
 
+    def held_ns(self, now_ns: int) -> int:
+        """Ns that are left of an ordered pause."""
+        return max(self._held_until_ns - now_ns, 0)
+
     def wait_ns(self, weight: int, now_ns: int) -> int:
         """Ns until ``weight`` may be spent; where it is 0, it counts as spent.
 

@@ -32,7 +32,11 @@ UNKNOWN_SYMBOL = -1121
 TRADES_MOST = 1000
 KLINES_MOST = 1000
 PATIENCE_S = 600.0
-"""Longest pause (s) that is waited for; a longer one ends the work."""
+"""Longest pause (s) that is waited for; a longer one ends the work, and nothing is asked before it
+is over."""
+
+PAUSES_S = {403: 300.0, 418: 300.0, 429: 60.0}
+"""Pause (s) after a status, where the venue names no time; a firewall (403) never does."""
 
 _RETRIES = 4
 _LOOK_S = 0.5
@@ -106,6 +110,7 @@ class Rest:
         self._http = http or Http()
         self._api = _APIS.get(venue, _BYBIT)
         self._budget = Budget(self._api.limit, share)
+        self._paused_by = 0
         self._patience_s, self._stop = patience_s, stop
         real = endpoint is None or endpoint.rest == Endpoint.real(venue).rest
         self._served: bool | None = False if real else None  # None: not known yet
@@ -190,17 +195,24 @@ class Rest:
         used = answer.headers.get("x-mbx-used-weight-1m", "")
         if used.isdecimal():
             self._budget.told(int(used), self.now_ns())
-        if answer.status not in (418, 429):
+        if answer.status not in PAUSES_S:
             return False
         asked = answer.headers.get("retry-after", "")
-        pause_s = float(asked) if asked.isdecimal() else 60.0
-        if pause_s > self._patience_s:
-            why = f"it asks for a pause of {pause_s:.0f} s"
-            raise _said(url, answer.status, why)
+        pause_s = float(asked) if asked.isdecimal() else PAUSES_S[answer.status]
+        self._paused_by = answer.status
         self._budget.hold(self.now_ns() + int(pause_s * 1e9))
+        if answer.status == 403:
+            return False
+        self._check_pause(url, pause_s)
         return True
 
+    def _check_pause(self, url: str, pause_s: float) -> None:
+        if pause_s > self._patience_s:
+            why = f"it asks for a pause of {pause_s:.0f} s"
+            raise _said(url, self._paused_by, why)
+
     def _wait(self, weight: int) -> None:
+        self._check_pause(self.endpoint.rest, self._budget.held_ns(self.now_ns()) / 1e9)
         while wait_ns := self._budget.wait_ns(weight, self.now_ns()):
             self._sleep(min(wait_ns / 1e9, _LOOK_S))
 
@@ -219,6 +231,8 @@ def _decoded(url: str, answer: Answer, type_: type[T]) -> T:
         except (msgspec.MsgspecError, ValueError):
             refusal = _Refusal()
         why = refusal.msg or _WHY.get(answer.status, "")
+        if answer.status in (403, 451):  # it refuses whoever asks, not what was asked
+            raise _said(url, answer.status, why)
         raise RefusedError(_said(url, answer.status, why), refusal.code)
     try:
         return msgspec.json.decode(answer.body, type=type_)

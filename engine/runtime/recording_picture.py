@@ -86,8 +86,13 @@ class RecordingPicture:
 
     def own_alarms(self) -> tuple[str, ...]:
         """What only the recorder knows to be wrong."""
-        error = self.recorder.last_work_error
-        return (f"the checkpoint waits: {error}",) if error else ()
+        r = self.recorder
+        found = []
+        if r.last_work_error:
+            found.append(f"the checkpoint waits: {_line(r.last_work_error)}")
+        if r.fill_error:
+            found.append(f"what was missed cannot be fetched: {_line(r.fill_error)}")
+        return tuple(found)
 
     def _feed(self, frames_per_s: float, bytes_per_s: float, events_per_s: float) -> FeedView:
         r = self.recorder
@@ -109,7 +114,7 @@ class RecordingPicture:
             rejects=dict(i.rejects),
             routes=dict(f.routes),
             silent=r.inlet.silent_streams(),
-            last_error=f.last_error,
+            last_error=_line(f.last_error),
             frames_per_s=frames_per_s,
             bytes_per_s=bytes_per_s,
             events_per_s=events_per_s,
@@ -160,3 +165,8 @@ class RecordingPicture:
             level=keeper.number,
             left_out=keeper.left_out,
         )
+
+
+def _line(error: str) -> str:
+    """The text of an error, which may have several lines, as one: alarms are sentences."""
+    return "; ".join(line.strip() for line in error.splitlines())

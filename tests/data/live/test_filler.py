@@ -68,13 +68,16 @@ def test_a_venue_that_cannot_be_asked_is_no_try(tmp_path: Path) -> None:
     gap_row(store, 149, 160)
 
     def banned(number: int, rows: list) -> object:
-        return (418, {"Retry-After": "300"}, {}) if number <= 4 else rows
+        return (418, {"Retry-After": "2"}, {}) if number == 1 else rows
 
-    with Venue(banned).up() as endpoint:
+    venue = Venue(banned)
+    with venue.up() as endpoint:
         filler, _ = made(store, endpoint)
         for _ in range(4):
             with pytest.raises(NetworkError, match="418"):
                 filler.fill()
+        assert venue.asked == 1, "who goes on asking is banned for longer"
+        time.sleep(2.0)
         filler.fill()
     assert filler.added == 10
 

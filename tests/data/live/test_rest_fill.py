@@ -240,6 +240,20 @@ def test_a_ban_longer_than_patience_and_a_venue_that_is_away_are_said(tmp_path: 
             rest.time_ms()
 
 
+@pytest.mark.parametrize("status", [403, 451])
+def test_who_is_refused_for_where_he_asks_from_does_not_ask_hole_by_hole(
+    tmp_path: Path, status: int
+) -> None:
+    store = log_without(tmp_path, range(100, 103), range(3000, 3003), range(5000, 5003))
+    venue = Venue(lambda _n, _rows: (status, {}, {}))
+    with venue.up() as endpoint:
+        rest = Rest(VENUE, endpoint, patience_s=1.0)
+        with pytest.raises(NetworkError, match=str(status)) as refused:
+            fill_by_rest(store, Wanted(), lambda _venue: rest)
+    assert venue.asked == 1
+    assert not isinstance(refused.value, RefusedError)
+
+
 def test_an_answer_in_another_shape_is_an_error() -> None:
     with Venue(lambda _n, _rows: {"rows": []}).up() as endpoint:
         rest = Rest(VENUE, endpoint)

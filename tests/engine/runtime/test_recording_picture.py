@@ -1,0 +1,45 @@
+"""What a recording says of itself that only its pump knows."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from data.enums import GapReason
+from data.errors import NetworkError
+from data.live.items import Closed
+from engine.runtime.recording_picture import RecordingPicture
+from engine.runtime.view import View
+from tests.data.live.test_recorder import ListFeed, begin, finish, market
+
+
+def test_a_hole_that_cannot_be_fetched_is_an_alarm_until_it_can(tmp_path: Path) -> None:
+    items = market(30)
+    items.append(Closed(40_000, 1, ("btcusdt@aggTrade",), GapReason.DISCONNECT, "cut"))
+    away = True
+
+    def fill() -> None:
+        if away:
+            raise NetworkError("the venue answered 418", why="it asks for a pause of 300 s")
+
+    recorder = begin(tmp_path, ListFeed(items), fill=fill)
+    picture = RecordingPicture(recorder, View("s", "record", "binance-um"))
+
+    def told() -> tuple[str, ...]:
+        """The alarms after one more checkpoint and what it fetches."""
+        assert recorder.checkpoint()
+        for _ in range(50):
+            recorder.step(0.0)
+            time.sleep(0.005)
+        return picture.own_alarms()
+
+    recorder.step()
+    assert told() == (
+        "what was missed cannot be fetched: the venue answered 418; "
+        "why: it asks for a pause of 300 s",
+    )
+    away = False
+    recorder.inlet.control_event(1, 0)
+    recorder.admit(recorder.inlet.collect())
+    assert told() == ()
+    finish(recorder)
