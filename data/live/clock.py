@@ -60,11 +60,13 @@ class SessionClock:
         self.wall_ns = wall_ns
         self.steps = 0
         self._anchor_mono = mono_ns()
-        self._anchor = wall_ns()
+        wall = wall_ns()
+        # a wall clock that was set back between two starts must not make timers stand still
+        self._anchor = wall if served else max(wall, floor_ns)
         self._last = floor_ns
         self._known_skew = 0
         self._offsets: deque[tuple[int, int]] = deque()
-        first = Anchor(self.at(self._anchor_mono), self._anchor, self._anchor_mono)
+        first = Anchor(self.at(self._anchor_mono), wall, self._anchor_mono)
         self.anchors: deque[Anchor] = deque([first], maxlen=ANCHORS_MOST)
 
     def at(self, mono_ns: int) -> int:

@@ -188,10 +188,11 @@ class LaneKeeper:
         if new is not None and await self._overlapped(old, new, handover):
             self._rotation.reset()
             self._pace.facts.rotations += 1
-            # An old connection that was lost meanwhile leaves a hole where the new one has not
-            # spoken yet.
+            # An old connection that was lost meanwhile leaves a hole where the new one did not
+            # begin within what the old one gave: it may have been silent for all of its opening.
             torn = old.socket.lost.done() and END_OF_RANGE not in old.socket.ending()
-            hole = new.unproven() if torn else ()
+            streams = self.lane.streams if torn else ()
+            hole = tuple(name for name in streams if not handover.met([name.encode()]))
             self._retire(old, hole, "replaced", GapReason.DISCONNECT)
             self.joining = True
             try:
@@ -279,6 +280,8 @@ class LaneKeeper:
         line.add_counts(self.counts)
         self._pace.facts.pings += line.socket.pings
         self._queue.put(Closed(time.monotonic_ns(), line.number, hole, reason, why))
+        if hole and self.lines:  # another one listens to them: from here on they may be silent
+            self._queue.put(Opened(time.monotonic_ns(), self.lines[-1].number, hole))
         goodbye = asyncio.ensure_future(line.socket.close())
         self._goodbyes.add(goodbye)
         goodbye.add_done_callback(self._goodbyes.discard)

@@ -162,10 +162,6 @@ class Line:
                 key = name.decode()
                 totals[key] = totals.get(key, 0) + count
 
-    def unproven(self) -> tuple[str, ...]:
-        """Streams of which this connection has shown nothing."""
-        return tuple(name.decode() for name, count in self.counts.items() if not count)
-
     def _put(self, frames: list[Frame], size: int) -> None:
         if frames:
             self._queue.put_frames(frames, size, self._names(frames))

@@ -89,6 +89,18 @@ def test_after_a_restart_time_goes_on_from_the_last_event() -> None:
     assert clock_of(machine, floor_ns=START + S).now() == START + S
 
 
+def test_after_a_restart_with_the_clock_set_back_time_goes_on() -> None:
+    machine = Machine()
+    clock = clock_of(machine, floor_ns=START + 3600 * S)
+    machine.pass_ns(10 * S)
+    clock.skew_ns()
+    machine.pass_ns(10 * S)
+    assert clock.now() == START + 3620 * S
+    machine.pass_ns(S, 3600 * S)  # and it is put right
+    clock.skew_ns()
+    assert clock.now() == START + 3621 * S
+
+
 def test_a_served_clock_is_the_venues_alone() -> None:
     machine = Machine()
     clock = SessionClock(served=True, mono_ns=lambda: machine.mono, wall_ns=lambda: machine.wall)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import Callable
@@ -143,6 +144,39 @@ def test_an_announced_shutdown_is_answered_by_a_replacement_at_once() -> None:
     assert feed.facts.rotations == 1
     assert not any(b"Shutdown" in f.data for f in frames(items))
     assert any(f.lane == 2 for f in frames(items))
+
+
+def test_what_is_lost_while_a_replacement_is_on_its_way_is_a_hole() -> None:
+    talks: list[Talk] = []
+
+    async def old(talk: Talk) -> None:
+        talks.append(talk)
+        await announcing(talk)
+
+    async def late(talk: Talk) -> None:
+        request = json.loads(await talk.raw.recv())
+        talks[0].raw.transport.abort()
+        await asyncio.sleep(0.3)  # nobody hears the market now
+        await talk.send(STREAM, 50)
+        await talk.raw.send(json.dumps({"result": None, "id": request["id"]}))
+        for at in range(51, 1000):
+            await talk.send(STREAM, at)
+            await asyncio.sleep(0.01)
+
+    with ScriptedVenue([old, late]).up() as endpoint:
+        feed = feed_of(endpoint)
+        feed.start()
+        items = taken(feed, lambda got: any(b":50}" in f.data for f in frames(got)))
+        feed.stop()
+    closed = of(Closed, items)
+    assert [(c.lane, c.streams, c.reason) for c in closed] == [
+        (1, (STREAM,), GapReason.DISCONNECT)
+    ]
+    spoke = next(i for i in frames(items) if b":50}" in i.data)
+    told = [i for i in items if isinstance(i, Opened) and STREAM in i.streams]
+    # the hole is told before what follows it, and the stream is listened to again
+    assert items.index(closed[0]) < items.index(told[-1]) < items.index(spoke)
+    assert told[-1].lane == 2
 
 
 def test_a_replacement_proves_itself_before_the_old_connection_goes() -> None:
