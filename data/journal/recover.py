@@ -10,6 +10,7 @@ It refuses to know what the events mean.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -121,6 +122,16 @@ def recover(folder: Path, files: Files) -> Recovered:
         _settle(files, last.path, last.bytes)
     files.fsync_dir(folder)
     return found
+
+
+def remove(folder: Path, files: Files | None = None) -> None:
+    """Remove a journal whose events are all elsewhere, with its folder. Oldest segment first: what
+    a crash leaves of it is a journal, too. OSError where the disk fails."""
+    files = files or Files()
+    for number in numbers_in(files.names(folder)):
+        files.remove(folder / name_of(number))
+        files.fsync_dir(folder)
+    shutil.rmtree(folder)
 
 
 def read_frames(

@@ -15,7 +15,6 @@ It refuses to know what is decided, and who looks.
 
 from __future__ import annotations
 
-import errno
 import threading
 import time
 from collections import deque
@@ -30,6 +29,7 @@ from data.enums import GapReason
 from data.errors import JournalFullError, LockedError, OfsError
 from data.events import EVENTS
 from data.journal import States
+from data.journal.files import NO_SPACE
 from data.live.blocks import Group
 from data.live.clock import SessionClock
 from data.live.inlet import RECORDED, Inlet
@@ -55,6 +55,9 @@ SYNC_WAIT_S = 120.0
 KEEPER_EVERY_S = 1.0
 NOTE_BYTES = 32 << 20
 """After so much of the journal it is noted where the streams stand: a restart reads that much."""
+
+DRAIN_S = 15.0
+"""A session that stops waits so long (s) for a log that another process has locked."""
 
 
 class RecordRows(NamedTuple):
@@ -123,6 +126,7 @@ class Work:
         self._work = work
         self._error: BaseException | None = None
         self._hurry = threading.Event()
+        self._hurried_s = 0.0
         self._thread = threading.Thread(target=self._run, name="checkpoint", daemon=True)
         self._thread.start()
 
@@ -132,8 +136,10 @@ class Work:
         return not self._thread.is_alive()
 
     def result(self, hurry: bool = False, wait_s: float | None = None) -> None:
-        """Wait for the end; raises what it failed with. ``hurry``: do not try again."""
+        """Wait for the end; raises what it failed with. ``hurry``: wait no longer for space, nor
+        for another process than DRAIN_S."""
         if hurry:
+            self._hurried_s = self._hurried_s or time.monotonic()
             self._hurry.set()
         self._thread.join(wait_s)
         if self._error is not None:
@@ -146,16 +152,27 @@ class Work:
                 self.tries += 1
                 self._work()
             except (LockedError, OSError) as error:
-                passing = isinstance(error, LockedError) or error.errno == errno.ENOSPC
                 self.last_error = str(error)
-                if passing and not self._hurry.is_set():
-                    self._hurry.wait(RETRY_S * 5)
+                if self._passes(error):
                     continue
                 self._error = error
             except BaseException as error:  # noqa: BLE001  reason: it is raised by result()
                 self._error = error
             self.took_s = time.monotonic() - began
             return
+
+    def _passes(self, error: LockedError | OSError) -> bool:
+        """Wait a moment before the next try; False where there is to be none."""
+        locked = isinstance(error, LockedError)
+        if not self._hurry.is_set():
+            if locked or (isinstance(error, OSError) and error.errno in NO_SPACE):
+                self._hurry.wait(RETRY_S * 5)
+                return True
+            return False
+        if locked and time.monotonic() - self._hurried_s < DRAIN_S:
+            time.sleep(RETRY_S)
+            return True
+        return False
 
 
 class Recorder:
@@ -238,7 +255,7 @@ class Recorder:
         items = self.feed.take(TAKE_MOST, wait_s)
         if not self._was_full:
             return items
-        self._was_full = False
+        self._was_full = len(items) >= TAKE_MOST  # what it dropped stands behind what it kept
         return [
             replace(item, reason=GapReason.DISK) if type(item) is Overrun else item
             for item in items
@@ -444,6 +461,6 @@ class Recorder:
                 "the session could not write its last events", where=str(self.journal.folder),
                 why=self.full, do="free space and start it again: it resumes where it stands",
             )  # fmt: skip
-        self._look_at_work(wait=True)
+        self._look_at_work(wait=True, hurry=True)
         if self.checkpoint():
             self._look_at_work(wait=True, hurry=True)

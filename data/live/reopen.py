@@ -9,8 +9,8 @@ It refuses to know what the events mean to a fold.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from data.errors import LockedError
 from data.journal import Events, Journal, look, read_frames
 from data.journal.lock import WriterLock
+from data.journal.recover import remove
 from data.live.blocks import Group, Series
 from data.live.resume import Resume
 from data.live.tally import Tally
@@ -61,7 +62,8 @@ class Opened:
 
     def forget(self) -> None:
         """Remove the journal of a session that is over, closed, and sealed whole."""
-        shutil.rmtree(self.journal.folder, ignore_errors=True)
+        with suppress(OSError):  # the next recording into this log removes what is left of it
+            remove(self.journal.folder)
 
     def close(self, clean: bool) -> None:
         """Close the journal and give back the locks."""
@@ -159,7 +161,7 @@ def seal_rest(log: Path, session: str) -> int:
         sealed = sealed_upto(store, session)
         if found.last_seq > sealed:
             seal(store, session, found.series, groups_after(folder, sealed), found.last_seq)
-        shutil.rmtree(folder)
+        remove(folder)
         return max(found.last_seq, sealed)
     finally:
         lock.release()

@@ -169,9 +169,7 @@ def test_what_is_lost_while_a_replacement_is_on_its_way_is_a_hole() -> None:
         items = taken(feed, lambda got: any(b":50}" in f.data for f in frames(got)))
         feed.stop()
     closed = of(Closed, items)
-    assert [(c.lane, c.streams, c.reason) for c in closed] == [
-        (1, (STREAM,), GapReason.DISCONNECT)
-    ]
+    assert [(c.lane, c.streams, c.reason) for c in closed] == [(1, (STREAM,), GapReason.DISCONNECT)]
     spoke = next(i for i in frames(items) if b":50}" in i.data)
     told = [i for i in items if isinstance(i, Opened) and STREAM in i.streams]
     # the hole is told before what follows it, and the stream is listened to again

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
 import random
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +23,9 @@ from data.live.inlet import Inlet
 from data.live.items import Ended, FeedFacts, Frame, Item, Opened, Overrun
 from data.live.recorder import Limits, Recorder, RecordRows
 from data.live.reopen import Opened as Journalled
-from data.live.reopen import reopen
+from data.live.reopen import groups_after, left_behind, reopen, seal_rest
 from data.log import LogReader, LogStore
+from data.log.seal import seal
 from tests.data.live.frames import BTC, Hands, depth, trade
 from tests.data.live.test_bybit_live import shown, text
 
@@ -263,3 +267,102 @@ def test_a_book_that_lacks_a_message_is_asked_for_anew(tmp_path: Path) -> None:
     recorder.step()
     assert feed.renewed == [topic], "once, however often it is looked at"
     finish(recorder)
+
+
+def journal_of_a_session_that_ended(log: Path) -> Journalled:
+    opened = reopen(log, SESSION, [BTC], sync_ms=1, segment_bytes=2_000)
+    inlet = Inlet(opened.series, SessionClock(), 1)
+    recorder = Recorder(opened, ListFeed(market(60), cut=lambda: 5), inlet, inlet.clock)
+    for _ in range(30):
+        recorder.step(0)
+    return opened
+
+
+@pytest.mark.parametrize("way", ["forget", "seal_rest"])
+def test_a_crash_while_a_journal_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Wherever it stops, the next start finds a journal that can be read, or none."""
+    real = os.unlink
+    for most in (0, 1, 2, 5, 12):
+        log = tmp_path / str(most)
+        opened = journal_of_a_session_that_ended(log)
+        last = opened.last_seq
+        opened.close(clean=True)
+        if way == "forget":
+            lock = reopen(log, SESSION, [BTC], segment_bytes=2_000)
+            seal(lock.store, SESSION, lock.series, groups_after(lock.journal.folder, 0), last)
+            lock.close(clean=True)
+        left = [most]
+
+        def unlink(path: Any, *how: Any, left: list[int] = left, **more: Any) -> None:
+            if str(path).endswith(".wal"):
+                if not left[0]:
+                    raise Crash
+                left[0] -= 1
+            real(path, *how, **more)
+
+        monkeypatch.setattr(os, "unlink", unlink)
+        with suppress(Crash):
+            if way == "forget":
+                lock.forget()
+            else:
+                seal_rest(log, SESSION)
+        monkeypatch.setattr(os, "unlink", real)
+        for name in left_behind(log):
+            assert seal_rest(log, name) == last
+        assert not left_behind(log)
+        assert logged(log)[0] == list(range(1, last + 1))
+
+
+def test_a_stop_does_not_wait_for_ever_for_a_checkpoint_that_cannot_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data.live.recorder.DRAIN_S", 0.2)
+
+    def full(*_what: Any) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr("data.live.recorder.seal", full)
+    recorder = begin(tmp_path, ListFeed(market(30)))
+    recorder.step(0)
+    assert recorder.checkpoint()
+    stopped: list[BaseException] = []
+
+    def stop() -> None:
+        try:
+            recorder.drain()
+        except OSError as error:
+            stopped.append(error)
+
+    thread = threading.Thread(target=stop, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert stopped, "it waits for space that may never come"
+    recorder.opened.close(clean=False)
+    monkeypatch.undo()
+    again = begin(tmp_path, ListFeed([]))
+    again.admit(again.inlet.collect())
+    finish(again)
+    assert logged(tmp_path)[1] == list(range(1, 31))
+
+
+def test_what_was_lost_to_a_full_disk_is_said_however_long_the_queue_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data.live.recorder.TAKE_MOST", 10)
+    files, feed = Full(), ListFeed(market(200))
+    recorder = begin(tmp_path, feed, files=files)
+    recorder.step(0)
+    files.full = True
+    recorder.step(0)
+    streams = ("btcusdt@aggTrade", "btcusdt@depth20@100ms")
+    at = feed.taken + 35  # four turns behind what waited in the queue
+    feed.items[at : at + 20] = [Overrun(1000 * at, 20, streams)]
+    files.full = False
+    while feed.taken < len(feed.items):
+        recorder.step(0)
+    feed.items += [Overrun(10**9, 20, streams)]  # and this one had nothing to do with it
+    recorder.step(0)
+    finish(recorder)
+    assert recorder.tally.reasons == {"disk": 4, "overrun": 2}
