@@ -9,6 +9,7 @@ It refuses to know who watches.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +24,10 @@ STOPPED = "stopped"
 UNTIL_END = "the served range is over"
 OVER = "its time was over"
 CLOCK_EVERY_S = 1.0
+SWITCH_S = 0.001
+"""The interpreter's lock goes from the sockets' thread to the pump after so long, not after 5 ms:
+every write and every fold gives it away, and each time waits to have it back."""
+
 LAST_FILL_S = 60.0
 """How long the end of a session waits for what it missed to be fetched."""
 
@@ -85,6 +90,8 @@ def run(
     Errors of feed, disk and fold end it, too: what was synced is kept, the session can go on.
     """
     clean = False
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
     try:
         folder.started()
         clocks = ClockNotes(recorder, folder)
@@ -115,6 +122,7 @@ def run(
             folder.update(phase="failed", error=f"{type(error).__name__}: {error}".splitlines()[0])
         raise
     finally:
+        sys.setswitchinterval(before_s)
         recorder.opened.close(clean)
         if clean and folder.ended:
             recorder.opened.forget()
