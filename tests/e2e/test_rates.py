@@ -15,7 +15,7 @@ from tests.e2e.served import PAPER, serving_log
 from tests.e2e.support import CAMPAIGN, User
 
 SPAN = ("2026-01-05T16:30:00Z", "2026-01-05T18:00:00Z" if CAMPAIGN else "2026-01-05T16:35:00Z")
-SPEED = 900
+SPEED = 700
 PER_S = 20_000 if CAMPAIGN else 2_000
 DECISION_MS = 20.0 if CAMPAIGN else 2_000.0
 
