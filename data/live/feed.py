@@ -28,7 +28,7 @@ from data.live.line import Line
 from data.live.pace import Pace
 from data.live.queue import ItemQueue
 from data.live.streams import Lane, venue_named
-from data.sources.http import Http
+from data.sources.http import Http, shown
 
 ROTATE_AFTER_NS = 23 * 3_600_000_000_000
 """Age at which a connection is replaced; venues cut it at 24 h."""
@@ -214,8 +214,9 @@ class SocketFeed:
                 await asyncio.sleep(_LOOK_S)
                 continue
             self._heard_ns = time.monotonic_ns()
-            if clock is not None:
-                self._hear(clock)
+            if clock is None:
+                self._real = True  # a venue at another of its addresses: it is waited for
+            self._hear(clock)
             return
 
     async def _last_clock(self) -> None:
@@ -287,7 +288,7 @@ class SocketFeed:
         """NetworkError where an endpoint that somebody named has been away for long."""
         if time.monotonic_ns() - self._heard_ns > _PATIENCE_S * 1e9:
             raise error or NetworkError(
-                f"no connection to {self._endpoint.ws} for {_PATIENCE_S:g} s",
+                f"no connection to {shown(self._endpoint.ws)} for {_PATIENCE_S:g} s",
                 where="--endpoint",
                 why=self.facts.last_error,
                 do="start it again; the session goes on where it stands",

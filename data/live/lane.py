@@ -24,6 +24,7 @@ from data.live.pace import Pace
 from data.live.queue import ItemQueue
 from data.live.streams import SILENT_NS, Lane
 from data.live.watch import SILENT_LEAST_NS, KindWatch, patience_ns
+from data.sources.http import shown
 
 Tap = Callable[[list[Frame]], list[Frame]]
 
@@ -117,9 +118,9 @@ class LaneKeeper:
         except Refused as refusal:
             self._pace.refused(refusal)
         except OSError as error:
-            self._pace.say(f"{url}: {error}")
+            self._pace.say(f"{shown(url)}: {error}")
         except Unusable as error:
-            self._pace.say(f"{url}: {error}")
+            self._pace.say(f"{shown(url)}: {error}")
             self._lost(line, str(error))
         else:
             line.opened_ns = line.last_ns = time.monotonic_ns()

@@ -17,6 +17,7 @@ from data.live.connect import Refused
 from data.live.endpoint import Clock, Endpoint
 from data.live.items import FeedFacts
 from data.live.streams import ATTEMPTS_SPAN_S, Venue
+from data.sources.http import shown
 
 HOLD_S = {403: 300.0, 418: 300.0, 429: 60.0}
 """How long (s) nobody connects after a status, where the venue names no time."""
@@ -84,7 +85,7 @@ class Pace:
         if refusal.status == 451:
             raise NetworkError(
                 f"{self.venue.name} does not serve the place that you connect from (451)",
-                where=self.endpoint.ws,
+                where=shown(self.endpoint.ws),
                 why="a geoblock: it will not pass by itself",
                 do="connect from a place that the venue serves, or record another venue",
             )

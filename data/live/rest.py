@@ -29,6 +29,9 @@ TOO_OLD = -4166
 
 UNKNOWN_SYMBOL = -1121
 
+ANSWER_BYTES = 64 << 20
+"""Longest answer: what spot says of all its instruments is near 20 MB."""
+
 TRADES_MOST = 1000
 KLINES_MOST = 1000
 PATIENCE_S = 600.0
@@ -179,7 +182,7 @@ class Rest:
             self._wait(weight)
             self.requests += 1
             try:
-                answer = self._http.get(url)
+                answer = self._http.get(url, max_bytes=ANSWER_BYTES)
                 if answer.status < 500:
                     return answer
                 error = _said(url, answer.status, "it is in trouble")

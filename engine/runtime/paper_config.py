@@ -323,8 +323,8 @@ class _Reader:
     def check_symbols(self, symbols: tuple[str, ...]) -> None:
         """Symbols are words that a venue could list."""
         for symbol in symbols:
-            if not symbol.isalnum() or symbol != symbol.upper():
-                why = "capital letters and digits are asked for"
+            if not symbol.replace("_", "").isalnum() or symbol != symbol.upper():
+                why = "capital letters, digits and _ are asked for"
                 self.wrong(("symbols",), f"{symbol!r} is no symbol", why, 'write "BTCUSDT"')
         if "symbols" in self.file.values and not symbols:
             self.wrong(("symbols",), "no symbol is named", do='write symbols = ["BTCUSDT"]')

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from data.enums import GapReason, Kind
 from data.errors import NetworkError
+from data.live.endpoint import Endpoint
 from data.live.feed import SocketFeed
 from data.live.items import Closed, Ended, Frame, Item, Opened, Overrun, Served
 from data.live.streams import Lane, plan
@@ -422,6 +423,29 @@ def test_a_venue_that_asks_for_a_pause_gets_it(status: int) -> None:
     assert time.monotonic() - began >= 1.0
     assert venue.handshakes == 2
     assert str(status) in feed.facts.last_error
+
+
+def test_a_venue_at_another_of_its_addresses_is_waited_for(monkeypatch) -> None:
+    """It tells no served time, so it is no stand-in that could be gone."""
+
+    async def cut(talk: Talk) -> None:
+        await talk.subscribed()
+        await talk.send(STREAM, 1)
+
+    class Late(random.Random):
+        def uniform(self, a: float, b: float) -> float:
+            return b
+
+    monkeypatch.setattr("data.live.feed._PATIENCE_S", 0.3)
+    venue = ScriptedVenue([cut, ending], statuses=[(0, {}), (503, {})])
+    with venue.up() as endpoint:
+        secret = Endpoint(endpoint.ws.replace("//", "//me:secret@"), endpoint.rest)
+        feed = SocketFeed(TRADES, secret, chance=Late())
+        feed.start()
+        items = taken(feed, lambda got: bool(of(Ended, got)))
+        feed.stop()
+    assert len(frames(items)) == 4
+    assert "secret" not in feed.facts.last_error
 
 
 def test_a_geoblock_is_the_end_and_take_says_so() -> None:

@@ -104,6 +104,10 @@ def test_a_mistake_is_said_with_its_line(text: str, expected: tuple[str, ...]) -
         assert part in found, found
 
 
+def test_a_contract_with_a_date_is_a_symbol() -> None:
+    assert mistakes(LEAST.replace("BTCUSDT", "BTCUSDT_261225")) == []
+
+
 def test_all_mistakes_are_found_at_once_in_the_order_of_their_lines() -> None:
     found = mistakes(LEAST + "[gates]\ncpu_max = true\n[record]\nsync_ms = 0\nfoo = 1\n[bar]\n")
     assert [text.split("paper.toml:")[1][0] for text in found] == ["5", "7", "8", "9"]
