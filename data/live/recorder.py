@@ -217,6 +217,7 @@ class Recorder:
         self._crash_point = crash_point
         self.keeper, self._fill = keeper, fill
         self.fill_error = ""
+        self.fill_failures = 0
         self._filling: Work | None = None
         self._filled_gaps = self._filled_checkpoint = 0
         self._keeper_s = 0.0
@@ -414,8 +415,10 @@ class Recorder:
         try:
             work.result(hurry=True, wait_s=wait_s)
             self.fill_error = ""
-        except OfsError as error:
-            self.fill_error = str(error)
+        # reason: what is fetched beside a recording, and from whom, must not end it; it is an alarm
+        except Exception as error:  # noqa: BLE001
+            self.fill_failures += 1
+            self.fill_error = str(error) if isinstance(error, OfsError) else repr(error)
             self._filled_gaps = -1
 
     def last_fill(self, wait_s: float) -> None:

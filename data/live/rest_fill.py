@@ -44,6 +44,9 @@ _NOT_THERE = "the venue does not have these rows (ids that it cancelled count as
 _OTHERS = "the venue has other trades, or another numbering, at its edges"
 _MERGE_ROWS = 50_000
 _MS = 1_000_000
+_ASTRAY_NS = 1_000_000_000
+"""A trade whose time lies further outside of its hole is not one of it, whatever its id says."""
+
 _MINUTE_MS = 60_000
 _SCALE = 12
 _NUMBER_MAX = 10 ** (_SCALE + 15)
@@ -165,9 +168,11 @@ class _RestFill:
                 self._leave([hole], _OTHERS)
 
     def _merge_trades(self, hole: Hole, rows: Sequence[AggRow]) -> None:
-        good = []
-        for row in rows:
-            numbers = _numbers(row.p, row.q)
+        good, inside = [], hole.finding
+        low_ns, high_ns = inside.from_ns - _ASTRAY_NS, inside.to_ns + _ASTRAY_NS
+        times = venue_time_ns(np.array([row.T for row in rows], np.int64)).tolist()
+        for row, ns in zip(rows, times, strict=True):
+            numbers = _numbers(row.p, row.q) if low_ns <= ns <= high_ns else None
             if row.f >= 0 and numbers is not None and min(numbers) > 0:
                 good.append((row.a, row.T, *numbers, -1 if row.m else 1))
         if not good:

@@ -75,7 +75,9 @@ class ClockNotes:
         if self._clock.steps != self._steps:
             self._steps = self._clock.steps
             mine = [asdict(anchor) for anchor in self._clock.anchors]
-            self._folder.update(clock=[*self._before, *mine][-ANCHORS_MOST:])
+            self._folder.keep(clock=[*self._before, *mine][-ANCHORS_MOST:])
+        elif self._folder.behind:
+            self._folder.keep()
 
 
 def run(
@@ -105,7 +107,7 @@ def run(
             clocks.look()
             each()
             if not folder.facts.get("began_ns") and recorder.journal.written_seq:
-                folder.update(began_ns=recorder.clock.now())
+                folder.keep(began_ns=recorder.clock.now())
         recorder.drain()
         clean = True
         each()

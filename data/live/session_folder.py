@@ -29,6 +29,8 @@ class SessionFolder:
     def __init__(self, path: Path, facts: dict[str, Any]) -> None:
         self.path = path
         self.facts = facts
+        self.behind = False
+        """The disk had no place for the latest facts."""
 
     @property
     def id(self) -> str:
@@ -79,6 +81,15 @@ class SessionFolder:
             file.flush()
             os.fsync(file.fileno())
         replace(beside, self.path / FACTS)
+        self.behind = False
+
+    def keep(self, **facts: Any) -> None:
+        """:meth:`update` for a session that runs: where the disk is full it goes on, with
+        :attr:`behind` set, and the facts come with the next ones."""
+        try:
+            self.update(**facts)
+        except OSError:
+            self.behind = True
 
     def started(self) -> None:
         """Note that a process began, or began again, to run this session."""

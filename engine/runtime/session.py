@@ -132,7 +132,7 @@ class Paper:
         self.board.synced(self.recorder.settled_seq)
         if self.recorder.checkpoints != self._kept:
             self._kept = self.recorder.checkpoints
-            self.folder.update(**self._last())
+            self.folder.keep(**self._last())
 
     def _tick(self) -> None:
         """A clock event where a boundary is behind and nothing came."""
@@ -207,7 +207,7 @@ class Paper:
             self.picture.name_plans(live.number, wanted)
         self.plans = text
         also = [*self.folder.facts.get("also", []), replace(self.config, plans=text).identity]
-        self.folder.update(also=also)
+        self.folder.keep(also=also)
         codes = Counter(code for _, _, events in found for code, _ in events)
         changed, cancelled = codes[int(Control.PLAN_BEGIN)], codes[int(Control.PLAN_CANCEL)]
         return {"plans": len(now), "changed": changed, "cancelled": cancelled}

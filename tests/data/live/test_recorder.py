@@ -366,3 +366,23 @@ def test_what_was_lost_to_a_full_disk_is_said_however_long_the_queue_is(
     recorder.step(0)
     finish(recorder)
     assert recorder.tally.reasons == {"disk": 4, "overrun": 2}
+
+
+@pytest.mark.parametrize("error", [ValueError("no sense"), OSError(errno.EIO, "bad sector")])
+def test_a_fill_that_fails_ends_no_recording(tmp_path: Path, error: Exception) -> None:
+    def fill() -> None:
+        raise error
+
+    recorder = begin(tmp_path, ListFeed(market(90), cut=lambda: 5), fill=fill)
+    recorder.inlet.break_streams(GapReason.DISK)
+    for _ in range(6):
+        recorder.step(0)
+    recorder.inlet.break_streams(GapReason.DISK)
+    recorder.step(0)
+    assert recorder.checkpoint()
+    recorder._look_at_work(wait=True)
+    while not recorder.fill_failures:
+        recorder.step(0)
+    assert str(error) in recorder.fill_error or repr(error) == recorder.fill_error
+    finish(recorder)
+    assert logged(tmp_path)[1] == list(range(1, 91))

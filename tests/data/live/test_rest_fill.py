@@ -261,3 +261,24 @@ def test_an_answer_in_another_shape_is_an_error() -> None:
             rest.agg_trades(SYMBOL, 1)
         assert not isinstance(wrong.value, RefusedError)
         assert "shape" in wrong.value.why
+
+
+def row_with(name: str, value: object) -> Callable[[int, list], list]:
+    return lambda _n, rows: [{**row, name: value} if i == 3 else row for i, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("T", 2**63 + 5), ("a", 2**63 + 5), ("T", 5), ("T", T // 10**6 + 90_000_000)],
+)
+def test_a_number_beyond_belief_in_a_page_is_not_believed(
+    tmp_path: Path, name: str, value: int
+) -> None:
+    with Venue(row_with(name, value)).up() as endpoint:
+        store = log_without(tmp_path, range(1000, 1010))
+        before = rows_of(store)
+        report, _ = filled(store, endpoint)
+    after = rows_of(store)
+    for end in (np.min, np.max):
+        assert end(after["ts_ns"]) == end(before["ts_ns"])
+    assert [hole for hole in report.holes if hole.left]
