@@ -43,10 +43,11 @@ def header(size: int) -> bytes:
 
 
 class Frames:
-    """Makes frames; of each kind all are of one length, so that one head serves."""
+    """Makes messages, ``framed`` for a socket or bare; of each kind all are of one length, so that
+    one head serves. Every ``every``-th of a symbol is a book."""
 
-    def __init__(self, symbols: list[str], every: int) -> None:
-        self.every = every
+    def __init__(self, symbols: list[str], every: int, framed: bool = True) -> None:
+        self.every, self.framed = every, framed
         self.sent = 0
         self.ids = [FIRST_ID] * len(symbols)
         levels = [
@@ -57,12 +58,13 @@ class Frames:
                        for s in symbols]  # fmt: skip
         self.books = [self._framed(BOOK % (s.lower(), *levels), (10**9,)) for s in symbols]
 
-    @staticmethod
-    def _framed(text: str, example: tuple[int, ...]) -> bytes:
+    def _framed(self, text: str, example: tuple[int, ...]) -> bytes:
+        if not self.framed:
+            return text.encode()
         return header(len(text % example)).replace(b"%", b"%%") + text.encode()
 
-    def make(self, count: int, now_ms: int) -> bytes:
-        """The next ``count`` frames, sent at ``now_ms``."""
+    def make(self, count: int, now_ms: int) -> list[bytes]:
+        """The next ``count`` messages, sent at ``now_ms``."""
         out, ids, symbols = [], self.ids, len(self.ids)
         for n in range(self.sent, self.sent + count):
             at = n % symbols
@@ -73,7 +75,7 @@ class Frames:
             else:
                 out.append(self.trades[at] % (now_ms, id, n % 10, 10 + n % 90, now_ms))
         self.sent += count
-        return b"".join(out)
+        return out
 
 
 class Hose(asyncio.Protocol):
@@ -110,7 +112,7 @@ async def spray(rate: float, frames: Frames, stopped: asyncio.Event) -> int:
     began_s, left_out = time.monotonic(), 0
     while not stopped.is_set():
         due = int((time.monotonic() - began_s) * rate) - frames.sent
-        data = frames.make(due, time.time_ns() // 1_000_000)
+        data = b"".join(frames.make(due, time.time_ns() // 1_000_000))
         for hose in list(Hose.open):
             if hose.transport.get_write_buffer_size() > BACKLOG_MOST:
                 left_out += due
