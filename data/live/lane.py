@@ -123,6 +123,8 @@ class LaneKeeper:
             self._pace.say(f"{shown(url)}: {error}")
             self._lost(line, str(error))
         else:
+            if line.refused:
+                self._pace.say(f"{', '.join(line.refused[:5])} refused: {line.refusals[-1]}")
             line.opened_ns = line.last_ns = time.monotonic_ns()
             line.opened_at = line.last_at = self._pace.now()
             return line

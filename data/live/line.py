@@ -27,6 +27,9 @@ ACK_S = 10.0
 
 SHUTDOWN = "serverShutdown"
 
+STANDS = "already subscribed"
+"""How Bybit refuses what was asked for before: it is there."""
+
 
 class Unusable(Exception):  # noqa: N818  it says what it is
     """A connection stands and does not carry what it should; the text says why."""
@@ -56,6 +59,7 @@ class _Answer(msgspec.Struct):
 class Line:
     """A connection of ``lane``. ``counts`` are its data frames by stream. The last one came at
     ``last_ns`` (monotonic) and ``last_at`` (as :class:`data.live.pace.Pace` tells the time).
+    ``refused`` are streams that the venue does not give; the others of the lane work.
 
     With ``hold_back`` it stops reading while the queue is crowded. ``tap`` may keep frames back.
     """
@@ -74,6 +78,8 @@ class Line:
         self.held = False
         self.unasked = 0
         self.refusals: list[str] = []
+        self.refused: tuple[str, ...] = ()
+        self._asked = 0
         self.tap: Callable[[list[Frame]], list[Frame]] | None = None
         self.socket: Socket
         self._queue, self._now, self._hold_back = queue, now, hold_back
@@ -126,30 +132,49 @@ class Line:
     async def subscribe(self) -> None:
         """Ask for the streams in messages as large and as often as the venue takes them.
 
-        Unusable where one is refused or not answered.
+        Where a venue refuses a message and stays, its streams are asked for one by one: one that it
+        does not list any more must not take the others along. Unusable where all are refused, or
+        one is not answered.
         """
-        answers = []
         streams, batch = self.lane.streams, self.venue.batch
-        for at in range(0, len(streams), batch):
-            if at:
+        asked = [streams[at : at + batch] for at in range(0, len(streams), batch)]
+        refused = await self._ask(asked)
+        if len(streams) > 1 and not self.socket.lost.done():
+            refused = await self._ask([[name] for names in refused for name in names])
+        self.refused = tuple(name for names in refused for name in names)
+        if self.refused and len(self.refused) < len(streams) and not self.socket.lost.done():
+            return
+        if self.refusals:
+            raise Unusable(f"the subscription was refused: {self.refusals[0]}")
+
+    async def _ask(self, batches: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+        """Those of ``batches`` that were refused."""
+        if not batches:
+            return []
+        answers = []
+        for streams in batches:
+            if self._asked:
                 await asyncio.sleep(self.venue.message_s)
-            number = str(at // batch + 1)
+            self._asked += 1
+            number = str(self._asked)
             answer = asyncio.get_running_loop().create_future()
             self._waiting[number] = answer
             answers.append(answer)
-            await self._send(self._request(number, streams[at : at + batch]))
+            await self._send(self._request(number, streams))
         everything = asyncio.gather(*answers)
         await asyncio.wait(
             [everything, self.socket.lost], timeout=ACK_S, return_when=asyncio.FIRST_COMPLETED
         )
         answered = everything.done()
         everything.cancel()
+        if answered:
+            pairs = zip(batches, answers, strict=True)
+            return [streams for streams, answer in pairs if answer.result()]
         if self.refusals:
             raise Unusable(f"the subscription was refused: {self.refusals[0]}")
-        if not answered and self.socket.lost.done():
+        if self.socket.lost.done():
             raise Unusable(f"{self.socket.ending()} before the subscription was answered")
-        if not answered:
-            raise Unusable(f"the subscription was not answered within {ACK_S:g} s")
+        raise Unusable(f"the subscription was not answered within {ACK_S:g} s")
 
     async def ping(self) -> None:
         """Send the venue's own kind of ping."""
@@ -191,12 +216,13 @@ class Line:
             self.shutdown = True
             return True
         refused = said.error is not None or said.code is not None or said.success is False
-        if refused:
-            about = said.error.msg if said.error is not None else said.msg or said.ret_msg
-            self.refusals.append(about or "without a reason")
+        about = said.error.msg if said.error is not None else said.msg or said.ret_msg
+        why = (about or "without a reason") if refused and STANDS not in about else ""
+        if why:
+            self.refusals.append(why)
         answer = self._waiting.pop(str(said.id if said.id is not None else said.req_id), None)
         if answer is not None and not answer.done():
-            answer.set_result("")
+            answer.set_result(why)
         return refused or said.result is not msgspec.UNSET or bool(said.op)
 
     def _names(self, frames: Sequence[Frame]) -> Iterator[str]:
