@@ -455,7 +455,7 @@ class Recorder:
         if self.keeper is not None:
             self.keeper.hurry()
         self.feed.stop()
-        while self.flow() and (items := self.feed.take(TAKE_MOST, 0.0)):
+        while self.flow() and (items := self._take(0.0)):
             self.admit(self.inlet.take(items))
             self._time(items)
         self.admit(self.inlet.flush())
