@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from websockets.exceptions import ConnectionClosed
 
@@ -24,7 +25,7 @@ from data.errors import NetworkError
 from data.live.endpoint import Clock, Endpoint
 from data.live.items import Ended, FeedFacts, Item, Served
 from data.live.lane import LaneKeeper
-from data.live.line import Line
+from data.live.line import Line, Unusable
 from data.live.pace import Pace
 from data.live.queue import ItemQueue
 from data.live.streams import Lane, venue_named
@@ -272,7 +273,8 @@ class SocketFeed:
             await asyncio.sleep(_VENUE_PING_S)
             for line in self._lines():
                 if not line.socket.lost.done():
-                    await line.ping()
+                    with suppress(Unusable):  # its goodbye is under way: its keeper hears of it
+                        await line.ping()
 
     async def _look(self) -> None:
         """Count, and find out that a stand-in is gone."""

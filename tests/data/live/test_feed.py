@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -15,8 +16,10 @@ from websockets.exceptions import ConnectionClosed
 from data.enums import GapReason, Kind
 from data.errors import NetworkError
 from data.live.endpoint import Endpoint
+from data.live.endpoint import Endpoint
 from data.live.feed import SocketFeed
 from data.live.items import Closed, Ended, Frame, Item, Opened, Overrun, Served
+from data.live.line import Unusable
 from data.live.streams import Lane, plan
 from tests.data.live.scripted import ScriptedVenue, Talk
 
@@ -493,3 +496,31 @@ def test_stop_closes_and_leaves_no_hole() -> None:
         assert feed.take(1, 0.0) == []
     assert [c.streams for c in of(Closed, items)] == [()]
     assert not feed._thread.is_alive()
+
+
+class Parting:
+    """A connection whose goodbye is under way: nothing can be sent on it any more."""
+
+    def __init__(self) -> None:
+        self.socket = SimpleNamespace(lost=SimpleNamespace(done=lambda: False))
+        self.pings = 0
+
+    async def ping(self) -> None:
+        self.pings += 1
+        raise Unusable("closed with 1001")
+
+
+def test_a_ping_into_a_closing_connection_does_not_end_the_feed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("data.live.feed._VENUE_PING_S", 0.01)
+    lines = [Parting(), Parting()]
+    feed = SocketFeed(plan("bybit", ["BTCUSDT"], [Kind.TRADE]), Endpoint.real("bybit"))
+    feed._keepers = [SimpleNamespace(lines=lines)]
+
+    async def ping() -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(feed._ping(), 0.2)
+
+    asyncio.run(ping())
+    assert min(line.pings for line in lines) > 1
