@@ -256,36 +256,49 @@ def _kline(_symbol: str, numbers: Numbers) -> _Reading:
 
 def _mark(symbol: str, numbers: Numbers) -> _Reading:
     decode = msgspec.json.Decoder(_Ticker).decode
-    known = _TickerData(symbol)
+    known = sound = _TickerData(symbol)
     written_s = 0
 
     def read(frame: bytes, _recv_ns: int) -> Told:
-        nonlocal written_s
+        nonlocal known, sound, written_s
         d = decode(frame)
         new, sent = d.data, time_ns(d.ts)
         if new.symbol != symbol:
             raise RejectedError("symbol")
-        for name in ("markPrice", "indexPrice", "fundingRate", "nextFundingTime"):
-            if getattr(new, name):
-                setattr(known, name, getattr(new, name))
+        known = _TickerData(
+            symbol,
+            new.markPrice or known.markPrice,
+            new.indexPrice or known.indexPrice,
+            new.fundingRate or known.fundingRate,
+            new.nextFundingTime or known.nextFundingTime,
+        )
         if sent // _SECOND_NS == written_s or not known.markPrice:
             return Told(sent, ())
-        mark = numbers.rounded_price(known.markPrice)
-        index = numbers.rounded_price(known.indexPrice or "0")
-        funding = round_fixed(known.fundingRate or "0", 9)
-        next_ns = time_ns(round_fixed(known.nextFundingTime or "0", 0))
-        if mark <= 0 or index < 0:
-            raise RejectedError("price")
-        if max(abs(funding), abs(next_ns)) >= PRICE_QTY_PRODUCT_MAX:
-            raise RejectedError("overflow")
-        written_s = sent // _SECOND_NS
-        return Told(sent, ((sent, 0, mark, index, funding, next_ns),))
+        try:
+            row = _mark_row(sent, known, numbers)
+        except UNREADABLE:
+            known = sound  # a field that is none would spoil all that follow, for hours
+            raise
+        sound, written_s = known, sent // _SECOND_NS
+        return Told(sent, (row,))
 
     def restart() -> None:
-        nonlocal known
-        known = _TickerData(symbol)
+        nonlocal known, sound
+        known = sound = _TickerData(symbol)
 
     return _Reading(read, restart)
+
+
+def _mark_row(sent: int, known: _TickerData, numbers: Numbers) -> Row:
+    mark = numbers.rounded_price(known.markPrice)
+    index = numbers.rounded_price(known.indexPrice or "0")
+    funding = round_fixed(known.fundingRate or "0", 9)
+    next_ns = time_ns(round_fixed(known.nextFundingTime or "0", 0))
+    if mark <= 0 or index < 0:
+        raise RejectedError("price")
+    if max(abs(funding), abs(next_ns)) >= PRICE_QTY_PRODUCT_MAX:
+        raise RejectedError("overflow")
+    return sent, 0, mark, index, funding, next_ns
 
 
 _READERS: dict[str, Callable[[str, Numbers], _Reading]] = {

@@ -75,6 +75,23 @@ def test_a_liquidation_is_turned_round_and_a_ticker_is_put_together() -> None:
     ]  # fmt: skip
 
 
+def test_one_bad_field_of_a_ticker_does_not_silence_those_after_it() -> None:
+    def ticker(ms: int, **fields: str) -> bytes:
+        data = {"symbol": "BTCUSDT", **fields}
+        return text({"topic": "tickers.BTCUSDT", "type": "delta", "ts": T0 + ms, "data": data})
+
+    run = door().send(
+        5,
+        ticker(0, markPrice="100.05", fundingRate="0.0001"),
+        ticker(1_000, markPrice="100.06", nextFundingTime="soon"),
+        ticker(2_000, markPrice="100.07"),
+        ticker(3_000, indexPrice="100.01"),
+    )
+    assert run.rows("mark", "index", kind=Kind.MARK) == [(10005, 0), (10007, 0), (10007, 10001)]
+    assert run.inlet.facts.rejects.total() == 1
+    assert [gap[:2] for gap in run.gaps()] == [("MARK", "UNKNOWN"), ("MARK", "UNKNOWN")]
+
+
 def test_a_closed_candle_is_a_bar() -> None:
     k = {
         "start": T0, "end": T0 + 59_999, "interval": "1", "open": "5", "close": "6", "high": "7",

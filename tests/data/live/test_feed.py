@@ -16,7 +16,6 @@ from websockets.exceptions import ConnectionClosed
 from data.enums import GapReason, Kind
 from data.errors import NetworkError
 from data.live.endpoint import Endpoint
-from data.live.endpoint import Endpoint
 from data.live.feed import SocketFeed
 from data.live.items import Closed, Ended, Frame, Item, Opened, Overrun, Served
 from data.live.line import Unusable
