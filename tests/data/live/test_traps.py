@@ -28,7 +28,7 @@ def test_a_print_that_is_no_trade_uses_up_its_id_and_makes_no_price_of_zero(x: s
     assert not door.gaps()
 
 
-def test_the_time_of_a_mark_is_when_it_was_sent_and_its_T_is_the_next_funding() -> None:
+def test_the_time_of_a_mark_is_when_it_was_sent_and_its_other_time_the_next_funding() -> None:
     door = Door().send(1, mark(1000), mark(2000, T=0))
     hour = T0_NS + 3_600_000 * MS
     assert door.rows("ts_ns", "next_funding_ns", kind=Kind.MARK) == [
