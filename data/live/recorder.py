@@ -243,7 +243,6 @@ class Recorder:
             self.journal.wait_synced(self.journal.written_seq - BACKLOG_MOST // 2, wait_s)
             return False
         items = self._take(wait_s)
-        self.read_ns = next((i.mono_ns for i in items if type(i) is Frame), 0)
         self.admit(self.inlet.take(items))
         self.ended = self.ended or any(type(item) is Ended for item in items[-1:])
         self._time(items)
@@ -254,6 +253,7 @@ class Recorder:
     def _take(self, wait_s: float) -> Sequence[Item]:
         """Items of the feed; what it dropped while the disk was full was lost to the disk."""
         items = self.feed.take(TAKE_MOST, wait_s)
+        self.read_ns = next((i.mono_ns for i in items if type(i) is Frame), 0)
         if not self._was_full:
             return items
         self._was_full = len(items) >= TAKE_MOST  # what it dropped stands behind what it kept
@@ -458,6 +458,7 @@ class Recorder:
         while self.flow() and (items := self._take(0.0)):
             self.admit(self.inlet.take(items))
             self._time(items)
+        self.read_ns = 0  # what comes of the rest was read at no one time
         self.admit(self.inlet.flush())
         if not self.flow():
             raise JournalFullError(
