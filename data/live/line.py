@@ -139,13 +139,14 @@ class Line:
         streams, batch = self.lane.streams, self.venue.batch
         asked = [streams[at : at + batch] for at in range(0, len(streams), batch)]
         refused = await self._ask(asked)
+        if not refused:
+            return
         if len(streams) > 1 and not self.socket.lost.done():
             refused = await self._ask([[name] for names in refused for name in names])
-        self.refused = tuple(name for names in refused for name in names)
-        if self.refused and len(self.refused) < len(streams) and not self.socket.lost.done():
-            return
-        if self.refusals:
-            raise Unusable(f"the subscription was refused: {self.refusals[0]}")
+            self.refused = tuple(name for names in refused for name in names)
+            if len(self.refused) < len(streams):
+                return
+        raise Unusable(f"the subscription was refused: {self.refusals[0]}")
 
     async def _ask(self, batches: Sequence[Sequence[str]]) -> list[Sequence[str]]:
         """Those of ``batches`` that were refused."""
