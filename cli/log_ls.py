@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from cli import common
 from cli.common import App
 from data.errors import EXIT_DATA
 from data.times import format_utc
+
+if TYPE_CHECKING:
+    from data.log import LogStore
 
 
 @common.command(
@@ -44,6 +50,23 @@ def command(app: App, venue: str | None, symbol: str | None, kinds: tuple[str, .
         app.table(list(rows[0]), [list(row.values()) for row in rows])
     else:
         app.say(f"the log at {app.log} holds nothing of that")
+    for session in _unsealed(store, app.log):
+        app.say(f"note: what {session} recorded last is in its journal yet; it is sealed by the "
+                "hour, and when the recording stops or the next one begins")  # fmt: skip
     for broken in catalogue.broken:
         app.say(f"error: cannot use {store.storage.name(broken.path)}: {broken.why}")
     return EXIT_DATA if catalogue.broken else 0
+
+
+def _unsealed(store: LogStore, log: str) -> list[str]:
+    """Sessions, running or dead, with events in their journals that are in no file of the log."""
+    if "://" in log:
+        return []
+    from data.live.reopen import groups_after, left_behind, live_folder
+    from data.log.seal import sealed_upto
+
+    return [
+        name
+        for name in left_behind(Path(log))
+        if next(groups_after(live_folder(Path(log)) / name, sealed_upto(store, name)), None)
+    ]

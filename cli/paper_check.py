@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.common import App
-from data.errors import EXIT_CONFIG, EXIT_OK, ConfigError, OfsError
+from data.errors import EXIT_CONFIG, EXIT_OK, ConfigError, OfsError, UsageError
 
 if TYPE_CHECKING:
     from engine.runtime.paper_config import PaperConfig
@@ -31,6 +31,7 @@ def check(app: App, path: Path) -> int:
             settled = fitted(found.config)[1]
         except OfsError as error:
             mistakes.append(error)
+        mistakes += around(found.config)
     rows = [*shown(found.config)] if found.config and not mistakes else []
     if app.json:
         app.emit(_facts(path, found.config, rows, settled, mistakes))
@@ -40,6 +41,27 @@ def check(app: App, path: Path) -> int:
     else:
         _print(app, rows, settled, found.config)
     return EXIT_CONFIG if mistakes else EXIT_OK
+
+
+def around(config: PaperConfig, *, http: bool = True) -> list[OfsError]:
+    """What beside the strategy would fail later: an API (unless ``http`` is off) without the token
+    that its address asks for, and a reference of ``ofs paper report`` that is not there."""
+    from data.log import LogStore
+    from engine.runtime.http_api import check_token, token_from_environment
+
+    mistakes: list[OfsError] = []
+    if http and config.http.on:
+        try:
+            check_token(config.http.host, token_from_environment())
+        except ConfigError as error:
+            mistakes.append(error)
+    if config.reference.log:
+        try:
+            LogStore(config.reference.log)
+        except OfsError as error:
+            where = f"{config.path}: log in [reference]"
+            mistakes.append(ConfigError(error.what, where=where, why=error.why, do=error.do))
+    return mistakes
 
 
 def fitted(config: PaperConfig) -> tuple[Strategy, dict[str, str], dict[str, Any] | None]:
@@ -54,7 +76,11 @@ def fitted(config: PaperConfig) -> tuple[Strategy, dict[str, str], dict[str, Any
     from engine.runtime.parameters import build
     from strategies import get
 
-    strategy = get(config.strategy)
+    try:
+        strategy = get(config.strategy)
+    except UsageError as error:
+        where = f"{config.path}: strategy"
+        raise ConfigError(error.what, where=where, why=error.why, do=error.do) from None
     composition = compose(strategy)
     config.settled(composition)
     pairs, noted = _with_model(config, composition)

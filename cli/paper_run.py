@@ -63,12 +63,14 @@ def command(app: App, file: Path, check: bool, **options: Any) -> int:
         return look(app, file)
     from cli.stop import Stop
     from data.live.run import Ends
-    from engine.runtime.session import prepare
+    from engine.runtime.session import left_unfinished, prepare
 
     with Stop() as stop:
         setup = _setup(app, file, options)
         session = prepare(setup)
         app.say(_begun(session))
+        for other, reason in left_unfinished(setup, session):
+            app.say(f"note: {other} of this file did not end, and is not gone on with: {reason}")
         days = options["days"] or session.config.days or 0
         ends = Ends(lambda: stop.asked, options["until_end"], int(days * _DAY_NS))
         with _beside(app, session, http=options["http"]):
@@ -79,11 +81,13 @@ def command(app: App, file: Path, check: bool, **options: Any) -> int:
         app.emit(facts)
     else:
         for name in ("session", "runs", "events", "gaps", "decisions", "orders", "digest"):
-            app.print(f"{name:<10} {facts[name]}")
+            shown = ", ".join(facts[name]) if name == "runs" else facts[name]
+            app.print(f"{name:<10} {shown}")
     return stop.exit_code
 
 
 def _setup(app: App, file: Path, options: dict[str, Any]) -> Setup:
+    from cli.paper_check import around
     from data.live.endpoint import Endpoint
     from data.live.wiring import served_ns
     from engine.runtime.paper_config import read_config
@@ -93,6 +97,8 @@ def _setup(app: App, file: Path, options: dict[str, Any]) -> Setup:
         raise UsageError("a real venue has no end", where="--until-end",
                          do="name a served one with --endpoint; or say --days")  # fmt: skip
     config = read_config(file)
+    for mistake in around(config, http=options["http"]):
+        raise mistake
     text = options["endpoint"]
     endpoint = Endpoint.of(text) if text else Endpoint.real(config.venue)
     return Setup(

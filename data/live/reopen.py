@@ -121,7 +121,7 @@ def _lock(folder: Path) -> WriterLock:
         raise LockedError(
             "another process records into this log",
             where=str(folder), why=error.why or error.what,
-            do="stop it, or record into another log",
+            do="stop it; or record into another log, or begin another paper session with --new",
         ) from error  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from data.errors import ConfigError
 from data.events import Scales
 from data.settings_file import read_text
 from engine.plans.compile import Compiled, check_sources, compile_all
-from engine.plans.read import parse_plans
+from engine.plans.read import WHAT, parse_plans
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class PlanText:
 
 def text_of_file(path: str | Path) -> PlanText:
     """The plans in ``path``; ConfigError where it cannot be read or a plan in it is wrong."""
-    text = read_text(path)
+    text = read_text(path, WHAT)
     parse_plans(text, str(path)).sound()
     return PlanText(str(path), text)
 

@@ -60,7 +60,7 @@ class HttpApi:
         monitor: Monitor | None = None,
     ) -> None:
         self._local = is_loopback(host)
-        _check_token(host, token, self._local)
+        check_token(host, token)
         self._token = token
         self._view, self._monitor = view, monitor
         self.requests = 0
@@ -73,7 +73,7 @@ class HttpApi:
                 "the HTTP API cannot listen",
                 where=f"{host}:{port}",
                 why=error.strerror or str(error),
-                do="name another port, or 0 for any free one",
+                do="name another port ([http] port, --http of a recording), or 0 for any free one",
             ) from error
         self._thread = Thread(
             target=self._server.serve_forever, args=(0.1,), name="http", daemon=True
@@ -173,8 +173,9 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _check_token(host: str, token: str | None, local: bool) -> None:
-    if token is None and local:
+def check_token(host: str, token: str | None) -> None:
+    """ConfigError where an API at ``host`` would be open to others, or ``token`` is too weak."""
+    if token is None and is_loopback(host):
         return
     if token is None or len(token) < TOKEN_LETTERS or not token.isascii():
         raise ConfigError(

@@ -364,17 +364,36 @@ def _fits(found: SessionFolder, config: PaperConfig) -> bool:
     return config.identity in (kept.get("identity"), *found.facts.get("also", []))
 
 
+def left_unfinished(setup: Setup, begun: Paper) -> list[tuple[str, str]]:
+    """The last session of the same file that ``begun`` took the place of, and why; none where
+    ``begun`` went on, or there is none."""
+    if begun.recovery.last_seq:
+        return []
+    file = begun.folder.facts["config"]["path"]
+    for found in reversed(sessions(setup.runs)):
+        same = found.facts.get("config", {}).get("path") == file
+        if same and found.id != begun.folder.id and found.facts.get("served") == setup.served:
+            why = _unfit(found, setup.config, str(begun.folder.facts.get("source")))
+            return [] if found.ended else [(found.id, why or "--new was asked for")]
+    return []
+
+
+def _unfit(found: SessionFolder, config: PaperConfig, source: str) -> str:
+    """Why a session cannot go on under ``config``; "" where it can."""
+    if found.facts.get("command") != "paper":
+        return "it is a recording"
+    if found.ended:
+        return f"it is over: {found.facts['ended'].get('reason')}"
+    if not _fits(found, config):
+        return "its configuration is another"
+    if found.facts.get("source") != source:
+        return "the sources of ofs or of the strategy changed since it began"
+    return ""
+
+
 def _check_named(found: SessionFolder, config: PaperConfig, source: str) -> None:
     """UsageError where the session that was named cannot go on."""
-    why = ""
-    if found.facts.get("command") != "paper":
-        why = "it is a recording"
-    elif found.ended:
-        why = f"it is over: {found.facts['ended'].get('reason')}"
-    elif not _fits(found, config):
-        why = "its configuration is another"
-    elif found.facts.get("source") != source:
-        why = "the sources of ofs or of the strategy changed since it began"
+    why = _unfit(found, config, source)
     if why:
         raise UsageError(
             f"session {found.id} cannot go on", where="--session", why=why,

@@ -11,7 +11,13 @@ import pytest
 
 from data import errors
 from data.events import Kind, Scales
+from data.live.clock import SessionClock
+from data.live.inlet import Inlet
+from data.live.recorder import Recorder
+from data.live.reopen import reopen
 from data.log import LogStore
+from tests.data.live.frames import BTC
+from tests.data.live.test_recorder import ListFeed, market
 from tests.data.make_log import T, make_log, trades
 from tests.shared import shared_data
 
@@ -39,6 +45,19 @@ def test_ls_of_nothing(run: Any, log: Path) -> None:
     assert run("log", "ls", "--log", log, "--symbol", "NONE", "--json").json() == []
     result = run("log", "ls", "--log", log, "--symbol", "NONE")
     assert (result.code, result.out) == (0, "") and "holds nothing" in result.err
+
+
+def test_ls_tells_what_is_in_a_journal_yet(run: Any, tmp_path: Path) -> None:
+    opened = reopen(tmp_path / "log", "20261121T120000-record", [BTC])
+    inlet = Inlet([BTC], SessionClock())
+    recorder = Recorder(opened, ListFeed(market(60)), inlet, inlet.clock)
+    assert "note:" not in run("log", "ls", "--log", tmp_path / "log").err
+    for _ in range(5):
+        recorder.step(0)
+    opened.close(clean=False)
+    result = run("log", "ls", "--log", tmp_path / "log")
+    assert (result.code, result.out) == (0, "") and "holds nothing" in result.err
+    assert "note: what 20261121T120000-record recorded last is in its journal" in result.err
 
 
 def test_ls_names_a_damaged_file_and_lists_the_rest(run: Any, log: Path) -> None:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from cli.paper_check import check, fitted
+from cli.paper_check import around, check, fitted
 from data.errors import EXIT_CONFIG, EXIT_OK, ConfigError
 from engine.runtime.paper_config import parse_paper
 from tests.cli.run import ROOT
@@ -111,6 +111,27 @@ def test_the_example_of_the_readme_can_run(tmp_path: Path) -> None:
     broken = text.replace("entry_z", "entry_zz")
     with pytest.raises(ConfigError, match="no setting"):
         fitted(parse_paper(broken, "paper.toml", tmp_path).sound())
+
+
+def test_what_would_fail_later_is_told_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OFS_HTTP_TOKEN", raising=False)
+    beside = '[http]\nhost = "0.0.0.0"\n[reference]\nlog = "gone"\n'
+    code, heard = checked(tmp_path, LEAST + beside)
+    said = "\n".join(heard.lines)
+    assert code == EXIT_CONFIG and "OFS_HTTP_TOKEN" in said
+    assert "paper.toml: log in [reference]" in said and str(tmp_path / "gone") in said
+    config = parse_paper(LEAST + beside, "paper.toml", tmp_path).sound()
+    assert [m.what for m in around(config, http=False)] == [around(config)[1].what]
+    monkeypatch.setenv("OFS_HTTP_TOKEN", "a1" * 8)
+    assert checked(tmp_path, LEAST + '[http]\nhost = "0.0.0.0"\n')[0] == EXIT_OK
+
+
+def test_a_wrong_strategy_and_missing_plans_are_called_by_their_names(tmp_path: Path) -> None:
+    code, heard = checked(tmp_path, LEAST.replace("delta_flip", "delta_flp"))
+    said = "\n".join(heard.lines)
+    assert code == EXIT_CONFIG and "paper.toml: strategy" in said and "'delta_flip'" in said
+    code, heard = checked(tmp_path, 'plans = "gone.toml"\n' + LEAST)
+    assert code == EXIT_CONFIG and "cannot read a file of plans" in heard.lines[0]
 
 
 def test_the_unit_and_the_service_are_well_formed() -> None:

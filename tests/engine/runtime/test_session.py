@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,13 +19,14 @@ from data.live.endpoint import Endpoint
 from data.live.items import Ended, Frame, Item, Opened
 from data.live.recorder import Limits
 from data.live.run import Ends
+from data.live.session_folder import SessionFolder
 from data.live.wiring import Ask, series_facts
 from data.log import LogStore
 from data.runs import find_run
 from engine.runtime import session as module
-from engine.runtime.paper_config import parse_paper
+from engine.runtime.paper_config import PaperConfig, as_facts, parse_paper
 from engine.runtime.replay import Request
-from engine.runtime.session import Paper, Setup, prepare
+from engine.runtime.session import Paper, Setup, left_unfinished, prepare
 from engine.runtime.session_state import snapshots
 from engine.runtime.verify import verify
 from strategies import get
@@ -238,3 +240,30 @@ def test_a_session_of_another_configuration_is_another_session(tmp_path: Path) -
         module_config["CONFIG"] = old
     assert other.folder.id != first.folder.id
     other.opened.close(clean=False)
+
+
+def test_a_session_that_is_left_behind_is_named(tmp_path: Path) -> None:
+    config = parse_paper(CONFIG, "paper.toml", tmp_path).sound()
+    other = parse_paper(CONFIG + "min_qty = 1\n", "paper.toml", tmp_path).sound()
+    setup = cast(Setup, SimpleNamespace(runs=tmp_path, config=config, served=False))
+    facts = {"source": "here", "served": False}
+
+    def begin(c: PaperConfig, **more: str) -> SessionFolder:
+        made = {**facts, "config": as_facts(c), **more}
+        return SessionFolder.create(tmp_path, "paper", "delta_flip", made)
+
+    def said(new: SessionFolder, last_seq: int = 0) -> list[tuple[str, str]]:
+        begun = SimpleNamespace(folder=new, recovery=SimpleNamespace(last_seq=last_seq))
+        return left_unfinished(setup, cast(Paper, begun))
+
+    first = begin(other)
+    assert said(first) == []
+    second = begin(config, source="there")
+    assert said(second) == [(first.id, "its configuration is another")]
+    third = begin(config)
+    assert said(third)[0][0] == second.id and "sources of ofs" in said(third)[0][1]
+    assert said(third, last_seq=9) == []
+    fourth = begin(config)
+    assert said(fourth) == [(third.id, "--new was asked for")]
+    fourth.end("stopped by an operator")
+    assert said(begin(config)) == []
