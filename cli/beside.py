@@ -57,3 +57,11 @@ def beside(
             address = api.address
             app.say(f"http: {address}")
         yield Beside(monitor, address)
+
+
+def say_unfilled(app: App, fill_error: str, log: Path) -> None:
+    """Tell that the venue did not give all that was missed, when a session has ended."""
+    if fill_error:
+        why = fill_error.splitlines()[0].removeprefix("error: ")
+        app.say(f"note: what was missed is not all fetched: {why}")
+        app.say(f"  do: ofs log fill --source auto --log {log}")

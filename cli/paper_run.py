@@ -61,6 +61,7 @@ def command(app: App, file: Path, check: bool, **options: Any) -> int:
         from cli.paper_check import check as look
 
         return look(app, file)
+    from cli.beside import say_unfilled
     from cli.stop import Stop
     from data.live.run import Ends
     from engine.runtime.session import left_unfinished, prepare
@@ -76,6 +77,7 @@ def command(app: App, file: Path, check: bool, **options: Any) -> int:
         with _beside(app, session, http=options["http"]):
             why = session.run(ends)
         app.say(f"{session.folder.id}: {why}")
+        say_unfilled(app, session.recorder.fill_error, session.folder.log)
     facts = session.summary(why)
     if app.json:
         app.emit(facts)

@@ -65,6 +65,7 @@ def command(app: App, **options: Any) -> int:
     where the last one stopped, with a gap for the time between. A second Ctrl-C aborts, which
     loses nothing that was synced.
     """
+    from cli.beside import say_unfilled
     from cli.stop import Stop
     from data.live.keep import DiskLimits, Keeper
     from data.live.recorder import Recorder
@@ -94,6 +95,7 @@ def command(app: App, **options: Any) -> int:
             why = run(recorder, folder, ends, shown, shown.last)
         app.say(f"{folder.id}: {why}; {recorder.tally.events:,} events, {recorder.tally.gaps:,} "
                 "gap events")  # fmt: skip
+        say_unfilled(app, recorder.fill_error, log)
     if app.json:
         app.emit(_summary(folder, recorder, lags.total))
     return stop.exit_code

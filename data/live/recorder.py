@@ -422,15 +422,16 @@ class Recorder:
             self._filled_gaps = -1
 
     def last_fill(self, wait_s: float) -> None:
-        """At the end: fetch what is missing, for ``wait_s`` seconds at most."""
+        """At the end: fetch what is missing, for ``wait_s`` seconds at most; ``fill_error`` says
+        why not all of it came."""
         if self._fill is None:
             return
+        if self._filling is None and self.tally.gaps != self._filled_gaps and self.tally.gaps:
+            self._begin_fill()
         if self._filling is not None:
             self._hear_fill(self._filling, wait_s)
-        elif self.tally.gaps != self._filled_gaps and self.tally.gaps:
-            self._begin_fill()
-            assert self._filling is not None
-            self._hear_fill(self._filling, wait_s)
+            if not self._filling.done:
+                self.fill_error = f"the venue took longer than {wait_s:g} s"
 
     def _look_at_disk(self) -> None:
         """Leave out kinds while the disk is nearly full; what is left out is a gap."""
