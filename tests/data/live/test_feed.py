@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import Callable
@@ -14,7 +13,6 @@ from websockets.exceptions import ConnectionClosed
 
 from data.enums import GapReason, Kind
 from data.errors import NetworkError
-from data.live.endpoint import Endpoint
 from data.live.feed import SocketFeed
 from data.live.items import Closed, Ended, Frame, Item, Opened, Overrun, Served
 from data.live.streams import Lane, plan
