@@ -26,6 +26,7 @@ from tests.engine.driving import (
     result,
     whole,
 )  # fmt: skip
+from tests.engine.kernel.test_handlers import CAMPAIGN
 from tests.engine.runtime.make_run import SYMBOL, VENUE, columns
 from tests.engine.tapes import Event, S, pack
 
@@ -154,4 +155,5 @@ def test_cuts_and_steps_change_nothing(make: object) -> None:
     n = len(events)
     for cuts in (every(n, 1), every(n, 7), random_cuts(n, 3)):
         assert fold_cut(WALKER, tape, cuts, settings).digests == want
-    assert fold_steps(WALKER, events, settings).digests == want
+    if CAMPAIGN:  # a compile of its own; the steps of its handlers are held by test_handlers
+        assert fold_steps(WALKER, events, settings).digests == want

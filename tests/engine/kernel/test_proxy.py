@@ -20,12 +20,11 @@ from tests.engine.driving import (
     new_fold,
     random_cuts,
     result,
-    step_all,
     whole,
 )
 from tests.engine.kernel.oracle_proxy import SHORT
 from tests.engine.kernel.oracles import Reference
-from tests.engine.kernel.test_handlers import prefix_invariant
+from tests.engine.kernel.test_handlers import CAMPAIGN, prefix_invariant
 from tests.engine.tapes import MINUTE, MS, START, Author, Event, S, pack
 from tests.engine.tapes_proxy import bars, plain_quotes, proxy_tape, quotes
 
@@ -103,14 +102,16 @@ def test_cuts_steps_and_snapshots_change_nothing(seed: int) -> None:
     want = fold_cut(c, tape, (), SETTINGS).digests
     for cuts in (every(n, 1), every(n, 7), random_cuts(n, 1), random_cuts(n, 2)):
         assert fold_cut(c, tape, cuts, SETTINGS).digests == want
-    assert fold_steps(c, events, SETTINGS).digests == want
+    if CAMPAIGN:  # a compile of its own; the proxy's steps are held by test_handlers
+        assert fold_steps(c, events, SETTINGS).digests == want
     first, sink = new_fold(c, SETTINGS)
     first.feed(*tape.batch(0, n // 2))
     first.drain()
     second, _ = new_fold(c, SETTINGS)
     second.sink = sink
     second.restore(first.snapshot())
-    step_all(second, events[n // 2 :])
+    for k in range(n // 2, n):
+        second.feed(*tape.batch(k, k + 1))
     assert result(second, sink).digests == want
 
 
@@ -202,7 +203,10 @@ def test_a_run_of_trades_stops_where_an_interval_ends() -> None:
     given = {"proxy.quiet": "200ms"}
     whole_run = fold_events(whole(STRATEGY), events, given)
     assert int(whole_run.fold.state["proxy"]["emitted"][0]) == 2_000
-    assert fold_steps(whole(STRATEGY), events, given).digests == whole_run.digests
+    one_by_one = fold_cut(whole(STRATEGY), pack(events), every(len(events), 1), given)
+    assert one_by_one.digests == whole_run.digests
+    if CAMPAIGN:
+        assert fold_steps(whole(STRATEGY), events, given).digests == whole_run.digests
 
 
 def test_the_simulated_market_never_hears_of_them() -> None:
