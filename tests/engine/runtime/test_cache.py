@@ -108,9 +108,8 @@ def test_the_key_covers_every_kernel_file(tree: Path) -> None:
 
 _DIRECT = "from engine.kernel.numbers import product_fits as fits\nassert fits(1, 1)\n"
 _FOLD = (
-    "from strategies.delta_flip import STRATEGY\n"
-    "from tests.engine.driving import fold_events, whole\nfrom tests.engine.tapes import market\n"
-    "fold_events(whole(STRATEGY), market(2, 20))\n"
+    "from tests.engine.driving import alone, fold_events\nfrom tests.engine.tapes import market\n"
+    "fold_events(alone('sides'), market(2, 20))\n"
 )
 
 
