@@ -35,7 +35,7 @@ pytestmark = [
     pytest.mark.campaign,
     pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills with SIGKILL"),
 ]
-KILLS = 200 if CAMPAIGN else 6
+KILLS = 200 if CAMPAIGN else 3
 RATE = 20_000
 AGAIN_S = 2.0
 """So long may it take from a start to the first event that is synced."""
