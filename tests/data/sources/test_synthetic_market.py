@@ -40,7 +40,8 @@ def other_process(**environment: str) -> str:
 
 
 def test_equal_in_another_process_whatever_its_hash_seed() -> None:
-    assert other_process(PYTHONHASHSEED="1") == other_process(PYTHONHASHSEED="77") == digest(SMALL)
+    """A seed of its own there, the one of the test run here."""
+    assert other_process(PYTHONHASHSEED="77") == digest(SMALL)
 
 
 def test_equal_without_the_compiler() -> None:
