@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import sys
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from engine.kernel.registry import HANDLERS
 from tests.engine.driving import alone, fold_events, probe
-from tests.engine.tapes import Event, fixed
+from tests.engine.tapes import HOUR, Event, fixed
 
 SHORT = {"decision.idle": "2m"}
 """Silence is left out early: nearly all boundaries of the tape lie in it."""
@@ -23,8 +24,21 @@ BY_FOOTPRINT = ("poc", "value_low", "value_high", "value_fp9")
 
 
 def tape() -> list[Event]:
-    """One tape with every disorder in it."""
-    return fixed(4, 16)[:300]
+    """One tape with every disorder in it; the hours up to its midnight are one.
+
+    Thousands of candles in which nothing happens would close in every handler's fold.
+    """
+    events = fixed(4, 16)[:300]
+    ts = [e["ts_ns"] for e in events]
+    jump, at = max((b - a, n) for n, (a, b) in enumerate(itertools.pairwise(ts)))
+    skipped = jump // HOUR * HOUR - HOUR
+    assert skipped > 5 * HOUR
+    return [later(e, skipped) if n <= at else e for n, e in enumerate(events)]
+
+
+def later(event: Event, by_ns: int) -> Event:
+    """The event, all of whose times are later."""
+    return {k: v + by_ns if k.endswith("_ns") else v for k, v in event.items()}
 
 
 def state_hash(state: Any) -> str:
