@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -204,9 +203,9 @@ def socket(seconds: float) -> dict[str, Any]:
         before = watched.cpu_times()
         time.sleep(seconds)
         after, wall_s = watched.cpu_times(), time.monotonic() - began_s
-        session.send_signal(signal.SIGTERM)
+        session.terminate()  # SIGTERM: drains and seals; Windows just ends it
         out, err = session.communicate(timeout=120)
-        sender.send_signal(signal.SIGTERM)
+        sender.terminate()
         sent = json.loads(sender.communicate(timeout=30)[0])
     assert out, f"{session.returncode}: {err}"
     facts = json.loads(out)

@@ -16,11 +16,11 @@ import pytest
 from tests.campaigns.test_recorder_kills import Life, check, spraying
 from tests.e2e.support import User
 
+ROOT = os.geteuid() == 0 if os.name != "nt" else False
 pytestmark = [
     pytest.mark.campaign,
     pytest.mark.skipif(
-        not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("mount"),
-        reason="mounts a small disk, which only root may",
+        not ROOT or not shutil.which("mount"), reason="mounts a small disk, which only root may"
     ),
 ]
 DISK_MB, LEFT_MB = 64, 6
