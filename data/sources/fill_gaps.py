@@ -1,7 +1,8 @@
 """Which gaps that a recorder wrote down are closed by now, and the mark that says so.
 
 Owns the proof: a gap in trades is closed when the trades from its one edge to the other are there
-and their ids go on without a hole; a row that only told its beginning is closed with it. What must
+and their ids go on without a hole; a row that only told its beginning is closed with it. A gap in
+bars is closed when bars of one length follow each other from its one edge to the other. What must
 hold: nothing else closes a gap; the mark is a merge like any other (the gap's own row with
 ``filled`` 1, see :mod:`data.log.dedupe`).
 
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     from data.log import LogStore
 
 
+_DAY_NS = 86_400_000_000_000
+
+
 def mark_filled(
     store: LogStore, venue: str, symbol: str, from_ns: int | None, to_ns: int | None
 ) -> int:
-    """Mark the recorded gaps in trades of one symbol that are closed; how many there were.
+    """Mark the recorded gaps in trades and bars of one symbol that are closed; how many there were.
 
     The range is of exchange time in ns, as in the reader.
     """
@@ -43,6 +47,8 @@ def mark_filled(
     open_ = (gaps["filled"] == 0) & (gaps["stream"] == int(Kind.TRADE))
     closed = [i for i in np.flatnonzero(open_).tolist() if _closed(store, venue, symbol, gaps, i)]
     closed += _announced(gaps, open_, closed)
+    bars = np.flatnonzero((gaps["filled"] == 0) & (gaps["stream"] == int(Kind.BAR))).tolist()
+    closed += [i for i in bars if _whole(store, venue, symbol, gaps, i)]
     if closed:
         rows = {name: values[closed] for name, values in gaps.items()}
         rows["filled"] = np.ones(len(closed), rows["filled"].dtype)
@@ -90,3 +96,27 @@ def _closed(store: LogStore, venue: str, symbol: str, gaps: dict[str, np.ndarray
     if from_id and to_id:
         return seen.first_id <= from_id and to_id <= seen.last_id
     return low_ns <= from_ns and to_ns <= high_ns
+
+
+def _whole(store: LogStore, venue: str, symbol: str, gaps: dict[str, np.ndarray], i: int) -> bool:
+    """Whether bars of one length follow each other over a gap in bars.
+
+    A gap begins at the end of the last bar before it. Its end is that of the first bar behind it,
+    or, in a row that only told its beginning, the time within a bar at which it was written.
+    """
+    from_ns, to_ns = int(gaps["from_ns"][i]), int(gaps["to_ns"][i])
+    wanted = {Kind.BAR: ("ts_ns", "interval_ns")}
+    try:
+        reader = LogReader(store, venue, symbol, wanted, from_ns, to_ns + _DAY_NS)
+    except DataError:
+        return False  # there are no bars at all
+    parts = [batch.columns[Kind.BAR] for batch in reader]
+    ends = np.concatenate([part["ts_ns"] for part in parts])
+    lengths = np.concatenate([part["interval_ns"] for part in parts])
+    if not len(ends) or bool((lengths != lengths[0]).any()):
+        return False
+    length_ns = int(lengths[0])
+    ends = np.unique(ends[ends < to_ns + length_ns])
+    if not len(ends) or ends[0] > from_ns + length_ns or ends[-1] < to_ns:
+        return False
+    return bool((np.diff(ends) == length_ns).all())

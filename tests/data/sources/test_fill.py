@@ -242,6 +242,25 @@ def test_recorded_gaps_are_marked_when_the_ids_go_on(tmp_path: Path, server: Arc
     assert filled(log, server).marked == 0
 
 
+MINUTE_NS = 60_000_000_000
+
+
+@pytest.mark.parametrize(("lacking", "closed"), [((), 2), ((603,), 0), ((600,), 0), ((610,), 0)])
+def test_a_gap_in_bars_closes_when_they_follow_each_other(
+    tmp_path: Path, lacking: tuple[int, ...], closed: int
+) -> None:
+    file = daily(VENUE, "klines", SYMBOL, DAY.first)
+    header, *bars = (MARKET.text(file) or "").splitlines()
+    there = [bar for n, bar in enumerate(bars) if n not in lacking]
+    log = log_of(tmp_path, there, header, f"{SYMBOL}-1m-2025-01-06.csv")
+    start = int(bars[600].split(",")[0]) * 1_000_000  # the end of bar 599
+    bar = {"stream": int(Kind.BAR), "reason": int(GapReason.DOWNTIME), "filled": 0}
+    for to_ns in (start + 10 * MINUTE_NS + 7, start + 11 * MINUTE_NS):
+        put(log.store, Kind.GAP, [{**bar, "from_ns": start, "to_ns": to_ns, "ts_ns": to_ns}])
+    assert mark_filled(log.store, VENUE, SYMBOL, None, None) == closed
+    assert mark_filled(log.store, VENUE, SYMBOL, None, None) == 0
+
+
 def test_a_row_that_told_the_beginning_of_a_hole_is_marked_with_the_one_that_told_its_end(
     tmp_path: Path,
 ) -> None:
