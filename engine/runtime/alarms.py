@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.runtime.view import View
+from engine.runtime.view import HALTED, View
 
 CHECK_MS = 1_000.0
 """A decision that takes longer is warned about (the seeds' monitor had the same limit)."""
@@ -57,7 +57,7 @@ def _late(view: View) -> Iterator[str]:
 def _guards(view: View) -> Iterator[str]:
     halted = [f"{x.symbol} ({', '.join(x.account.halts)})" for x in view.symbols if x.account.halts]
     if halted:
-        yield f"no entries: {_names(tuple(halted))}"
+        yield f"{HALTED}: {_names(tuple(halted))}"
 
 
 def _names(names: tuple[str, ...]) -> str:

@@ -319,8 +319,14 @@ class View:
 
     @property
     def healthy(self) -> bool:
-        """Recording, with at least one connection, nothing left out and no alarm."""
-        return self.phase == "running" and not self.alarms and not self.disk.left_out
+        """Recording, with nothing left out and no alarm but that a guard halted entries: a strategy
+        that may not trade is sound, and no reason to begin anew."""
+        faults = [text for text in self.alarms if not text.startswith(HALTED)]
+        return self.phase == "running" and not faults and not self.disk.left_out
+
+
+HALTED = "no entries"
+"""What the alarm begins with that says that a guard halted entries."""
 
 
 OFFERS_MAX = 64

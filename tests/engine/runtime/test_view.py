@@ -50,7 +50,8 @@ def test_a_session_that_is_well_has_no_alarm_but_its_guards() -> None:
     view = a_view()
     assert alarms(view) == ("no entries: BTCUSDT (cooldown)",)
     assert view.healthy
-    assert not replace(view, alarms=alarms(view)).healthy
+    assert replace(view, alarms=alarms(view)).healthy
+    assert not replace(view, alarms=(*alarms(view), "no connection")).healthy
 
 
 def test_what_is_wrong_is_said_gravest_first() -> None:
