@@ -25,7 +25,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from data.errors import ConfigError
+from data.errors import ConfigError, NetworkError
 from engine.runtime.metrics_text import CONTENT_TYPE, metrics_text
 from engine.runtime.monitor import Monitor
 from engine.runtime.view import SymbolView, View
@@ -69,7 +69,7 @@ class HttpApi:
         try:
             self._server = _Server((host, port), self, ipv6=":" in host)
         except OSError as error:
-            raise ConfigError(
+            raise NetworkError(
                 "the HTTP API cannot listen",
                 where=f"{host}:{port}",
                 why=error.strerror or str(error),
