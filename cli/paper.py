@@ -27,4 +27,11 @@ command = PaperGroup(
         "run": ("cli.paper_run", "Run a session (the word run may be left out)."),
         "report": ("cli.paper_report", "Judge a session, gate by gate."),
     },
+    notes=(
+        "Start with:\n"
+        "  ofs paper --config paper.toml --check    what the session would be; finds mistakes\n"
+        "  ofs paper --config paper.toml            run it, or go on with it\n"
+        "  ofs paper report last                    its verdict\n"
+        "'ofs paper run --help' lists the options.",
+    ),
 )

@@ -52,6 +52,8 @@ def command(app: App, run: str | None, trust: bool, golden: bool) -> int:
     several = _of_session(app, run)
     if len(several) > 1:
         return max(_verify(app, one, None, None) for one in several)
+    if not several:
+        _refuse_session(app, run)
     recorded = find_run(app.runs, run)
     named = app.log_flag and not _replay_run(recorded.manifest)
     return _verify(app, recorded, app.log if named else None, None)
@@ -60,6 +62,23 @@ def command(app: App, run: str | None, trust: bool, golden: bool) -> int:
 def _of_session(app: App, name: str) -> list[Run]:
     """The runs that the paper session called ``name`` published, one a symbol."""
     return [r for r in list_runs(app.runs)[0] if r.manifest.get("session") == name]
+
+
+def _refuse_session(app: App, name: str) -> None:
+    """DataError where ``name`` is a session that has no run to fold again."""
+    from data.live.session_folder import FACTS, SESSIONS, open_session
+
+    path = app.runs / SESSIONS / name
+    if len(Path(name).parts) != 1 or not (path / FACTS).is_file():
+        return
+    recording = open_session(path).facts.get("command") == "record"
+    raise DataError(
+        "a recording decides nothing" if recording else "the session has published nothing yet",
+        where=str(path),
+        why="there is no run to fold again",
+        do="'ofs log check' looks at what it recorded" if recording
+        else "a run appears at the first checkpoint: wait for it, or stop the session",
+    )  # fmt: skip
 
 
 def _golden(app: App, run: str | None, golden: bool, trust: bool) -> int:
