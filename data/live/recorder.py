@@ -48,6 +48,10 @@ RENEW_EVERY_NS = 5_000_000_000
 """Monotonic time between two requests to begin streams anew."""
 
 RETRY_S = 0.2
+WORK_RETRY_S = 1.0
+FILL_RETRY_S = 60.0
+"""A fill that meets a locked log or a full disk asks the venue again, so it waits longer."""
+
 CHECKPOINT_SHARE = 4
 """After a checkpoint the next one waits this many times as long as it took, at least."""
 
@@ -116,14 +120,16 @@ class Space:
 
 
 class Work:
-    """A checkpoint on a second thread; tried again while the log is locked or the disk is full."""
+    """A checkpoint on a second thread; tried again, every ``retry_s`` seconds, while the log is
+    locked or the disk is full."""
 
-    def __init__(self, seq: int, work: Callable[[], None]) -> None:
+    def __init__(self, seq: int, work: Callable[[], None], retry_s: float = WORK_RETRY_S) -> None:
         self.seq = seq
         self.tries = 0
         self.last_error = ""
         self.took_s = 0.0
         self._work = work
+        self._retry_s = retry_s
         self._error: BaseException | None = None
         self._hurry = threading.Event()
         self._hurried_s = 0.0
@@ -166,7 +172,7 @@ class Work:
         locked = isinstance(error, LockedError)
         if not self._hurry.is_set():
             if locked or (isinstance(error, OSError) and error.errno in NO_SPACE):
-                self._hurry.wait(RETRY_S * 5)
+                self._hurry.wait(self._retry_s)
                 return True
             return False
         if locked and time.monotonic() - self._hurried_s < DRAIN_S:
@@ -401,6 +407,8 @@ class Recorder:
         if work is not None and work.done:
             self._filling = None
             self._hear_fill(work, None)
+        elif work is not None and work.last_error:
+            self.fill_error = work.last_error
         due = self._fill is not None and self.checkpoints != self._filled_checkpoint
         if due and self._filling is None and self.tally.gaps != self._filled_gaps:
             self._begin_fill()
@@ -408,7 +416,7 @@ class Recorder:
     def _begin_fill(self) -> None:
         assert self._fill is not None
         self._filled_gaps, self._filled_checkpoint = self.tally.gaps, self.checkpoints
-        self._filling = Work(self.checkpointed, self._fill)
+        self._filling = Work(self.checkpointed, self._fill, FILL_RETRY_S)
 
     def _hear_fill(self, work: Work, wait_s: float | None) -> None:
         """What could not be fetched stays a gap: the next checkpoint tries again."""
