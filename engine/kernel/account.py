@@ -73,7 +73,10 @@ def commission(p, price, qty, liquidity):
 
 @internal
 def _mul_div(a, b, c):
-    """(quotient, remainder) of a * b / c for 0 <= a < c and b >= 0, exact without 128 bits."""
+    """(quotient, remainder) of a * b / c for 0 <= a < c and b >= 0, exact without 128 bits.
+
+    Nothing is doubled or added that could pass c: that may lie near the edge of an int64.
+    """
     if product_fits(a, b):
         return a * b // c, a * b % c
     quotient = 0
@@ -81,12 +84,17 @@ def _mul_div(a, b, c):
     bit = 1 << 62
     while bit > 0:
         quotient *= 2
-        rest *= 2
-        if b & bit:
-            rest += a
-        while rest >= c:
-            rest -= c
+        if rest >= c - rest:
+            rest -= c - rest
             quotient += 1
+        else:
+            rest *= 2
+        if b & bit:
+            if rest >= c - a:
+                rest -= c - a
+                quotient += 1
+            else:
+                rest += a
         bit >>= 1
     return quotient, rest
 

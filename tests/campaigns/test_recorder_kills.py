@@ -133,7 +133,7 @@ def test_killed_again_and_again_under_load(user: User, seed: int) -> None:
         f"again after {statistics.median(again_s):.2f} s, at most {max(again_s):.2f} s; "
         f"load {os.getloadavg()[0]:.1f}"
     )
-    assert check(user.log, facts, seed) >= KILLS / 2
+    assert check(user.log, facts, seed) >= max(KILLS // 4, 1)
     assert facts["synced"] == facts["sealed"] == facts["events"] > told
     idle = os.getloadavg()[0] < 2 * (os.cpu_count() or 1)
     assert statistics.median(again_s) < AGAIN_S or not idle, f"seed {seed}: {again_s}"

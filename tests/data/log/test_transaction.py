@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -293,9 +294,13 @@ def test_ctrl_c_in_a_writing_process_is_clean(tmp_path: Path) -> None:
     assert process.stdout is not None
     process.stdout.readline()
     process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
-    assert "KeyboardInterrupt" in errors
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            # Python drops an interrupt that falls into a destructor; a person presses it again
+            _, errors = process.communicate(timeout=8)
+            break
+    assert process.returncode not in (None, 0) and "KeyboardInterrupt" in errors
     found = ids(LogStore(tmp_path))
     assert len(found) % 300 == 0
     assert leftovers(tmp_path) == []

@@ -33,6 +33,13 @@ def fits(p, price, qty):
     return money_fits(p, price, qty)
 
 
+def test_a_portion_of_a_whole_near_the_edge_is_exact():
+    total, qty, whole = 3_697_885_346_976_505, 5_387_385, 4_611_536_945_112_821_698
+    assert part(total, qty, whole, BUY) == ceil(Fraction(total * qty, whole)) == 4321
+    whole = 2**63 - 1
+    assert part(whole - 1, whole - 1, whole, SELL) == floor(Fraction((whole - 1) ** 2, whole))
+
+
 @settings(max_examples=500, deadline=None)
 @given(st.integers(0, 2**61), st.integers(1, 2**62), st.data(), st.sampled_from([BUY, SELL]))
 def test_a_portion_is_exact_whatever_the_size(total, whole, data, side):
