@@ -48,5 +48,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 settings.register_profile("ofs", deadline=None)  # a busy machine is not a fault
 settings.load_profile("ofs")
 
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+def hear_interrupts() -> None:
+    """An ignored SIGINT would be ignored by every process that a test starts, too."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_runtest_teardown() -> None:
+    """A test that runs the whole of ``main`` leaves what a finished command leaves."""
+    hear_interrupts()
+
+
+hear_interrupts()

@@ -70,6 +70,9 @@ def test_every_byte_comes_once_over_a_line_that_breaks_again_and_again(
     server.faults.add(*[Fault("truncated", value=700)] * 4)
     downloader(retries=4).fetch(f"{server.url}/{PATH}", fact_of(body), tmp_path / "x.zip")
     assert [a.start for a in server.asked] == [0, 700, 1400, 2100, 2800]
+    end_s = time.monotonic() + 5  # the server counts a block when it has sent it
+    while server.sent[PATH] != len(body) and time.monotonic() < end_s:
+        time.sleep(0.01)
     assert server.sent[PATH] == len(body)
 
 
