@@ -104,6 +104,8 @@ class OrderReason(IntEnum):
     STOP_OUT = 11
     NOTHING_TO_REDUCE = 12
     BAD_ORDER = 13
+    BY_BROKER = 14
+    UNSENT = 15
 
 
 class FillReason(IntEnum):
@@ -123,6 +125,7 @@ class FillReason(IntEnum):
     TARGET_BAR = 11
     LIMIT_BAR = 12
     STOP_OUT = 13
+    BY_BROKER = 14
 
 
 class Liquidity(IntEnum):
@@ -198,8 +201,25 @@ class Control(IntEnum):
     PLAN_CANCEL = 8
 
 
+class BrokerAct(IntEnum):
+    """What a broker's event says; its table tells which columns count for each.
+
+    ORDER: an order of ours changed its state. FILL: an execution. LEVELS: the stop and target that
+    the broker holds for a position. BALANCE: the account's balance, as it stands. BLOCK, UNBLOCK:
+    the outcome of something is unknown, and known again.
+    """
+
+    ORDER = 1
+    FILL = 2
+    LEVELS = 3
+    BALANCE = 4
+    BLOCK = 5
+    UNBLOCK = 6
+
+
 ENUMS: dict[str, type[IntEnum]] = {
     "kind": Kind,
+    "broker_act": BrokerAct,
     "side": Side,
     "gap_reason": GapReason,
     "order_type": OrderType,
