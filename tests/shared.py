@@ -1,4 +1,4 @@
-"""Where tests find the real recordings, and how they skip when those are not there."""
+"""What tests share: real recordings (skipped where they are not there), the campaign's switch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+
+CAMPAIGN = os.environ.get("OFS_CAMPAIGN") == "1"
+"""Campaigns run whole, and figures of a machine of one's own are asserted, with OFS_CAMPAIGN=1.
+
+By default tests assert ratios within a run, or ten times what an idle machine needs."""
 
 
 def shared_data(relative: str) -> Path:

@@ -171,4 +171,4 @@ def test_a_picture_is_cheap() -> None:
     start = time.perf_counter()
     for _ in range(10):
         draw(view, 140, 40)
-    assert (time.perf_counter() - start) / 10 < 0.1
+    assert (time.perf_counter() - start) / 10 < 0.1  # 0.006 on an idle machine

@@ -25,7 +25,7 @@ from tests.e2e.support import CAMPAIGN, User
 KILLS = 200 if CAMPAIGN else 2
 SPEED = 800 if CAMPAIGN else 300
 SPAN = ("2026-01-05T12:00:00Z", "2026-01-05T18:00:00Z") if CAMPAIGN else ()
-RESTART_S = 2.0 if CAMPAIGN else 10.0
+RESTART_S = 2.0 if CAMPAIGN else 20.0
 """From the start of a process to its first new event on the disk; other tests share the machine."""
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals of POSIX")

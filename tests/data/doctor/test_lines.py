@@ -34,7 +34,7 @@ def test_what_breaks_or_hangs_is_a_line_and_the_others_are_asked() -> None:
               Check("fine", fine)]  # fmt: skip
     start_s = time.monotonic()
     broke, stuck, told, last = examine(checks)
-    assert time.monotonic() - start_s < 5
+    assert time.monotonic() - start_s < 20
     forever.set()
     assert broke.status == Status.FAIL and "ZeroDivisionError: a fault of ours" in broke.fact
     assert broke.numbers == {"broke": True} and broke.mend
@@ -45,13 +45,14 @@ def test_what_breaks_or_hangs_is_a_line_and_the_others_are_asked() -> None:
 
 
 def test_together_waits_once() -> None:
+    all_are_there = threading.Barrier(5)
+
     def slow() -> Line:
-        time.sleep(0.3)
+        all_are_there.wait(30)  # one after the other they would never come through
         return fine()
 
-    start_s = time.monotonic()
-    lines = list(examine([Check(str(n), slow) for n in range(5)], together=True))
-    assert len(lines) == 5 and time.monotonic() - start_s < 1.2
+    lines = list(examine([Check(str(n), slow, 60) for n in range(5)], together=True))
+    assert [line.status for line in lines] == [Status.OK] * 5
 
 
 def test_a_complaint_without_a_mend_cannot_be_made() -> None:

@@ -164,7 +164,7 @@ def test_a_host_that_is_silent_or_gone() -> None:
     with silent() as url:
         start_s = time.monotonic()
         line = endpoint(quick, Endpoint(url, "the archive", True))
-        assert time.monotonic() - start_s < 3
+        assert time.monotonic() - start_s < 10
     assert line.status == Status.FAIL and "within the time limit" in line.fact
     gone = endpoint(quick, Endpoint(url, "the archive", True))
     assert gone.status == Status.FAIL and "--offline" in gone.mend

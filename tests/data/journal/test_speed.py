@@ -1,4 +1,6 @@
-"""How fast events get behind a barrier: the floor is 100,000 a second in groups of 100."""
+"""How fast events get behind a barrier: the floor is 100,000 a second in groups of 100.
+
+The campaign asserts it; a shared machine is asked for a twentieth."""
 
 from __future__ import annotations
 
@@ -8,8 +10,9 @@ from pathlib import Path
 from data.events import Kind
 from data.journal import Journal, check
 from tests.data.journal.support import SERIES, group
+from tests.shared import CAMPAIGN
 
-FLOOR = 100_000
+FLOOR = 100_000 if CAMPAIGN else 5_000
 EACH = 100
 
 

@@ -1,16 +1,19 @@
 """What a frame costs: 300 symbols at 100 trades and 50 books a second must leave room on one core.
 
-That is 45,000 frames/s, 22 us each if nothing else were done. Processor time is measured, so that a
-busy machine counts less; the bound leaves a third of a core to the journal and the folds.
+That is 45,000 frames/s, 22 us each if nothing else were done. How many microseconds a machine needs
+is the campaign's question (a machine of one's own); by default the measure is the standard
+library's parser, asked for the same frames in turn: a slow or busy machine is slow for both.
 """
 
 from __future__ import annotations
 
 import gc
-import os
+import json
 import random
 import time
 from collections.abc import Iterator
+
+import pytest
 
 from data.events import Scales
 from data.live.blocks import Series
@@ -18,11 +21,15 @@ from data.live.clock import SessionClock
 from data.live.inlet import Inlet
 from data.live.items import Frame
 from tests.data.live.frames import T0, T0_NS
+from tests.shared import CAMPAIGN
 
 SYMBOLS = 300
 LEVELS = 20
-FRAMES = 1_000_000 if os.environ.get("OFS_CAMPAIGN") == "1" else 20_000
+FRAMES = 1_000_000 if CAMPAIGN else 20_000
 MOST_US = 15.0
+"""Leaves a third of a core to the journal and the folds; asserted by the campaign."""
+MOST_PARSES = 5.0
+"""Processor time of the inlet over that of ``json.loads`` of the same frames; 2 where idle."""
 BATCH = 225
 """Frames that come within 5 ms."""
 
@@ -87,11 +94,21 @@ def frames(count: int) -> Iterator[bytes]:
         yield booked[n].book(ms) if i % 3 == 0 else trading[n].trade(ms)
 
 
+@pytest.fixture
+def others_objects_aside() -> Iterator[None]:
+    """What earlier tests of the process left is not walked by its collector."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("others_objects_aside")
 def test_what_a_frame_costs() -> None:
     series = [Series("binance-um", f"S{n}USDT", Scales(2, 3)) for n in range(SYMBOLS)]
     now = 0
     inlet = Inlet(series, SessionClock(False, lambda: now, lambda: T0_NS + now))
-    spent, events = 0.0, 0
+    spent, parsed, events = 0.0, 0.0, 0
     batch: list[Frame] = []
     for i, data in enumerate(frames(FRAMES)):
         batch.append(Frame(i * 22_000, 1, data))
@@ -101,10 +118,18 @@ def test_what_a_frame_costs() -> None:
         gc.collect(0)
         began = time.process_time()
         group = inlet.take(batch)
-        spent += time.process_time() - began
+        taken = time.process_time()
+        for frame in batch:
+            json.loads(frame.data)
+        if events:  # the first group pays for loading compiled code
+            spent += taken - began
+            parsed += time.process_time() - taken
         assert group is not None
         events += group.events
         batch = []
     assert events == inlet.facts.frames == FRAMES - FRAMES % BATCH
     assert not inlet.facts.rejects and not inlet.facts.gaps
-    assert spent / events * 1e6 < MOST_US, f"{spent / events * 1e6:.1f} us a frame"
+    cost = f"{spent / events * 1e6:.1f} us a frame, {parsed / events * 1e6:.1f} us to parse it"
+    print(cost)
+    assert spent < MOST_PARSES * parsed, cost
+    assert spent / events * 1e6 < MOST_US or not CAMPAIGN, cost

@@ -131,7 +131,7 @@ def test_a_drip_is_not_waited_for(tmp_path: Path, server: ArchiveServer, body: b
         downloader(retries=1, timeout_s=0.3).fetch(
             f"{server.url}/{PATH}", fact_of(body), tmp_path / "x.zip"
         )
-    assert time.monotonic() - began_s < 5
+    assert time.monotonic() - began_s < 20
     assert on_disk(tmp_path / "x.zip") > 10, "what came is kept"
 
 
@@ -152,7 +152,7 @@ def test_a_stop_ends_a_transfer_that_hangs(
     loader.cut()
     ended = [crew.next(), crew.next()]
     crew.close()
-    assert time.monotonic() - began_s < 3
+    assert time.monotonic() - began_s < 20
     assert all(isinstance(done and done.error, Stopped) for done in ended)
     assert on_disk(tmp_path / "a") > 0
 
@@ -196,7 +196,7 @@ def test_a_rate_is_kept_by_several_threads() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert 0.35 < time.monotonic() - began_s < 1.5
+    assert 0.35 < time.monotonic() - began_s < 4.0
 
 
 def test_the_ledger_is_whole_or_says_what_to_do(tmp_path: Path) -> None:

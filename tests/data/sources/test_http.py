@@ -109,7 +109,7 @@ def test_a_read_can_be_ended_from_another_thread() -> None:
             threading.Timer(0.1, stream.cut).start()
             with pytest.raises(NetworkError):
                 list(stream.blocks())
-        assert time.monotonic() - began_s < 3
+        assert time.monotonic() - began_s < 4.9  # the server would end it after 5
 
 
 def test_nobody_there_and_no_such_name() -> None:

@@ -30,7 +30,7 @@ from data.venue.tape import LogTape
 from tests.data.make_log import T, trades
 from tests.data.venue import client
 from tests.data.venue.made import SECONDS, make
-from tests.shared import shared_data
+from tests.shared import CAMPAIGN, shared_data
 
 MS = T // 1_000_000
 ALL_UM = (
@@ -215,7 +215,7 @@ def test_the_clock_stands_until_somebody_subscribes(um: Path, start: Start) -> N
         last = json.loads(socket.recv(5))
     took = time.monotonic() - began
     assert first["T"] == MS and last["T"] == MS + 20_000
-    assert 0.8 < took < 8.0
+    assert 0.8 < took < 20.0
     assert client.get(told["rest"] + "/fapi/v1/time")[1]["serverTime"] >= MS + 19_000
 
 
@@ -410,7 +410,7 @@ def test_ranges_and_mistakes(um: Path, start: Start, tmp_path: Path) -> None:
 
 
 def test_a_frame_costs_little() -> None:
-    """30,000 frames a second leave most of a core to the client: 6 us each, and never 40."""
+    """30,000 frames a second leave most of a core to the client: 6 us each."""
 
     class Sink:
         combined, kinds, number = True, PUBLIC | MARKET, 1
@@ -437,7 +437,8 @@ def test_a_frame_costs_little() -> None:
             venue.hub.flush(0)
     us = (time.process_time() - began) * 1e6 / len(due)
     print(f"\n{us:.1f} us of CPU a frame, {len(due):,} frames")
-    assert venue.hub.frames == len(due) > 15_000 and us < 40
+    assert venue.hub.frames == len(due) > 15_000
+    assert us < (12 if CAMPAIGN else 60)
 
 
 def test_rows_without_an_id_are_numbered(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from tests.engine.driving import SCALES, fold_steps, new_fold, probe, random_cut
 from tests.engine.kernel.oracle_plans import OPS
 from tests.engine.kernel.test_handlers import EXAMPLES, market_of
 from tests.engine.tapes import Event, S, fixed, market, mirrored, pack, tapes, write
+from tests.shared import CAMPAIGN
 
 MARKET = market(seconds=700)
 CENTRE = 1_000_000
@@ -331,4 +332,6 @@ def test_full_plans_cost_little() -> None:
             plans_pass(*args, np.int64((k + 2) * 5 * S))
         best = min(best, (time.perf_counter() - start) / 200)
     print(f"{best * 1e6:.1f} us")
-    assert best < 100e-6, "20 us on an idle machine, the call from Python included"
+    assert best < (20e-6 if CAMPAIGN else 200e-6), (
+        "8 us on an idle machine, call from Python included"
+    )

@@ -105,7 +105,7 @@ def test_it_is_cheap(runs: Path, run: Run) -> None:
         summarise(run)
         return time.process_time() - start
 
-    assert min(spent() for _ in range(3)) < 0.05
+    assert min(spent() for _ in range(3)) < 0.05  # 0.003 on an idle machine
 
 
 def test_a_year_of_minutes_is_cheap_too() -> None:
@@ -116,4 +116,4 @@ def test_a_year_of_minutes_is_cheap_too() -> None:
     start = time.process_time()
     assert returns_of(e).period == "day"
     assert drawdown_of(e).money > 0
-    assert time.process_time() - start < 0.5
+    assert time.process_time() - start < 1.0  # 0.08 on an idle machine
