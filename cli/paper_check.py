@@ -44,12 +44,19 @@ def check(app: App, path: Path) -> int:
 
 
 def around(config: PaperConfig, *, http: bool = True) -> list[OfsError]:
-    """What beside the strategy would fail later: an API (unless ``http`` is off) without the token
-    that its address asks for, and a reference of ``ofs paper report`` that is not there."""
+    """What beside the strategy would fail later: streams that the venue does not have, an API
+    (unless ``http`` is off) without the token that its address asks for, and a reference of
+    ``ofs paper report`` that is not there."""
+    from data.live.wiring import kinds_of
     from data.log import LogStore
     from engine.runtime.http_api import check_token, token_from_environment
 
     mistakes: list[OfsError] = []
+    try:
+        kinds_of(config.venue, config.streams)
+    except UsageError as error:
+        where = f"{config.path}: streams"
+        mistakes.append(ConfigError(error.what, where=where, why=error.why, do=error.do))
     if http and config.http.on:
         try:
             check_token(config.http.host, token_from_environment())

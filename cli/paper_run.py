@@ -123,7 +123,7 @@ def _ask(c: PaperConfig, endpoint: Endpoint) -> Ask:
     return Ask(
         c.venue, c.symbols, kinds_of(c.venue, c.streams), endpoint, r.sync_ms, r.sync_events,
         r.segment_bytes, Limits(r.checkpoint_ns, r.checkpoint_bytes), r.hold_ns, r.hold_most,
-        r.rotate_ns, r.queue_frames, r.queue_bytes,
+        r.rotate_ns, r.queue_frames, r.queue_bytes, named_in=f"{c.path}: symbols",
     )  # fmt: skip
 
 

@@ -60,7 +60,12 @@ def read_text(path: str | Path, what: str = "a file of settings") -> str:
         return Path(path).read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ConfigError(f"cannot read {what}", where=str(path), why=reason) from None
+        raise ConfigError(
+            f"cannot read {what}",
+            where=str(path),
+            why=reason,
+            do="check the path and whether you may read it",
+        ) from None
     except UnicodeDecodeError as error:
         raise ConfigError(
             f"cannot read {what}",

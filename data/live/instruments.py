@@ -67,9 +67,15 @@ class _Result(msgspec.Struct):
 
 
 def series_of(
-    venue: str, symbols: Iterable[str], endpoint: Endpoint | None = None, rest: Rest | None = None
+    venue: str,
+    symbols: Iterable[str],
+    endpoint: Endpoint | None = None,
+    rest: Rest | None = None,
+    where: str = "--symbol",
 ) -> list[Series]:
     """A series for each of ``symbols`` (upper case, once each, in order) with the venue's scales.
+
+    ``where`` is the option or the file that named them, for messages.
 
     UsageError where the venue does not know or does not trade one of them; NetworkError where it
     cannot be asked.
@@ -78,12 +84,13 @@ def series_of(
     wanted = list(dict.fromkeys(symbol.upper() for symbol in symbols))
     asked = rest or Rest(venue, endpoint)
     found = _bybit(asked) if venue == "bybit" else _binance(asked, wanted)
-    known_or_refuse(wanted, list(found), venue)
+    known_or_refuse(wanted, list(found), venue, where)
     for symbol in wanted:
         status = found[symbol][2]
         if status.upper() != "TRADING":
             raise UsageError(
                 f"{symbol} is not traded at {venue} now",
+                where=where,
                 why=f"its status is {status}",
                 do="leave it out",
             )

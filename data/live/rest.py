@@ -255,8 +255,12 @@ def _said(url: str, status: int, why: str) -> NetworkError:
     return NetworkError(answered, where=shown(url), why=why, do="try again later")
 
 
-def known_or_refuse(symbols: Sequence[str], known: Sequence[str], venue: str) -> None:
-    """UsageError where one of ``symbols`` is not among ``known``; names what looks like it."""
+def known_or_refuse(
+    symbols: Sequence[str], known: Sequence[str], venue: str, where: str = "--symbol"
+) -> None:
+    """UsageError where one of ``symbols`` is not among ``known``; names what looks like it.
+
+    ``where`` is the option or the file that named them."""
     from difflib import get_close_matches
 
     for symbol in symbols:
@@ -264,5 +268,7 @@ def known_or_refuse(symbols: Sequence[str], known: Sequence[str], venue: str) ->
             near = get_close_matches(symbol, known, 3)
             raise UsageError(
                 f"{venue} does not know {symbol}",
+                where=where,
+                why="it is not in the list of instruments that the venue gives",
                 do=f"did you mean {' or '.join(near)}" if near else "check the symbol",
             )

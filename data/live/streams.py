@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from data.enums import Kind
 from data.errors import UsageError
@@ -48,7 +49,10 @@ class Venue:
         if kind not in self.names:
             have = ", ".join(EVENTS[k].name for k in self.names)
             raise UsageError(
-                f"{self.name} has no stream of {EVENTS[kind].name}", do=f"choose from {have}"
+                f"{self.name} has no stream of {EVENTS[kind].name}",
+                where="--streams",
+                why="the venue does not send that kind over its sockets",
+                do=f"choose from {have}",
             )
         return self.names[kind].format(symbol.lower() if self.lower else symbol)
 
@@ -155,8 +159,13 @@ acknowledged. Liquidations may be missing for hours and prove nothing."""
 def venue_named(name: str) -> Venue:
     """The venue called ``name``; UsageError where it has no sockets."""
     if name not in VENUES:
+        near = get_close_matches(name, VENUES, 1)
+        meant = f"did you mean {near[0]}? or " if near else ""
         raise UsageError(
-            f"{name} cannot be recorded", do=f"choose one of {', '.join(sorted(VENUES))}"
+            f"{name!r} cannot be recorded",
+            where="--venue",
+            why="no venue of that name has sockets that ofs knows",
+            do=f"{meant}choose one of {', '.join(sorted(VENUES))}",
         )
     return VENUES[name]
 

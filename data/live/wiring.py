@@ -36,7 +36,9 @@ _PROBE_S = 10.0
 
 @dataclass(frozen=True)
 class Ask:
-    """What is recorded, from where, and the bounds of doing so. Times int64 ns, sizes bytes."""
+    """What is recorded, from where, and the bounds of doing so. Times int64 ns, sizes bytes.
+
+    ``named_in`` is the option or the file that named the symbols, for messages."""
 
     venue: str
     symbols: tuple[str, ...]
@@ -51,6 +53,7 @@ class Ask:
     rotate_ns: int = ROTATE_AFTER_NS
     queue_frames: int = MOST_FRAMES
     queue_bytes: int = MOST_BYTES
+    named_in: str = "--symbol"
 
     @property
     def journal_options(self) -> dict[str, Any]:
@@ -111,7 +114,8 @@ def instruments(ask: Ask, known: Sequence[Series] = ()) -> list[Series]:
     """The session's instruments in the order asked for; those that are known are not asked."""
     have = {s.symbol: s for s in known}
     missing = [symbol for symbol in ask.symbols if symbol not in have]
-    found = {s.symbol: s for s in series_of(ask.venue, missing, ask.endpoint)} if missing else {}
+    asked = series_of(ask.venue, missing, ask.endpoint, where=ask.named_in) if missing else []
+    found = {s.symbol: s for s in asked}
     return [have.get(symbol) or found[symbol] for symbol in ask.symbols]
 
 

@@ -67,6 +67,7 @@ def test_json_has_every_key_and_every_setting(tmp_path: Path) -> None:
         (LEAST + 'plans = "plans.toml"\n', 0, "takes no plans"),
         (LEAST.replace("delta_flip", "delta_flop"), 0, "did you mean 'delta_flip'?"),
         (LEAST + 'model = "none.toml"\n', 0, "none.toml"),
+        (LEAST.replace("-um", "-spot") + 'streams = ["trade", "mark"]\n', 0, "no stream of mark"),
     ],
 )
 def test_what_a_session_would_refuse_is_refused(

@@ -73,8 +73,10 @@ def test_a_symbol_that_is_unknown_or_not_traded_is_named() -> None:
         with pytest.raises(UsageError, match="does not know BTCUSD") as unknown:
             series_of("binance-um", ["BTCUSD"], endpoint)
         assert "BTCUSDT" in unknown.value.do
-        with pytest.raises(UsageError, match="not traded"):
-            series_of("binance-um", ["OLDUSDT"], endpoint)
+        assert unknown.value.where == "--symbol" and unknown.value.why
+        with pytest.raises(UsageError, match="not traded") as old:
+            series_of("binance-um", ["OLDUSDT"], endpoint, where="paper.toml: symbols")
+        assert old.value.where == "paper.toml: symbols"
         with pytest.raises(NetworkError, match="no number"):
             series_of("binance-um", ["BADUSDT"], endpoint)
     with ScriptedVenue([], pages=spot).up() as endpoint:

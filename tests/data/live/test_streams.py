@@ -37,10 +37,19 @@ def test_spot_has_one_path_and_neither_marks_nor_liquidations() -> None:
     (lane,) = plan("binance-spot", ["BTCUSDT", "ETHUSDT"], [Kind.TRADE, Kind.DEPTH])
     assert lane.path == "/stream"
     assert len(lane.streams) == 4
-    with pytest.raises(UsageError, match="no stream of mark"):
+
+
+def test_what_a_venue_lacks_and_what_is_no_venue_is_said_whole() -> None:
+    with pytest.raises(UsageError, match="no stream of mark") as lacks:
         plan("binance-spot", ["BTCUSDT"], [Kind.MARK])
-    with pytest.raises(UsageError, match="kraken"):
+    assert lacks.value.where == "--streams" and lacks.value.why and "trade" in lacks.value.do
+    with pytest.raises(UsageError, match="binance-uk") as unknown:
+        plan("binance-uk", ["BTCUSDT"], [Kind.TRADE])
+    assert unknown.value.where == "--venue" and unknown.value.why
+    assert "did you mean binance-um?" in unknown.value.do
+    with pytest.raises(UsageError, match="kraken") as far:
         plan("kraken", ["BTCUSDT"], [Kind.TRADE])
+    assert far.value.do == "choose one of binance-spot, binance-um, bybit"
 
 
 @settings(max_examples=25)

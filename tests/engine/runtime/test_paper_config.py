@@ -119,8 +119,9 @@ def test_what_is_no_toml_is_said_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="a paper session is not TOML") as caught:
         read_config(file)
     assert caught.value.where.endswith("paper.toml:4")
-    with pytest.raises(ConfigError, match="cannot read a configuration"):
+    with pytest.raises(ConfigError, match="cannot read a configuration") as missing:
         read_config(tmp_path / "none.toml")
+    assert missing.value.where.endswith("none.toml") and missing.value.why and missing.value.do
 
 
 def test_a_wrong_setting_is_said_at_its_line() -> None:
