@@ -11,7 +11,7 @@ which is too dear for the start of every command.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time
+from datetime import date, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +20,7 @@ import click
 from cli.sections import Row, Section
 from cli.values import show
 from data.errors import ConfigError, UsageError
-from data.settings_file import SettingsFile
+from data.settings_file import SettingsFile, leaves, text_of
 
 if TYPE_CHECKING:
     from cli.common import App
@@ -48,7 +48,7 @@ class SetSection(Section):
 
     def faults(self, file: SettingsFile) -> Iterator[ConfigError]:
         """Values that are neither text, number, switch nor time."""
-        for path, value in _leaves(file.values[self.name], (self.name,)):
+        for path, value in leaves(file.values[self.name], (self.name,)):
             if not isinstance(value, (str, bool, int, Decimal, date, time)):
                 yield ConfigError(
                     f"{'.'.join(path[1:])!r} cannot be that",
@@ -79,26 +79,11 @@ class SetSection(Section):
 section = SetSection()
 
 
-def _leaves(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[Any, Any]]:
-    for name, value in table.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, (*path, name))
-        else:
-            yield (*path, name), value
-
-
-def text_of(value: Any) -> str:
-    """A TOML value as ``--set`` takes it."""
-    if isinstance(value, (datetime, date, time)):
-        return value.isoformat()
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
-
-
 def layered(settings: Settings) -> dict[str, Value]:
     """The parameters that the environment and the files set, by key."""
     out: dict[str, Value] = {}
     for file, table in reversed(list(settings.tables("set"))):
-        for path, value in _leaves(table, ("set",)):
+        for path, value in leaves(table, ("set",)):
             key = ".".join(path[1:])
             out[key] = Value(text_of(value), "file", file.where(*path))
     words = settings.environment.get(VARIABLE, "").split()

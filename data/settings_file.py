@@ -9,7 +9,9 @@ It refuses to know which settings there are.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,27 @@ class SettingsFile:
         """``file:line`` of a key; the file alone where the key has no line."""
         line = self.lines.get(keys)
         return self.path if line is None else f"{self.path}:{line}"
+
+
+def leaves(
+    table: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """(path, value) of every value of ``table`` that is no section, in the order of the file.
+
+    ``path`` is where the table stands; every path begins with it, so it fits
+    :meth:`SettingsFile.where`."""
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*path, name))
+        else:
+            yield (*path, name), value
+
+
+def text_of(value: Any) -> str:
+    """A value as ``--set`` takes it: ``true`` and ``false``, dates and times in ISO 8601."""
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
 def user_file() -> Path:

@@ -13,15 +13,15 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time
+from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from data.errors import ConfigError
-from data.settings_file import SettingsFile, parse_settings, read_text
+from data.settings_file import SettingsFile, leaves, parse_settings, read_text, text_of
 from engine.plans.load import PlanText, text_of_file
 from engine.runtime.compose import Composition
 from engine.runtime.paper_keys import Key, defaults_of, keys_of, read_value, show_value
@@ -210,13 +210,6 @@ def _line(where: str) -> int:
     return int(tail) if tail.isdigit() else 0
 
 
-def text_of(value: Any) -> str:
-    """A TOML value as ``--set`` takes it."""
-    if isinstance(value, (datetime, date, time)):
-        return value.isoformat()
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
-
-
 class _Reader:
     """One pass over a file; ``mistakes`` are collected, not raised."""
 
@@ -308,7 +301,7 @@ class _Reader:
             self.wrong((SETTINGS,), "'settings' is a section", do="write [settings]")
             return {}
         found = {}
-        for path, value in _leaves(given, ()):
+        for path, value in leaves(given):
             name = ".".join(path)
             if not isinstance(value, (str, bool, int, Decimal, date, time)):
                 do = "write text, a number, true or false"
@@ -374,11 +367,3 @@ class _Reader:
     def file_of(self, name: str) -> Path:
         """A path of the file, which is relative to it."""
         return self.folder / Path(name).expanduser()
-
-
-def _leaves(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[Any, Any]]:
-    for name, value in table.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, (*path, name))
-        else:
-            yield (*path, name), value

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import ConfigError
-from data.settings_file import read_settings
+from data.settings_file import leaves as leaves_of_table
+from data.settings_file import read_settings, text_of
 from data.toml_lines import key_lines
 
 DECOYS = ("[decoy]", "decoy = 1", '# "', "a.b = [", "'x", "\\\\", "{", "]]", "=", "é")
@@ -149,3 +150,14 @@ def test_toml_that_overcomes_the_parser_is_a_mistake_in_the_file(
     with pytest.raises(ConfigError, match="cannot read") as caught:
         read_settings(file)
     assert str(file) in caught.value.where and caught.value.why
+
+
+def test_leaves_are_the_values_with_their_paths_and_lines(tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text("[set]\na = 1\nsim.spread = 2\n[set.sim.x]\non = true\n", encoding="utf-8")
+    read = read_settings(file)
+    found = list(leaves_of_table(read.values["set"], ("set",)))
+    want = [("set", "a"), ("set", "sim", "spread"), ("set", "sim", "x", "on")]
+    assert [path for path, _ in found] == want
+    assert [read.where(*path).rpartition(":")[2] for path, _ in found] == ["2", "3", "5"]
+    assert [text_of(value) for _, value in found] == ["1", "2", "true"]
