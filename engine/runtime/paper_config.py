@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import ConfigError
+from data.live.streams import VENUES as SOCKETS
 from data.settings_file import SettingsFile, leaves, parse_settings, read_text, text_of
 from engine.plans.load import PlanText, text_of_file
 from engine.runtime.compose import Composition
@@ -205,6 +206,14 @@ def _content_hash(path: Path) -> str:
         return str(path)
 
 
+def _default_streams(venue: str) -> tuple[str, ...]:
+    """What is recorded where the file does not say: of the usual streams those that the venue has
+    (spot markets have no mark price)."""
+    known = SOCKETS.get(venue)
+    has = {kind.name.lower() for kind in known.names} if known else set(STREAMS)
+    return tuple(name for name in _STREAMS_DEFAULT if name in has)
+
+
 def _line(where: str) -> int:
     tail = where.rpartition(":")[2]
     return int(tail) if tail.isdigit() else 0
@@ -239,7 +248,8 @@ class _Reader:
         settings = self.settings(values.get(SETTINGS, {}))
         sections = {name: self.section(name, made) for name, made in SECTIONS.items()}
         self.check_symbols(top.get("symbols", ()))
-        self.check_streams(top.get("streams", _STREAMS_DEFAULT))
+        streams = top["streams"] if "streams" in top else _default_streams(top.get("venue", ""))
+        self.check_streams(streams)
         self.check_reference(sections["reference"])
         sections["reference"] = self.placed(sections["reference"])
         plans, model = self.plans_of(top), self.model_of(top)
@@ -250,7 +260,7 @@ class _Reader:
             text,
             top["venue"],
             top["symbols"],
-            tuple(name for name in STREAMS if name in top.get("streams", _STREAMS_DEFAULT)),
+            tuple(name for name in STREAMS if name in streams),
             self.strategy_of(top["strategy"]),
             settings,
             plans,

@@ -51,6 +51,14 @@ def test_what_is_printed_is_the_configuration_again(tmp_path: Path) -> None:
     assert again == EXIT_OK and "\n".join(heard.lines) == text
 
 
+@pytest.mark.parametrize("venue", ["binance-um", "binance-spot", "bybit"])
+def test_the_default_streams_are_some_that_the_venue_has(tmp_path: Path, venue: str) -> None:
+    code, heard = checked(tmp_path, LEAST.replace("binance-um", venue))
+    assert code == EXIT_OK, heard.lines
+    shown = next(line for line in heard.lines if line.startswith("streams"))
+    assert ("mark" in shown) == (venue != "binance-spot")
+
+
 def test_json_has_every_key_and_every_setting(tmp_path: Path) -> None:
     code, heard = checked(tmp_path, LEAST, json=True)
     said = heard.value
