@@ -136,7 +136,9 @@ class Inlet:
     # -- what goes in -----------------------------------------------------------------------------
 
     def take(self, items: Iterable[Item]) -> Group | None:
-        """Admit what happened, in order; the group of everything that may go on by then."""
+        """Admit what happened, in order; the group of everything that may go on by then.
+
+        Without items it lets go what waited long enough, and looks for silence."""
         item: Item | None = None
         for item in items:
             if type(item) is Frame:
@@ -153,10 +155,6 @@ class Inlet:
         self._believe(now_ns)
         self._look(now_ns)
         return self.collect()
-
-    def idle(self) -> Group | None:
-        """Nothing came: lets go what waited long enough, and looks for silence."""
-        return self.take(())
 
     def flush(self) -> Group | None:
         """The end: lets go everything that waits."""
@@ -188,14 +186,6 @@ class Inlet:
         ts_ns = self.clock.venue_ns(recv_ns)
         for number in range(len(self.series)) if series is None else series:
             self._assembler.push(number, Kind.CONTROL, (ts_ns, 0, code, value), recv_ns)
-
-    def gap_event(
-        self, series: int, kind: Kind, reason: GapReason, from_ns: int, to_ns: int
-    ) -> None:
-        """A hole that somebody else knows of, ns UTC."""
-        stream = self._stream(series, kind)
-        row = gap_row(stream, to_ns, reason, from_ns, 0)
-        self._admission.emit(series, Kind.GAP, row, self.clock.now())
 
     def break_streams(self, reason: GapReason, kinds: Set[Kind] = RECORDED) -> None:
         """Everything of some kinds is missing from here until it comes again (a full disk)."""
@@ -239,11 +229,6 @@ class Inlet:
     def open_gaps(self) -> int:
         """Streams that stand in a hole now."""
         return sum(s.gap is not None for s in self._streams.values())
-
-    def resume_point(self) -> Resume:
-        """Where the streams stand, as far as groups were handed out and nothing waits."""
-        known = ((key, s) for key, s in self._streams.items() if s.last_ns)
-        return Resume({key: (s.last_ns, s.key, s.last_id) for key, s in known})
 
     # -- frames -----------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Where the streams of a session stood: what a restart must know to say what it missed.
 
-Owns :class:`Resume`. It can be had from a running inlet, kept as JSON, and brought up to date with
-the groups that a journal still holds; so what a crash leaves behind is enough.
+Owns :class:`Resume`. It is kept as JSON and brought up to date with the groups that a journal still
+holds; so what a crash leaves behind is enough.
 
 It refuses to know where it is kept.
 """
