@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
 from data.events import EVENTS, Kind, Scales
@@ -106,6 +108,23 @@ def files_of(store: LogStore) -> dict[str, bytes]:
 def leftovers(root: Path) -> list[str]:
     """Anything that an ended transaction must not leave behind."""
     return [str(p) for p in root.rglob("*") if "_staging" in p.parts or p.name.startswith("_jour")]
+
+
+@contextmanager
+def dying_at_move(store: LogStore, number: int) -> Iterator[None]:
+    """Within the block the ``number``-th move (from 1) of the log's files is a death on the way."""
+    original, count = store.storage.move, 0
+
+    def move(source: str, target: str) -> None:
+        nonlocal count
+        count += 1
+        if count == number:
+            raise KeyboardInterrupt
+        original(source, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store.storage, "move", move)
+        yield
 
 
 @st.composite

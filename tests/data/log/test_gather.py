@@ -14,7 +14,7 @@ from data.log.compact import compact, explained, plan_compaction
 from data.log.gather import gather, plan_gathering
 from data.log.seal import seal, sealed_upto
 from tests.data.log.sealing import SERIES, groups_of, of_symbol, read, sealed, session
-from tests.data.log.support import MIDNIGHT, leftovers
+from tests.data.log.support import MIDNIGHT, dying_at_move, leftovers
 
 SYMBOLS = [s.symbol for s in SERIES]
 COUNT = 300
@@ -129,25 +129,11 @@ def test_a_plan_that_is_out_of_date_does_nothing(store: LogStore) -> None:
     unchanged(store)
 
 
-def test_a_death_on_the_way_is_before_or_after(
-    store: LogStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original = store.storage.move
-    for die_at in range(1, 5):
-        count = 0
-
-        def move(source: str, target: str, die_at: int = die_at) -> None:
-            nonlocal count
-            count += 1
-            if count == die_at:
-                raise KeyboardInterrupt
-            original(source, target)
-
-        monkeypatch.setattr(store.storage, "move", move)
-        for plan in plan_gathering(store.catalogue())[:1]:
-            with pytest.raises(KeyboardInterrupt):
-                gather(store, plan)
-        monkeypatch.setattr(store.storage, "move", original)
+def test_a_death_on_the_way_is_before_or_after(store: LogStore) -> None:
+    for die_at in (1, 2, 3):  # the note of the commit, the file, the catalogue
+        (plan, *_) = plan_gathering(store.catalogue())
+        with pytest.raises(KeyboardInterrupt), dying_at_move(store, die_at):
+            gather(store, plan)
         unchanged(store)
 
 

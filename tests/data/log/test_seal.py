@@ -25,7 +25,7 @@ from tests.data.log.sealing import (
     sealed,
     session,
 )
-from tests.data.log.support import MIDNIGHT, VENUE, leftovers, put, trade
+from tests.data.log.support import MIDNIGHT, VENUE, dying_at_move, leftovers, put, trade
 
 SYMBOLS = [s.symbol for s in SERIES]
 
@@ -101,35 +101,23 @@ def test_sealing_again_seals_nothing(store: LogStore) -> None:
     assert read(store, "BTCUSDT") == of_symbol(events, "BTCUSDT")
 
 
-def test_the_note_and_the_files_are_one_commit(
-    store: LogStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_note_and_the_files_are_one_commit(store: LogStore) -> None:
     """Whatever step of the commit it dies at: before or after, never between."""
     events = session(60)
     groups = groups_of(events)
     seal(store, "s1", SERIES, groups, 20)
-    storage = store.storage
-    original = storage.move
+    deaths = 0
     for die_at in range(1, 12):
-        count = 0
-
-        def move(source: str, target: str, die_at: int = die_at) -> None:
-            nonlocal count
-            count += 1
-            if count == die_at:
-                raise KeyboardInterrupt
-            original(source, target)
-
-        monkeypatch.setattr(storage, "move", move)
         try:
-            seal(store, "s1", SERIES, groups, 60)
+            with dying_at_move(store, die_at):
+                seal(store, "s1", SERIES, groups, 60)
         except KeyboardInterrupt:
-            monkeypatch.setattr(storage, "move", original)
+            deaths += 1
             upto = sealed_upto(store, "s1")
             assert upto in (20, 60)
             rows = sum(e.rows for e in store.catalogue().entries)
             assert rows == upto
-    monkeypatch.setattr(storage, "move", original)
+    assert deaths
     seal(store, "s1", SERIES, groups, 60)
     assert read(store, "XRPUSDT") == of_symbol(events, "XRPUSDT")
 

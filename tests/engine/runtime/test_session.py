@@ -12,39 +12,26 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from data.enums import Kind
 from data.errors import DataError
 from data.events import RECORDS, numpy_dtype
-from data.live.endpoint import Endpoint
 from data.live.items import Ended, Frame, Item, Opened
 from data.live.recorder import Limits
 from data.live.run import Ends
 from data.live.session_folder import SessionFolder
-from data.live.wiring import Ask, series_facts
+from data.live.wiring import series_facts
 from data.log import LogStore
 from data.runs import find_run
 from engine.runtime import session as module
 from engine.runtime.paper_config import PaperConfig, as_facts, parse_paper
-from engine.runtime.replay import Request
 from engine.runtime.session import Paper, Setup, left_unfinished, prepare
 from engine.runtime.session_state import snapshots
 from engine.runtime.verify import verify
 from strategies import get
 from tests.data.live.frames import BTC, ETH, MS, T0_NS, depth, trade
 from tests.data.live.test_recorder import ListFeed
+from tests.engine.runtime.make_session import paper_setup, paper_text
 
-CONFIG = """
-venue = "binance-um"
-symbols = ["BTCUSDT"]
-streams = ["trade", "depth"]
-strategy = "delta_flip"
-
-[settings]
-warmup = 2
-entry_z = 1.0
-window = "15s"
-cooldown = 0
-"""
+CONFIG = paper_text(entry_z=1.0, window="15s")
 MINUTES = 12
 
 
@@ -75,20 +62,10 @@ def session(
     items: Sequence[Item],
     cut: Callable[[], int] = lambda: 1 << 30,
     crash: Callable[[str], None] = lambda _name: None,
+    config: str = CONFIG,
 ) -> Paper:
-    config = parse_paper(CONFIG, "paper.toml", folder).sound()
-    endpoint = Endpoint.of("ws://127.0.0.1:1,http://127.0.0.1:1")
     limits = Limits(checkpoint_ns=3 * 60 * 1000 * MS, checkpoint_bytes=1 << 40)
-    ready = prepare(
-        Setup(
-            config,
-            lambda c: Ask(
-                c.venue, c.symbols, (Kind.TRADE, Kind.DEPTH), endpoint, sync_ms=1, limits=limits
-            ),
-            lambda c: Request(get("delta_flip"), "delta_flip", c.venue, settings=c.settings),
-            folder / "runs", now_ns=T0_NS, feed=ListFeed(items, cut), crash_point=crash,
-        )
-    )  # fmt: skip
+    ready = prepare(paper_setup(folder, config, ListFeed(items, cut), T0_NS, limits, crash))
     ready.recorder._sleep = lambda _s: None
     return ready
 
@@ -185,7 +162,7 @@ def test_records_that_the_log_does_not_give_are_a_loud_error(tmp_path: Path) -> 
 
 def test_two_instruments_are_two_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "instruments", lambda _ask, _known: [BTC, ETH])
-    monkeypatch.setitem(globals(), "CONFIG", CONFIG.replace('"BTCUSDT"', '"BTCUSDT", "ETHUSDT"'))
+    both = CONFIG.replace('"BTCUSDT"', '"BTCUSDT", "ETHUSDT"')
     items: list[Item] = []
     for n, item in enumerate(market()):
         items.append(item)
@@ -194,11 +171,11 @@ def test_two_instruments_are_two_runs(tmp_path: Path, monkeypatch: pytest.Monkey
                 Frame(item.mono_ns + 2, 1, trade(n + 1, n * 160, p="1850.10", s="ETHUSDT"))
             )
     chance = random.Random(9)
-    dead = session(tmp_path, items[:3000], lambda: chance.randint(20, 60))
+    dead = session(tmp_path, items[:3000], lambda: chance.randint(20, 60), config=both)
     while dead.recorder.feed.taken < 3000:  # type: ignore[attr-defined]
         dead.recorder.step(0)
     dead.opened.close(clean=False)
-    again = session(tmp_path, [items[0], *items[2980:]])
+    again = session(tmp_path, [items[0], *items[2980:]], config=both)
     facts = again.summary(again.run(Ends(until_end=True)))
     assert [run.rpartition("-")[2] for run in facts["runs"]] == ["BTCUSDT", "ETHUSDT"]
     store = LogStore(again.folder.log)
@@ -231,13 +208,7 @@ def test_a_session_of_another_configuration_is_another_session(tmp_path: Path) -
     first.recorder.step(0)
     first.opened.close(clean=False)
     assert first.folder.facts["series"] == series_facts([BTC])
-    config = CONFIG.replace("entry_z = 1.0", "entry_z = 2.0")
-    old, module_config = CONFIG, globals()
-    module_config["CONFIG"] = config
-    try:
-        other = session(tmp_path, ())
-    finally:
-        module_config["CONFIG"] = old
+    other = session(tmp_path, (), config=CONFIG.replace("entry_z = 1.0", "entry_z = 2.0"))
     assert other.folder.id != first.folder.id
     other.opened.close(clean=False)
 

@@ -11,31 +11,16 @@ from typing import Any
 
 import pytest
 
-from data.enums import Kind
-from data.live.endpoint import Endpoint
 from data.live.items import FeedFacts, Frame, Item, Opened
 from data.live.run import Ends
-from data.live.wiring import Ask
 from engine.runtime import recording_picture
 from engine.runtime import session as module
 from engine.runtime.control_server import ControlServer, ask
-from engine.runtime.paper_config import parse_paper
-from engine.runtime.replay import Request
-from engine.runtime.session import Paper, Setup, prepare
-from strategies import get
+from engine.runtime.session import Paper, prepare
 from tests.data.live.frames import BTC, depth, trade
+from tests.engine.runtime.make_session import paper_setup, paper_text
 
-CONFIG = """
-venue = "binance-um"
-symbols = ["BTCUSDT"]
-streams = ["trade", "depth"]
-strategy = "delta_flip"
-
-[settings]
-warmup = 2
-entry_z = 1.1
-cooldown = 0
-"""
+CONFIG = paper_text(entry_z=1.1)
 STEP_MS = 100
 
 
@@ -80,16 +65,8 @@ class Running:
     """A session on a thread of its own."""
 
     def __init__(self, folder: Path) -> None:
-        config = parse_paper(CONFIG, "paper.toml", folder).sound()
-        endpoint = Endpoint.of("ws://127.0.0.1:1,http://127.0.0.1:1")
         self.stream = Stream()
-        setup = Setup(
-            config,
-            lambda c: Ask(c.venue, c.symbols, (Kind.TRADE, Kind.DEPTH), endpoint, sync_ms=1),
-            lambda c: Request(get("delta_flip"), "delta_flip", c.venue, settings=c.settings),
-            folder / "runs", now_ns=0, feed=self.stream,
-        )  # fmt: skip
-        self.session: Paper = prepare(setup)
+        self.session: Paper = prepare(paper_setup(folder, CONFIG, self.stream, 0))
         path = self.session.folder.path
         self.control = ControlServer(path, lambda: {"phase": self.session.phase})
         self.session.control = self.control
