@@ -43,17 +43,21 @@ from data.enums import (
     OrderType,
     Side,
 )
+from data.record_tables import RECORDS
+from data.table import Field, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
     "ENUMS",
+    "RECORDS",
     "REFERENCE",
     "Action",
     "BrokerAct",
     "Control",
     "ExitReason",
+    "Field",
     "FillReason",
     "FoldKind",
     "GapReason",
@@ -65,6 +69,7 @@ __all__ = [
     "OrderState",
     "OrderType",
     "Side",
+    "Table",
 ]
 
 SCHEMA_VERSION = 1
@@ -103,49 +108,6 @@ class Scales:
     def __post_init__(self) -> None:
         if not (0 <= self.price <= 12 and 0 <= self.qty <= 12):
             raise ValueError(f"scales must lie in 0..12, got price={self.price} qty={self.qty}")
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One column: its name, its unit, its width and what it means.
-
-    ``unit`` is one of ns, price, qty, money, fp9, id, count, flag, bits, an ``enum:NAME`` of
-    :data:`ENUMS`, or price[] and qty[] for lists of levels. ``since`` is the first
-    :data:`RECORD_VERSION` that has it.
-    """
-
-    name: str
-    unit: str
-    doc: str
-    dtype: str = "i8"
-    since: int = 1
-
-    @property
-    def is_list(self) -> bool:
-        """True for a list of levels (one list a row)."""
-        return self.unit.endswith("[]")
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A kind of event, or a kind of record that a run writes."""
-
-    name: str
-    view: str
-    doc: str
-    fields: tuple[Field, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Column names in storage order."""
-        return tuple(f.name for f in self.fields)
-
-    def field(self, name: str) -> Field:
-        """The column called ``name``; KeyError where there is none."""
-        for f in self.fields:
-            if f.name == name:
-                return f
-        raise KeyError(f"{self.name} has no column {name!r}; it has {', '.join(self.names)}")
 
 
 def _common(id_doc: str) -> tuple[Field, ...]:
@@ -284,148 +246,6 @@ _EVENTS: dict[Kind, Table] = {
         ),
     ),
 }
-
-_RECORDS: tuple[Table, ...] = (
-    Table(
-        "signal",
-        "signals",
-        "one detector's output at a decision, written when its direction is not 0",
-        (
-            Field("ts_ns", "ns", "decision time"),
-            Field("decision_id", "id", "the decision it belongs to"),
-            Field("detector", "id", "detector number; the manifest names it"),
-            Field("direction", "flag", "-1, 0 or +1", "i1"),
-            Field("strength_fp9", "fp9", "0 to 1"),
-            Field("value_fp9", "fp9", "the number behind it"),
-            Field("threshold_fp9", "fp9", "what it was compared with"),
-        ),
-    ),
-    Table(
-        "decision",
-        "decisions",
-        "the whole evaluation at one boundary",
-        (
-            Field("ts_ns", "ns", "boundary, a whole multiple of the step in UTC"),
-            Field("id", "id", "1, 2, 3 ... within the run"),
-            Field("grid_s", "count", "largest of the decision steps that ends here, seconds"),
-            Field("action", "enum:action", "what was decided", "i1"),
-            Field("exit_reason", "enum:exit_reason", "why, where the action is EXIT", "i1"),
-            Field("direction", "flag", "side of the idea, -1, 0 or +1", "i1"),
-            Field("score_fp9", "fp9", "score of the evaluation"),
-            Field("delta", "qty", "delta of the strategy's window"),
-            Field("cvd", "qty", "CVD since the session anchor"),
-            Field("entry_delta", "qty", "delta stored at entry, 0 when flat"),
-            Field("delta_z_fp9", "fp9", "delta over its own deviation"),
-            Field("book_fp9", "fp9", "log ratio of bid to ask quantity, 0 when not ready"),
-            Field("flip_fp9", "fp9", "value of the flip rule in use"),
-            Field("price", "price", "last trade price, 0 before the first"),
-            Field("position", "qty", "signed position as the strategy knows it"),
-            Field("gates", "bits", "gates that passed, by bit; the manifest names them"),
-            Field("blocked", "bits", "gates that were asked and did not pass"),
-            Field(
-                "quality", "bits", "1 gap in window, 2 CVD approximate, 4 book stale, 8 warming up"
-            ),
-            Field("events", "count", "events folded before it"),
-            Field("lifecycle", "enum:lifecycle", "where the trade stands", "i1", since=3),
-            Field("market", "enum:market_state", "state of the market", "i1", since=3),
-            Field("plan", "id", "number of the plan that it acts for, 0 = none", since=3),
-            Field("probability_fp9", "fp9", "calibrated probability of a win, 0 = none", since=3),
-            Field("needed_fp9", "fp9", "probability that this stop and target need", since=3),
-            Field("refused", "bits", "guards that refused, by bit; the manifest names", since=3),
-            Field("qty", "qty", "quantity of the entry that it considered", since=3),
-            Field("stop", "price", "stop of that entry, or the stop it moves to", since=3),
-            Field("target", "price", "target of that entry", since=3),
-            Field("risk", "money", "what that stop would cost, fees included", since=3),
-        ),
-    ),
-    Table(
-        "order",
-        "orders",
-        "one row an order, as it ended (or as it stood when the run ended)",
-        (
-            Field("ts_ns", "ns", "time the intent left the engine"),
-            Field("id", "id", "order id within the run"),
-            Field("decision_id", "id", "the decision that asked for it, 0 = broker-side"),
-            Field("position_id", "id", "position that it opens or closes, 0 = not known yet"),
-            Field("type", "enum:order_type", "market, limit, stop or target", "i1"),
-            Field("side", "enum:side", "side", "i1"),
-            Field("qty", "qty", "quantity asked"),
-            Field("price", "price", "limit or trigger price, 0 for market"),
-            Field("state", "enum:order_state", "last state", "i1"),
-            Field("reason", "enum:order_reason", "why it ended so", "i1"),
-            Field("filled_qty", "qty", "quantity filled"),
-            Field("active_ns", "ns", "time it reached the matching engine"),
-            Field("done_ns", "ns", "time of its last change"),
-            Field("bid", "price", "best bid known when the intent left, 0 = not known", since=2),
-            Field("ask", "price", "best ask known when the intent left, 0 = not known", since=2),
-        ),
-    ),
-    Table(
-        "fill",
-        "fills",
-        "one execution, with why",
-        (
-            Field("ts_ns", "ns", "exchange time of the fill"),
-            Field("id", "id", "1, 2, 3 ... within the run"),
-            Field("order_id", "id", "order filled"),
-            Field("position_id", "id", "position opened, enlarged or reduced"),
-            Field("side", "enum:side", "side of the order", "i1"),
-            Field("price", "price", "fill price"),
-            Field("qty", "qty", "fill quantity"),
-            Field("fee", "money", "commission, positive is paid"),
-            Field("pnl", "money", "gross result realised by this fill"),
-            Field("liquidity", "enum:liquidity", "taker or maker", "i1"),
-            Field("reason", "enum:fill_reason", "the rule that filled it", "i1"),
-            Field("cause_kind", "enum:kind", "kind of the event that caused it", "i1"),
-            Field("cause_ts_ns", "ns", "exchange time of that event"),
-            Field("cause_id", "id", "venue id of that event"),
-            Field("queue_ahead", "qty", "quantity ahead in the queue when it filled"),
-            Field("latency_ns", "ns", "order latency applied (shown as seconds)"),
-            Field("known_ns", "ns", "time the engine learned of it"),
-            Field("model", "count", "fill model version times 10 plus queue model"),
-            Field("bid", "price", "best bid in the matching engine then, 0 = not known", since=2),
-            Field("ask", "price", "best ask in the matching engine then, 0 = not known", since=2),
-        ),
-    ),
-    Table(
-        "position",
-        "positions",
-        "one row a position: a round trip, or what stood open at the end",
-        (
-            Field("ts_ns", "ns", "time of the first fill"),
-            Field("id", "id", "position id within the run"),
-            Field("side", "enum:side", "side", "i1"),
-            Field("qty", "qty", "largest quantity held"),
-            Field("entry_notional", "money", "sum of entry price times quantity"),
-            Field("exit_notional", "money", "sum of exit price times quantity"),
-            Field("entry_qty", "qty", "quantity bought to open, sum"),
-            Field("exit_qty", "qty", "quantity closed, sum"),
-            Field("gross_pnl", "money", "result before fees"),
-            Field("fees", "money", "commissions"),
-            Field("net_pnl", "money", "gross_pnl - fees"),
-            Field("exit_reason", "enum:exit_reason", "OPEN when it stood at the end", "i1"),
-            Field("closed_ns", "ns", "time of the last fill, 0 when open"),
-            Field("entry_order_id", "id", "order that opened it"),
-            Field("exit_order_id", "id", "order that closed it, 0 when open"),
-        ),
-    ),
-    Table(
-        "equity",
-        "equity",
-        "the account, each minute of market time and after each closed position",
-        (
-            Field("ts_ns", "ns", "time"),
-            Field("balance", "money", "start balance plus realised result less fees"),
-            Field("equity", "money", "balance plus open result at the touch"),
-            Field("margin", "money", "margin in use"),
-            Field("position", "qty", "signed net position"),
-            Field("drawdown", "money", "highest equity so far less equity"),
-        ),
-    ),
-)
-
-RECORDS: dict[str, Table] = {t.name: t for t in _RECORDS}
-"""Tables that a run writes, by name."""
 
 EVENTS: dict[Kind, Table] = _EVENTS
 """Tables of the log, by kind."""

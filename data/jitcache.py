@@ -30,6 +30,8 @@ _SOURCES = (
     "strategies",
     "data/events.py",
     "data/enums.py",
+    "data/record_tables.py",
+    "data/table.py",
     "data/log/order.py",
     "data/live/book_text.py",
 )
