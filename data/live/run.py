@@ -97,6 +97,8 @@ def run(
     try:
         folder.started()
         clocks = ClockNotes(recorder, folder)
+        if recorder.keeper is not None:  # what the day holds already counts from here on
+            recorder.keeper.work(recorder.clock.now(), 0)
         recorder.feed.start()
         recorder.admit(recorder.inlet.collect())
         while True:

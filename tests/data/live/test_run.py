@@ -11,9 +11,10 @@ import pytest
 from data.live import run as module
 from data.live import session_folder
 from data.live.items import Ended
+from data.live.keep import GIVEN_UP, DiskLimits, Keeper
 from data.live.run import UNTIL_END, Ends, run
 from data.live.session_folder import SessionFolder, open_session
-from tests.data.live.test_recorder import ListFeed, begin, logged, market
+from tests.data.live.test_recorder import ListFeed, begin, finish, logged, market
 
 
 def test_a_full_disk_under_the_facts_of_a_session_does_not_end_it(
@@ -45,3 +46,21 @@ def test_a_full_disk_under_the_facts_of_a_session_does_not_end_it(
     assert kept["clock"]
     assert not folder.behind
     assert logged(tmp_path / "log")[1] == list(range(1, 91))
+
+
+def test_what_a_day_holds_already_counts_from_the_first_turn_on(tmp_path: Path) -> None:
+    """A restart on a day whose bytes are spent: nothing more of it is let in, and that is known
+    before the first event, not after the first sealing."""
+    log = tmp_path / "log"
+    first = begin(log, ListFeed(market(90)))
+    while first.step(0):
+        pass
+    finish(first)
+    size = sum(entry.bytes for entry in first.opened.store.catalogue().entries)
+    again = begin(log, ListFeed([Ended(10**9)]))
+    again.keeper = Keeper(again.opened.store, DiskLimits(0, day_bytes=size // 2), lambda: 1 << 40)
+    levels: list[int] = []
+    folder = SessionFolder.create(tmp_path / "runs", "record", "", {})
+    run(again, folder, Ends(until_end=True), lambda: levels.append(again.level.number))
+    assert again.keeper.facts.log_bytes >= size
+    assert levels[0] == len(GIVEN_UP)
