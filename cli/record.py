@@ -71,7 +71,7 @@ def command(app: App, **options: Any) -> int:
     from data.live.recorder import Recorder
     from data.live.reopen import reopen
     from data.live.run import Ends, run
-    from data.live.wiring import filler, served_ns, wire
+    from data.live.wiring import filler, instruments, series_facts, series_in, served_ns, wire
     from engine.runtime.lags import Rolling
 
     ask = _ask(options)
@@ -79,8 +79,10 @@ def command(app: App, **options: Any) -> int:
     with Stop() as stop:
         now_ns = served_ns(ask.endpoint) if options["endpoint"] else None
         folder = _session(app, log, ask, options)
-        opened = reopen(log, folder.id, _known(folder, ask), **ask.journal_options)
-        folder.update(served=now_ns is not None, phase="running")
+        series = instruments(ask, series_in(folder.facts.get("series", [])))
+        opened = reopen(log, folder.id, series, **ask.journal_options)
+        # the session is this process's to change only now that the lock of its log is held
+        folder.update(series=series_facts(series), served=now_ns is not None, phase="running")
         app.say(f"session {folder.id}: {ask.venue} {', '.join(ask.symbols)}")
         wired = wire(ask, opened, now_ns)
         lags, limits = Rolling(), DiskLimits(options["free_min"], 0, options["keep_ns"] or 0)
@@ -129,16 +131,6 @@ def _session(app: App, log: Path, ask: Ask, options: dict[str, Any]) -> SessionF
     if options["session"]:
         return named_session(find_session(app.runs, options["session"]).path, ask)
     return recording_session(app.runs, log, ask, new=options["new"])
-
-
-def _known(folder: SessionFolder, ask: Ask) -> list[Any]:
-    """The session's instruments: as it kept them, else as the venue says."""
-    from data.live.wiring import instruments, series_facts, series_in
-
-    known = series_in(folder.facts.get("series", []))
-    series = instruments(ask, known)
-    folder.update(series=series_facts(series))
-    return series
 
 
 def _summary(folder: SessionFolder, recorder: Recorder, lags: Lags) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from typing import Any
 from data import jitcache
 from data.errors import ConfigError, DataError, OfsError, UsageError
 from data.events import Control
-from data.live.blocks import Series
 from data.live.items import Feed
 from data.live.keep import DiskLimits, Keeper
 from data.live.recorder import Recorder
@@ -268,9 +267,13 @@ def prepare(setup: Setup) -> Paper:
         days=setup.config.days,
     )  # fmt: skip
     ask, request = setup.ask(config), setup.request(config)
-    series = _series(folder, ask)
+    known = series_in(folder.facts.get("series", []))
+    series = instruments(ask, known)
     opened = reopen(folder.log, folder.id, series, **ask.journal_options)
     try:
+        # the session is this process's to change only now that the lock of its log is held
+        if series != known:
+            folder.update(series=series_facts(series))
         return _ready(setup, config, folder, opened, ask, request)
     except BaseException:
         opened.close(clean=False)
@@ -324,14 +327,6 @@ def _decided(picture: Picture, recorder: Recorder, count: int) -> None:
     """Time a decision from the reading of the oldest frame of its turn: never too short."""
     if recorder.read_ns and count:
         picture.decision.add(recorder.clock.mono_ns() - recorder.read_ns)
-
-
-def _series(folder: SessionFolder, ask: Ask) -> list[Series]:
-    known = series_in(folder.facts.get("series", []))
-    series = instruments(ask, known)
-    if series != known:
-        folder.update(series=series_facts(series))
-    return series
 
 
 def _choose(setup: Setup) -> SessionFolder:
