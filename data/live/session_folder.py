@@ -2,7 +2,8 @@
 
 Owns session ids and ``session.json``: what was asked for, how often it was started, how far it
 came, how it ended. What must hold: the file is replaced as a whole and synced, so a session that
-was killed reads as one that is not ended; facts of an older ofs are kept as they are.
+was killed reads as one that is not ended; facts of an older ofs are kept as they are; nobody but
+the user may look into the folder, whose socket takes orders.
 
 It refuses to know what a session does.
 """
@@ -17,6 +18,7 @@ from typing import Any
 
 from data.busy import replace
 from data.errors import DataError
+from data.private import FOLDER, keep_private
 
 SESSIONS = "_sessions"
 FACTS = "session.json"
@@ -61,9 +63,10 @@ class SessionFolder:
         for n in range(1, 1000):
             path = runs / SESSIONS / (f"{stem}-{n}" if n > 1 else stem)
             try:
-                path.mkdir()
+                path.mkdir(FOLDER)
             except FileExistsError:
                 continue
+            keep_private(path)
             made = cls(path, {})
             made.update(
                 schema=SCHEMA, session=path.name, command=command, created=now.isoformat(),
@@ -77,6 +80,7 @@ class SessionFolder:
         self.facts = {**self.facts, **facts}
         beside = self.path / f".{FACTS}.{os.getpid()}"
         with beside.open("w", encoding="utf-8", newline="\n") as file:
+            keep_private(beside)
             file.write(json.dumps(self.facts, indent=1, ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -93,6 +97,7 @@ class SessionFolder:
 
     def started(self) -> None:
         """Note that a process began, or began again, to run this session."""
+        keep_private(self.path)  # one that began under an older ofs, too
         start = {"pid": os.getpid(), "at": datetime.now(UTC).isoformat()}
         self.update(starts=[*self.facts.get("starts", []), start], ended=None)
 

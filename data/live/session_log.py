@@ -19,6 +19,7 @@ from threading import Lock
 from typing import Any, TextIO
 
 from data.busy import replace
+from data.private import keep_private
 
 LEVELS = ("info", "warn", "error")
 MOST_BYTES = 4 << 20
@@ -127,7 +128,9 @@ class SessionLog:
             replace(self.path, self._aged(1))
             held = 0
         self._bytes = held
-        return self.path.open("a", encoding="utf-8", newline="\n")
+        file = self.path.open("a", encoding="utf-8", newline="\n")
+        keep_private(self.path)
+        return file
 
     def _aged(self, n: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{n}")

@@ -25,6 +25,7 @@ from typing import Any
 
 from data.errors import DataError
 from data.events import Control
+from data.private import FILE, keep_private
 
 ACTS: dict[str, tuple[tuple[int, int], ...]] = {
     "pause": ((int(Control.PAUSE), 0),),
@@ -97,7 +98,7 @@ class ControlServer:
         if hasattr(socket, "AF_UNIX") and len(os.fsencode(path)) <= PATH_MAX:
             listening = socket.socket(socket.AF_UNIX)
             listening.bind(str(path))
-            path.chmod(0o600)
+            keep_private(path)
         else:
             listening = socket.socket()
             listening.bind(("127.0.0.1", 0))
@@ -225,7 +226,7 @@ def _read_line(connection: socket.socket) -> bytes:
 
 def _write_private(path: Path, text: str) -> None:
     """A file that only its user can read, from its first byte on."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE)
     with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
         file.write(text)
 

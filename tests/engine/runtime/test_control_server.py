@@ -129,7 +129,9 @@ def test_a_killed_session_leaves_a_door_that_the_next_one_replaces(folder: Path)
 
 
 def test_only_its_user_can_open_the_door(folder: Path) -> None:
+    before = os.umask(0)
     server = serve(folder)
+    os.umask(before)
     door = folder / (DOOR if (folder / DOOR).exists() else SOCKET)
     if os.name != "nt":
         assert door.stat().st_mode & 0o077 == 0
