@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from rich.text import Text
 
 from cli import spark
+from data.journal.states import States
 from data.times import format_utc
 from data.units import format_size
 from engine.runtime.view import PlanView, SignalView, SymbolView, View
@@ -29,6 +30,7 @@ _PHASE = {"running": "bold green", "paused": _WARN, "failed": _WARN}
 _PLAIN = str.maketrans("▲▼─…", "^v-~")
 
 Chart = Callable[..., tuple[list[str], list[float]]]
+Field = Sequence[tuple[str, str]]
 Charted = tuple[str, tuple[str, str], Sequence[float], Chart, str]
 
 
@@ -48,7 +50,7 @@ def draw(
     from its least to its largest value.
     """
     width, height = max(width, NARROWEST), max(height, LOWEST)
-    top = [_title(view), *_session(view, width)]
+    top = [_title(view, width), *_session(view, width)]
     x = view.symbols[focus % len(view.symbols)] if view.symbols else None
     bottom = _machine(view, width)
     room = height - len(top) - len(bottom)
@@ -89,12 +91,22 @@ def _signed(value: float | None, decimals: int = 2) -> tuple[str, str]:
 # --- the session -------------------------------------------------------------------------------
 
 
-def _title(v: View) -> Text:
-    what = f"{v.strategy} on {v.venue}" if v.strategy else v.venue
-    return _line(
-        (f"ofs {v.command} ", "bold"), (f"{v.phase.upper()}  ", _PHASE.get(v.phase, "bold yellow")),
-        f"{what}  ", (_clock(v), ""), (f"  up {span(v.uptime_s)}", _DIM),
-        ("  served" if v.served else "", "yellow"),
+def _fitting(width: int, *fields: Field) -> Text:
+    """The first field, and of the others those that still fit whole into ``width`` letters."""
+    line = _line(*fields[0])
+    for field in fields[1:]:
+        piece = _line(*field)
+        if piece.plain and line.cell_len + len(piece.plain.rstrip()) <= width:
+            line.append_text(piece)
+    return line
+
+
+def _title(v: View, width: int) -> Text:
+    """State and session always; the strategy is part of the session's id."""
+    state = (f"{v.phase.upper()}  ", _PHASE.get(v.phase, "bold yellow"))
+    return _fitting(
+        width, [state, (f"{v.session}  ", "bold")], [("served  ", "yellow")] if v.served else [],
+        [(f"{_clock(v)}  ", "")], [(f"{v.venue}  ", "")], [(f"up {span(v.uptime_s)}", _DIM)],
     )  # fmt: skip
 
 
@@ -104,27 +116,35 @@ def _clock(v: View) -> str:
 
 def _session(v: View, width: int) -> list[Text]:
     s, f, g = v.states, v.feed, v.gaps
-    states = [
-        *_named("admitted", f"{s.admitted:,}"), *_named("written", f"{s.written:,}"),
-        *_named("synced", f"{s.synced:,}", "bold"), *_named("sealed", f"{s.sealed:,}"),
-        *_named("checkpoint", f"{s.checkpointed:,}"),
-    ]  # fmt: skip
     feed = [
-        *_named("events/s", f"{f.events_per_s:,.0f}"),
-        *_named("lag p50/p99", f"{f.lag_p50_ms:,.1f}/{f.lag_p99_ms:,.1f} ms"),
-        *_named("decision", f"{f.decision_p99_ms:,.1f}"),
-        *_named("sync", f"{v.disk.sync_p99_ms:,.1f}"), *_named("queue", f"{f.queued:,}"),
-    ]  # fmt: skip
-    reasons = ", ".join(f"{name} {n:,}" for name, n in g.by_reason.items() if n)
+        _named("lag p50/p99", f"{f.lag_p50_ms:,.1f}/{f.lag_p99_ms:,.1f} ms"),
+        _named("events/s", f"{f.events_per_s:,.0f}"),
+        _named("queue", f"{f.queued:,}"),
+        _named("decision", f"{f.decision_p99_ms:,.1f}"),
+        _named("sync", f"{v.disk.sync_p99_ms:,.1f}"),
+    ]
     holes = [
-        *_named("gaps", f"{g.total:,} ({g.filled:,} filled, {g.open:,} open)", _warn(g.open)),
-        *_named("sockets", f"{f.connections}", _warn(not f.connections)),
-        *_named("rejects", f"{sum(f.rejects.values()):,}"),
-        *_named("twice", f"{f.duplicates:,}"), (reasons, _DIM),
-    ]  # fmt: skip
+        _named("gaps", f"{g.total:,} ({g.filled:,} filled, {g.open:,} open)", _warn(g.open)),
+        _named("sockets", f"{f.connections}", _warn(not f.connections)),
+        _named("rejects", f"{sum(f.rejects.values()):,}"),
+        _named("twice", f"{f.duplicates:,}"),
+        *([(f"{name} {n:,}  ", _DIM)] for name, n in g.by_reason.items() if n),
+    ]
     alarm = "  ".join(v.alarms)
     last = (f"! {alarm}", _WARN) if alarm else ("all is well", _DIM)
-    return [_line(*states), _line(*feed), _line(*holes), _line(last)]
+    return [_states(s, width), _fitting(width, *feed), _fitting(width, *holes), _line(last)]
+
+
+def _states(s: States, width: int) -> Text:
+    """How far events got; by their distance from what is synced where the numbers are too long."""
+    near = _named("synced", f"{s.synced:,}", "bold")
+    others = {"admitted": s.admitted, "written": s.written, "sealed": s.sealed,
+              "checkpoint": s.checkpointed}  # fmt: skip
+    whole = _line(*near, *(p for name, n in others.items() for p in _named(name, f"{n:,}")))
+    if len(whole.plain.rstrip()) <= width:
+        return whole
+    short = {name: _short(n - s.synced) for name, n in others.items()}
+    return _fitting(width, near, *(_named(name, text) for name, text in short.items()))
 
 
 def _machine(v: View, width: int) -> list[Text]:
@@ -393,6 +413,16 @@ def plain(v: View) -> str:
         *(f"! {alarm}" for alarm in v.alarms),
     ]
     return "  ".join(parts)
+
+
+def _short(count: int) -> str:
+    """A difference of counts with its sign, in at most six letters below a trillion."""
+    size, unit = float(abs(count)), ""
+    for unit in ("", "k", "M", "G"):
+        if size < 10_000 or unit == "G":
+            break
+        size /= 1000
+    return f"{'-' if count < 0 else '+'}{int(size):,}{unit}"
 
 
 def span(seconds: float) -> str:

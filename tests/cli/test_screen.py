@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from cli import spark
 from cli.screen import FOCUS_S, Screen, focus
 from cli.screen_parts import draw, plain, span
+from data.journal.states import States
 from engine.runtime.alarms import alarms
-from engine.runtime.view import SymbolView, View
+from engine.runtime.view import PHASES, SymbolView, View
 from tests.engine.runtime.pictures import a_symbol, a_view, ill
 
 BARE = View("s", "record", "bybit")
@@ -36,7 +37,8 @@ def test_it_fits(size: tuple[int, int], symbols: int) -> None:
 def test_80_by_24_shows_what_a_person_needs() -> None:
     shown = text(replace(a_view(), alarms=("the disk is slow",)), 80, 24)
     for word in (
-        "paper RUNNING", "synced 1,000", "admitted 1,010", "sealed 900", "lag p50/p99 1.5/12.2 ms",
+        "RUNNING  20260105T120000-paper-delta_flip", "synced 1,000",
+        "admitted 1,010", "sealed 900", "lag p50/p99 1.5/12.2 ms",
         "events/s 1,480", "gaps 10 (8 filled, 1 open)", "! the disk is slow", "BTCUSDT 27,950.5",
         "in_position 1m30s", "market normal", "trend up", "delta 30s", "CVD", "imbalance",
         "▲ absorption 0.80", "▼ cvd_trend 0.35", "dip long 1/3  waits: cvd_rising",
@@ -46,6 +48,26 @@ def test_80_by_24_shows_what_a_person_needs() -> None:
     ):  # fmt: skip
         assert word in shown, word
     assert "█" in shown
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("name", ["paper-delta_flip", "record", "paper-my_rule_of_forty-2"])
+@pytest.mark.parametrize("served", [False, True])
+def test_the_header_fits_80_by_24_after_a_fortnight(name: str, phase: str, served: bool) -> None:
+    """Session and state are whole, and so is every number, however large they have become."""
+    a = a_view()
+    long = replace(
+        a, session=f"20260105T120000-{name}", phase=phase, served=served, uptime_s=14 * 86_400.0,
+        states=States(1_234_600_111, 1_234_599_999, 1_234_567_890, 1_234_000_000, 987_654_321),
+        feed=replace(a.feed, events_per_s=20_000.0, lag_p50_ms=1_234.5, lag_p99_ms=12_345.6,
+                     decision_p99_ms=12_345.6, queued=200_000),
+    )  # fmt: skip
+    title, states, feed, holes, *_ = text(long, 80, 24).splitlines()
+    assert title.startswith(f"{phase.upper()}  20260105T120000-{name}")
+    assert ("served" in title) == served
+    assert states.startswith("synced 1,234,567,890  admitted +32k  written +32k  sealed -567k")
+    assert feed.startswith("lag p50/p99 1,234.5/12,345.6 ms  events/s 20,000  queue 200,000")
+    assert "…" not in title + states + feed + holes
 
 
 def test_a_recording_shows_what_came() -> None:
