@@ -78,9 +78,9 @@ SCHEMA_VERSION = 1
 DEPTH_LEVELS_MAX = 25
 """Most levels a side that a depth event may carry."""
 
-RECORD_VERSION = 3
-"""Version of the record tables, a manifest's ``schema``: 2 added the touch to orders and fills.
-A run of an older version lacks the columns whose :attr:`Field.since` is higher."""
+RECORD_VERSION = 4
+"""Version of the record tables, a manifest's ``schema``: 2 added the touch to orders and fills, 4
+the intents. A run of an older version lacks the columns and tables whose ``since`` is higher."""
 
 MONEY_SCALE = 8
 """Money is int64 at 1e-8 of the account currency."""

@@ -32,12 +32,16 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A kind of event, or a kind of record that a run writes."""
+    """A kind of event, or a kind of record that a run writes.
+
+    ``since`` is the first :data:`RECORD_VERSION` whose runs have it.
+    """
 
     name: str
     view: str
     doc: str
     fields: tuple[Field, ...]
+    since: int = 1
 
     @property
     def names(self) -> tuple[str, ...]:

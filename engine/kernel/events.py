@@ -28,12 +28,29 @@ COLUMNS: dict[Kind, tuple[str, ...]] = {
     Kind.GAP: ("ts_ns", "stream", "from_ns", "to_ns", "filled"),
     Kind.CLOCK: ("ts_ns",),
     Kind.CONTROL: ("ts_ns", "code", "value"),
+    Kind.BROKER: (
+        "ts_ns",
+        "id",
+        "act",
+        "order_id",
+        "position",
+        "state",
+        "side",
+        "price",
+        "target",
+        "qty",
+        "pnl",
+        "fee",
+        "balance",
+        "reason",
+        "code",
+    ),
     REFERENCE: ("ts_ns", "close"),
 }
 """Columns that a fold takes, by kind, in call order; of a REFERENCE the end of its bar (ns) and its
 close at 1e-9."""
 
-INT8_COLUMNS = frozenset({"side", "stream", "filled"})
+INT8_COLUMNS = frozenset({"side", "stream", "filled", "act", "state", "reason"})
 READ_COLUMNS: dict[Kind, tuple[str, ...]] = {
     kind: tuple(c for c in columns if not c.endswith("_offsets"))
     for kind, columns in COLUMNS.items()

@@ -15,6 +15,7 @@ from data.events import RECORDS, numpy_dtype
 
 SIGNALS_MAX = 4096
 DECISIONS_MAX = 4096
+INTENT_ROWS_MAX = 512
 ORDERS_MAX = 2048
 FILLS_MAX = 4096
 POSITIONS_MAX = 2048
@@ -24,6 +25,7 @@ HEADROOM = 256
 
 SIGNAL = numpy_dtype(RECORDS["signal"])
 DECISION = numpy_dtype(RECORDS["decision"])
+INTENT_ROW = numpy_dtype(RECORDS["intent"])
 ORDER = numpy_dtype(RECORDS["order"])
 FILL = numpy_dtype(RECORDS["fill"])
 POSITION = numpy_dtype(RECORDS["position"])
@@ -33,6 +35,7 @@ OUT = np.dtype(
     [
         ("n_signals", "i8"),
         ("n_decisions", "i8"),
+        ("n_intents", "i8"),
         ("n_orders", "i8"),
         ("n_fills", "i8"),
         ("n_positions", "i8"),
@@ -40,6 +43,7 @@ OUT = np.dtype(
         ("lost", "i8"),
         ("signals", SIGNAL, (SIGNALS_MAX,)),
         ("decisions", DECISION, (DECISIONS_MAX,)),
+        ("intents", INTENT_ROW, (INTENT_ROWS_MAX,)),
         ("orders", ORDER, (ORDERS_MAX,)),
         ("fills", FILL, (FILLS_MAX,)),
         ("positions", POSITION, (POSITIONS_MAX,)),
@@ -56,6 +60,7 @@ def room(out):
     return (
         out.n_signals <= SIGNALS_MAX - HEADROOM
         and out.n_decisions <= DECISIONS_MAX - HEADROOM
+        and out.n_intents <= INTENT_ROWS_MAX - HEADROOM
         and out.n_orders <= ORDERS_MAX - HEADROOM
         and out.n_fills <= FILLS_MAX - HEADROOM
         and out.n_positions <= POSITIONS_MAX - HEADROOM

@@ -85,6 +85,13 @@ class RecordedRows:
 
     def __init__(self, recorded: Run, table: Table) -> None:
         path = recorded.file(table.view)
+        self._batches: Iterator[np.ndarray] = iter(())
+        self._rest = np.zeros(0, dtype=numpy_dtype(table))
+        self.columns: tuple[str, ...] = ()
+        self.lacking: tuple[str, ...] = ()
+        if not path.is_file() and recorded.manifest.get("schema", 1) < table.since:
+            self.rows = 0
+            return  # a run of an older version: there was nothing to write
         if not path.is_file():
             raise DataError(
                 "a table of the run is missing", where=str(path), do="run the backtest again"
@@ -92,8 +99,7 @@ class RecordedRows:
         self.rows, stored = _facts(path)
         self.columns = tuple(name for name in table.names if name in stored)
         self.lacking = tuple(name for name in table.names if name not in stored)
-        self._batches: Iterator[np.ndarray] = read_rows(path, table)
-        self._rest = np.zeros(0, dtype=numpy_dtype(table))
+        self._batches = read_rows(path, table)
 
     def next(self, n: int) -> np.ndarray:
         """The next ``n`` rows, fewer at the end."""

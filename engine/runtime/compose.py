@@ -28,7 +28,9 @@ from engine.kernel.registry import Handler, resolve
 from engine.runtime import compose_proxy as proxied
 from engine.runtime.strategy import Strategy
 
-ORDER = (Kind.GAP, Kind.CONTROL, Kind.BAR, Kind.TRADE, Kind.DEPTH, Kind.QUOTE, Kind.CLOCK)
+ORDER = (
+    Kind.GAP, Kind.CONTROL, Kind.BROKER, Kind.BAR, Kind.TRADE, Kind.DEPTH, Kind.QUOTE, Kind.CLOCK,
+)  # fmt: skip
 """Kinds that a fold takes; the others are in the log for queries and later handlers."""
 
 

@@ -26,7 +26,7 @@ from engine.runtime.compare import Comparison, Mismatch, RecordedRows
 from engine.runtime.shown import Side, shown
 
 PORTION = 16_384
-ORDER = ("decision", "signal", "order", "fill", "position", "equity")
+ORDER = ("decision", "signal", "intent", "order", "fill", "position", "equity")
 """Tables in the order in which one explains the next."""
 
 _ACT = ("ts_ns", "action", "exit_reason", "direction")

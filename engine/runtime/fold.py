@@ -35,6 +35,7 @@ from engine.runtime.plain import field_records
 BUFFERS = {
     "signal": ("signals", "n_signals"),
     "decision": ("decisions", "n_decisions"),
+    "intent": ("intents", "n_intents"),
     "order": ("orders", "n_orders"),
     "fill": ("fills", "n_fills"),
     "position": ("positions", "n_positions"),

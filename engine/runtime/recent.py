@@ -18,7 +18,8 @@ from data.events import RECORDS
 from engine.runtime.records import Totals
 
 KEPT = {
-    "signal": 64, "decision": 240, "order": 50, "fill": 50, "position": 50, "equity": 1,
+    "signal": 64, "decision": 240, "intent": 50, "order": 50, "fill": 50, "position": 50,
+    "equity": 1,
 }  # fmt: skip
 """Rows that are kept of each record table."""
 _SUMS = ("gross", "fees", "round_trips", "wins", "max_drawdown", "last_equity")

@@ -71,7 +71,8 @@ def add_one(column: str, row: int) -> Callable[[Rows], None]:
 def test_two_runs_of_one_kind_are_the_same(runs: Path) -> None:
     found = compare(runs)
     assert found.same and found.first is None and found.act is None
-    assert list(found.tables) == ["decision", "signal", "order", "fill", "position", "equity"]
+    wanted = ["decision", "signal", "intent", "order", "fill", "position", "equity"]
+    assert list(found.tables) == wanted
     assert all(t.rows[0] == t.rows[1] for t in found.tables.values())
     assert found.tables["decision"].rows[0] > 50 and found.tables["fill"].rows[0] > 5
     counted = {(f.group, f.name): f for f in found.facts if f.group in ("digests", "log")}
