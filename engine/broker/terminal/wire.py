@@ -38,7 +38,8 @@ never reach the server: a link is closed, that is all.
 error. Columns are a dict of one-dimensional numpy arrays by field name of the dtype.
 
 **Errors.** ``Reply.failed(code)`` fails the call with that ``last_error``; what it then returns
-(None, False, an empty tuple for "not found") is the module's rule. A rejected order is no error.
+(None, False, an empty tuple for a query's -4) is the module's rule; after -10002 it lets the link
+go. A rejected order is no error.
 
 **Faults.** A reply may carry a :class:`Fault`: what happens to the answer on its way. Whether the
 call was executed before was the server's choice. The socket's server end makes it happen, so that
