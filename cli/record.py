@@ -92,7 +92,7 @@ def command(app: App, **options: Any) -> int:
             fill=filler(ask, opened, wired.clock.now),
         )  # fmt: skip
         ends = Ends(lambda: stop.asked, options["until_end"], options["length_ns"] or 0)
-        shown = _Shown(app, folder, recorder, lags)
+        shown = _Shown(app, folder, recorder, lags, waits=not options["until_end"])
         with shown.beside(options["http"]):
             why = run(recorder, folder, ends, shown, shown.last)
         app.say(f"{folder.id}: {why}; {recorder.tally.events:,} events, {recorder.tally.gaps:,} "
@@ -153,7 +153,9 @@ def _summary(folder: SessionFolder, recorder: Recorder, lags: Lags) -> dict[str,
 class _Shown:
     """Monitor, API, screen and log of a recording; called after every turn of it."""
 
-    def __init__(self, app: App, folder: SessionFolder, recorder: Recorder, lags: Rolling) -> None:
+    def __init__(
+        self, app: App, folder: SessionFolder, recorder: Recorder, lags: Rolling, *, waits: bool
+    ) -> None:
         from data.live.session_log import SessionLog
         from engine.runtime.recording_picture import RecordingPicture
         from engine.runtime.session_notes import Notes
@@ -162,7 +164,8 @@ class _Shown:
         first = View(folder.id, "record", folder.facts["venue"], started_ns=time.time_ns(),
                      served=recorder.clock.served)  # fmt: skip
         self._app, self._folder, self._recorder = app, folder, recorder
-        self._picture = RecordingPicture(recorder, first, lags)
+        at_end = "end it with Ctrl-C" if waits else ""
+        self._picture = RecordingPicture(recorder, first, lags, at_end=at_end)
         self._board = Board(first)
         self._log = SessionLog(folder.path / "session.log")
         self._notes = Notes(self._log, first)

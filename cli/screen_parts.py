@@ -11,6 +11,7 @@ It refuses to know where a picture comes from and how often it is drawn.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from textwrap import wrap
 
 from rich.text import Text
 
@@ -22,6 +23,7 @@ from engine.runtime.view import PlanView, SignalView, SymbolView, View
 
 NARROWEST, LOWEST = 40, 10
 WIDE = 120
+ALARM_LINES = 2
 CHART_MAX = 10
 """Most lines that a chart is high."""
 _UP, _DOWN, _DIM, _HEAD, _WARN = "green", "red", "bright_black", "bold cyan", "bold red"
@@ -130,9 +132,9 @@ def _session(v: View, width: int) -> list[Text]:
         _named("twice", f"{f.duplicates:,}"),
         *([(f"{name} {n:,}  ", _DIM)] for name, n in g.by_reason.items() if n),
     ]
-    alarm = "  ".join(v.alarms)
-    last = (f"! {alarm}", _WARN) if alarm else ("all is well", _DIM)
-    return [_states(s, width), _fitting(width, *feed), _fitting(width, *holes), _line(last)]
+    alarm = wrap("  ".join(v.alarms), width - 2, max_lines=ALARM_LINES, placeholder=" …")
+    last = [_line((f"! {text}", _WARN)) for text in alarm] or [_line(("all is well", _DIM))]
+    return [_states(s, width), _fitting(width, *feed), _fitting(width, *holes), *last]
 
 
 def _states(s: States, width: int) -> Text:

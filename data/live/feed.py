@@ -176,6 +176,7 @@ class SocketFeed:
             others.append(asyncio.ensure_future(self._ping()))
         try:
             await self._until_done(lanes, others)
+            self.facts.ended = True
             await self._last_clock()
             self._count()
             self._queue.put(Ended(time.monotonic_ns()))

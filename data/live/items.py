@@ -92,6 +92,8 @@ class FeedFacts:
     """How often a connection acknowledged its streams and sent nothing, or nothing of a kind."""
     pings: int = 0
     last_error: str = ""
+    ended: bool = False
+    """A served range is over: that nothing is connected any more is as it should be."""
     routes: dict[str, int] = field(default_factory=dict)
     """Frames by stream name: only counted data prove that a stream works."""
 

@@ -39,7 +39,7 @@ def _recording(view: View) -> Iterator[str]:
 
 def _feed(view: View) -> Iterator[str]:
     feed = view.feed
-    if not feed.connections and view.uptime_s > CONNECTED_S:
+    if not feed.connections and not feed.ended and view.uptime_s > CONNECTED_S:
         yield f"no connection{': ' + feed.last_error if feed.last_error else ''}"
     if feed.connections and feed.silent:
         yield f"silent: {_names(feed.silent)}"

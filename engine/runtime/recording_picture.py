@@ -18,7 +18,15 @@ from data.enums import GapReason, Kind
 from data.live.recorder import Recorder
 from engine.runtime.alarms import alarms
 from engine.runtime.lags import Rolling
-from engine.runtime.view import DiskView, FeedView, GapsView, GapView, Resources, View
+from engine.runtime.view import (
+    RANGE_OVER,
+    DiskView,
+    FeedView,
+    GapsView,
+    GapView,
+    Resources,
+    View,
+)
 
 DISK_EVERY_S = 5.0
 
@@ -45,7 +53,8 @@ class _Rates:
 @dataclass
 class RecordingPicture:
     """Makes views of one recording; ``lag`` (and ``decision``) are fed from outside, ``resources``
-    gives the latest reading of the monitor."""
+    gives the latest reading of the monitor. ``at_end`` says how to end a session whose served range
+    is over; empty where it ends by itself."""
 
     recorder: Recorder
     first: View
@@ -53,6 +62,7 @@ class RecordingPicture:
     decision: Rolling = field(default_factory=Rolling)
     resources: Callable[[], Resources] = Resources
     control: Mapping[str, Any] = field(default_factory=dict)
+    at_end: str = ""
     _rates: _Rates = field(default_factory=_Rates)
     _disk: tuple[float, int] = (0.0, 0)
     _began_s: float = field(default_factory=time.monotonic)
@@ -60,7 +70,7 @@ class RecordingPicture:
     def view(self, phase: str) -> View:
         """The recording as it stands now, with its alarms."""
         view = self.bare(phase)
-        return replace(view, alarms=(*alarms(view), *self.own_alarms()))
+        return replace(view, alarms=(*alarms(view), *self.own_alarms(phase)))
 
     def bare(self, phase: str) -> View:
         """The recording as it stands now, for somebody who has more to say about it."""
@@ -84,14 +94,16 @@ class RecordingPicture:
             control=dict(self.control),
         )
 
-    def own_alarms(self) -> tuple[str, ...]:
-        """What only the recorder knows to be wrong."""
+    def own_alarms(self, phase: str = "running") -> tuple[str, ...]:
+        """What only the recorder knows to be wrong, or to be waited for in vain."""
         r = self.recorder
         found = []
         if r.last_work_error:
             found.append(f"the checkpoint waits: {_line(r.last_work_error)}")
         if r.fill_error:
             found.append(f"what was missed cannot be fetched: {_line(r.fill_error)}")
+        if phase == "running" and r.ended and self.at_end:
+            found.append(f"{RANGE_OVER} ({self.at_end}, or start with --until-end)")
         return tuple(found)
 
     def _feed(self, frames_per_s: float, bytes_per_s: float, events_per_s: float) -> FeedView:
@@ -124,6 +136,7 @@ class RecordingPicture:
             decision_p99_ms=decision[1],
             venue_lag_p50_ms=venue[0],
             venue_lag_p99_ms=venue[1],
+            ended=f.ended or r.ended,
         )
 
     def _venue_lag(self) -> tuple[float, float]:

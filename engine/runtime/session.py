@@ -44,6 +44,7 @@ from engine.runtime.view import Board, View
 
 VIEW_EVERY_S = 0.25
 CLOCK_EVERY_S = 0.02
+STOPPED_BY_OPERATOR = "stopped by an operator"
 STOP_MOST_S = 15.0
 """After an order to stop, so long (wall time) may positions take to be closed."""
 
@@ -99,6 +100,8 @@ class Paper:
         """Run until something ends it; why."""
         self.phase = "running"
         ends.told = self._told
+        if not ends.until_end:
+            self.picture.waits_at_end("end it with `ofs control stop`")
         self.folder.update(phase="running", error=None)
         self.log.info("running", session=self.folder.id, resumed_at=self.recovery.last_seq)
         try:
@@ -215,11 +218,13 @@ class Paper:
         """Why an operator's stop ends the session by now; "" while it does not."""
         if self._stop_by is None:
             return ""
+        if self.recorder.ended:
+            return STOPPED_BY_OPERATOR  # no more time passes there, and no price closes a position
         at_ns, by_s = self._stop_by
         passed = self.recorder.clock.now() >= at_ns
         flat = passed and all(not live.open_qty for live in self.folds.lives)
         late = time.monotonic() >= by_s
-        return "stopped by an operator" if flat or late else ""
+        return STOPPED_BY_OPERATOR if flat or late else ""
 
     # -- what a last object says ------------------------------------------------------------------
 

@@ -59,6 +59,10 @@ class Picture:
             self._shown.append(shown)
             self._views.append(SymbolView(s.venue, s.symbol))
 
+    def waits_at_end(self, how: str) -> None:
+        """The session goes on when a served range is over; ``how`` says what a person can do."""
+        self._recording.at_end = how
+
     def facts(self) -> dict[str, Any]:
         """What a snapshot keeps: lags, and what was shown of each instrument."""
         return {
@@ -102,7 +106,7 @@ class Picture:
             symbols=tuple(self._views),
             control=dict(self.control),
         )
-        return replace(made, alarms=(*alarms(made), *self._recording.own_alarms()))
+        return replace(made, alarms=(*alarms(made), *self._recording.own_alarms(phase)))
 
     def _resources(self) -> Resources:
         return self.monitor.latest if self.monitor else self.first.resources

@@ -57,6 +57,7 @@ class FeedView:
     ``lag`` is wall time from reading a frame to its event being folded, ms; ``decision`` that to a
     decision, ms; ``venue_lag`` the venue's time to ours, ms, with the offset of clocks taken out.
     ``silent`` names streams that say nothing; ``rejects`` counts frames that are no event.
+    ``ended``: the range of a served venue is over, nothing more comes.
     """
 
     connections: int = 0
@@ -82,6 +83,7 @@ class FeedView:
     decision_p99_ms: float = 0.0
     venue_lag_p50_ms: float = 0.0
     venue_lag_p99_ms: float = 0.0
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,14 +321,17 @@ class View:
 
     @property
     def healthy(self) -> bool:
-        """Recording, with nothing left out and no alarm but that a guard halted entries: a strategy
-        that may not trade is sound, and no reason to begin anew."""
-        faults = [text for text in self.alarms if not text.startswith(HALTED)]
+        """Recording, with nothing left out and no alarm but that a guard halted entries or that a
+        served range is over: neither is a reason to begin anew."""
+        faults = [text for text in self.alarms if not text.startswith((HALTED, RANGE_OVER))]
         return self.phase == "running" and not faults and not self.disk.left_out
 
 
 HALTED = "no entries"
 """What the alarm begins with that says that a guard halted entries."""
+
+RANGE_OVER = "the served range is over"
+"""What the alarm begins with that says that a session has nothing more to wait for."""
 
 
 OFFERS_MAX = 64

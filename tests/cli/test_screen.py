@@ -70,6 +70,15 @@ def test_the_header_fits_80_by_24_after_a_fortnight(name: str, phase: str, serve
     assert "…" not in title + states + feed + holes
 
 
+def test_a_long_alarm_has_two_lines() -> None:
+    said = "the served range is over (end it with `ofs control stop`, or start with --until-end)"
+    lines = text(replace(a_view(), alarms=(said,)), 80, 24).splitlines()
+    shown = " ".join(line.removeprefix("! ") for line in lines if line.startswith("! "))
+    assert shown == said
+    many = text(replace(a_view(), alarms=(said, said, said)), 80, 24).splitlines()
+    assert [line[-1] for line in many if line.startswith("! ")][1:] == ["…"]
+
+
 def test_a_recording_shows_what_came() -> None:
     shown = text(replace(a_view(0), command="record"), 80, 24)
     for word in ("trade 700", "depth 300", "gap  BTCUSDT trade disconnect 11:59:50", "to 11:59:51",

@@ -65,6 +65,7 @@ def test_rotating_all_the_time_gives_each_frame_once_and_in_order(
     assert ids == list(range(1, COUNT + 1))
     assert updates == list(range(1000, COUNT + 1000))
     assert feed.facts.rotations >= 2
+    assert feed.facts.ended and not feed.facts.connections
     assert not any(c.streams for c in items if isinstance(c, Closed))
     told_ns = [item.now_ns for item in items if isinstance(item, Served)]
     assert told_ns == sorted(told_ns) and told_ns[-1] >= T + (COUNT - 1) * STEP_NS

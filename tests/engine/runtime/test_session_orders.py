@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from data.live.items import FeedFacts, Frame, Item, Opened
+from data.live.items import Ended, FeedFacts, Frame, Item, Opened
 from data.live.run import Ends
 from engine.runtime import recording_picture
 from engine.runtime import session as module
@@ -32,6 +32,7 @@ class Stream:
         self.sent = 0
         self.upto = 0
         self.opened = False
+        self.over = False
 
     @staticmethod
     def of(n: int) -> bytes:
@@ -56,7 +57,10 @@ class Stream:
             if self.sent % 5 == 0:
                 book = depth(self.sent, self.sent * STEP_MS)
                 found.append(Frame(time.monotonic_ns(), 1, book))
-        if not found:
+        if self.over and self.sent >= self.upto:
+            self.over, self.facts.connections = False, 0
+            found.append(Ended(time.monotonic_ns()))
+        elif not found:
             time.sleep(0.002)
         return found
 
@@ -196,3 +200,21 @@ def test_the_last_picture_of_a_session_that_is_over_can_be_made(
     assert running.end() == "stopped by an operator"
     assert running.session.phase == "stopped"
     assert not running.session.recorder.journal.folder.exists()
+
+
+def test_a_stop_waits_for_nothing_once_the_served_range_is_over(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No time passes there any more: a position cannot be closed, and its wait would be in vain."""
+    monkeypatch.setattr(module, "STOP_MOST_S", 600.0)
+    running.play(500)
+    running.stream.over = True
+    running.until(lambda: bool(running.session.board.view().alarms))
+    said = "the served range is over (end it with `ofs control stop`, or start with --until-end)"
+    running.until(lambda: running.session.board.view().alarms == (said,))
+    assert running.order("stop")["ok"]
+    running.thread.join(30)
+    assert running.end() == "stopped by an operator"
+    assert running.session.board.view().alarms == ()
+    file = running.session.folder.path / "session.log"
+    assert file.read_text(encoding="utf-8").count(said) == 1
