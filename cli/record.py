@@ -79,8 +79,9 @@ def command(app: App, **options: Any) -> int:
     with Stop() as stop:
         now_ns = served_ns(ask.endpoint) if options["endpoint"] else None
         folder = _session(app, log, ask, options)
-        series = instruments(ask, series_in(folder.facts.get("series", [])))
-        opened = reopen(log, folder.id, series, **ask.journal_options)
+        with folder.beginning():
+            series = instruments(ask, series_in(folder.facts.get("series", [])))
+            opened = reopen(log, folder.id, series, **ask.journal_options)
         # the session is this process's to change only now that the lock of its log is held
         folder.update(series=series_facts(series), served=now_ns is not None, phase="running")
         app.say(f"session {folder.id}: {ask.venue} {', '.join(ask.symbols)}")

@@ -99,9 +99,10 @@ def reopen(log: Path, session: str, series: Sequence[Series], **options: Any) ->
     """
     store = LogStore(log, create=True)
     folder = live_folder(log) / session
-    folder.mkdir(parents=True, exist_ok=True)
+    live_folder(log).mkdir(parents=True, exist_ok=True)
     lock = _lock(live_folder(log))
     try:
+        folder.mkdir(exist_ok=True)
         sealed = sealed_upto(store, session)
         journal = Journal.open(folder, after_seq=sealed, **options)
         try:

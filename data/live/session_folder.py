@@ -12,6 +12,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,6 +36,8 @@ class SessionFolder:
         self.facts = facts
         self.behind = False
         """The disk had no place for the latest facts."""
+        self.new = False
+        """It was made by this process and has not begun."""
 
     @property
     def id(self) -> str:
@@ -68,12 +73,24 @@ class SessionFolder:
                 continue
             keep_private(path)
             made = cls(path, {})
+            made.new = True
             made.update(
                 schema=SCHEMA, session=path.name, command=command, created=now.isoformat(),
                 starts=[], ended=None, **facts,
             )  # fmt: skip
             return made
         raise DataError("no free session id", where=str(runs), do="wait a second, start again")
+
+    @contextmanager
+    def beginning(self) -> Iterator[None]:
+        """Within the block it is made ready; a new one that could not begin leaves nothing."""
+        try:
+            yield
+        except BaseException:
+            if self.new:
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise
+        self.new = False
 
     def update(self, **facts: Any) -> None:
         """Change facts; on the disk when this returns."""

@@ -273,8 +273,9 @@ def prepare(setup: Setup) -> Paper:
     )  # fmt: skip
     ask, request = setup.ask(config), setup.request(config)
     known = series_in(folder.facts.get("series", []))
-    series = instruments(ask, known)
-    opened = reopen(folder.log, folder.id, series, **ask.journal_options)
+    with folder.beginning():
+        series = instruments(ask, known)
+        opened = reopen(folder.log, folder.id, series, **ask.journal_options)
     try:
         # the session is this process's to change only now that the lock of its log is held
         if series != known:

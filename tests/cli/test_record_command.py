@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from data.errors import EXIT_DATA, EXIT_USAGE
-from data.live.reopen import live_folder, reopen
+from data.errors import EXIT_DATA, EXIT_USAGE, LockedError
+from data.live.reopen import left_behind, live_folder, reopen
 from data.live.session_folder import FACTS, SessionFolder
 from data.live.wiring import series_facts
 from tests.data.live.frames import BTC
@@ -52,3 +52,26 @@ def test_an_unknown_venue_or_symbol_is_said_whole(tmp_path: Path, run: Any) -> N
     assert done.code == EXIT_USAGE
     for part in ("where: --symbol", "why: ", "did you mean BTCUSDT"):
         assert part in done.err, done.err
+
+
+def test_a_recording_that_could_not_begin_leaves_no_session(tmp_path: Path, run: Any) -> None:
+    """The newest one is what `last` means, and a typing mistake is no session."""
+    log, runs = tmp_path / "log", tmp_path / "runs"
+    with ScriptedVenue([], pages=um).up() as venue:
+        address = f"{venue.ws},{venue.rest}"
+        words = ("--log", log, "--runs", runs, "--endpoint", address)
+        assert run(*WORDS[:4], "BTCUSDD", *words).code == EXIT_USAGE
+        assert not list(runs.glob("_sessions/*")) and not log.exists()
+        SessionFolder.create(runs, "record", "kept", {"log": str(log.resolve())})
+        assert run(*WORDS[:4], "BTCUSDD", *words).code == EXIT_USAGE
+    assert [p.name[15:] for p in runs.glob("_sessions/*")] == ["-record-kept"]
+
+
+def test_a_log_that_is_locked_gets_no_journal_of_a_session_that_was_refused(
+    tmp_path: Path,
+) -> None:
+    opened = reopen(tmp_path, "20261121T120000-record", [BTC])
+    with pytest.raises(LockedError):
+        reopen(tmp_path, "20261121T130000-record", [BTC])
+    assert left_behind(tmp_path) == ["20261121T120000-record"]
+    opened.close(clean=True)

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from data.errors import DataError
+from data.errors import DataError, UsageError
 from data.events import RECORDS, numpy_dtype
 from data.live.items import Ended, Frame, Item, Opened
 from data.live.recorder import Limits
@@ -211,6 +211,22 @@ def test_a_session_of_another_configuration_is_another_session(tmp_path: Path) -
     other = session(tmp_path, (), config=CONFIG.replace("entry_z = 1.0", "entry_z = 2.0"))
     assert other.folder.id != first.folder.id
     other.opened.close(clean=False)
+
+
+def test_a_session_that_could_not_begin_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: Any) -> None:
+        raise UsageError("binance-um does not know BTCUSDT")
+
+    first = session(tmp_path, market()[:300])
+    first.recorder.step(0)
+    first.opened.close(clean=False)
+    monkeypatch.setattr(module, "instruments", unknown)
+    for config in (CONFIG, CONFIG.replace("entry_z = 1.0", "entry_z = 2.0")):
+        with pytest.raises(UsageError):
+            session(tmp_path, (), config=config)
+    assert [p.name for p in (tmp_path / "runs" / "_sessions").iterdir()] == [first.folder.id]
 
 
 def test_a_session_that_is_left_behind_is_named(tmp_path: Path) -> None:
