@@ -51,5 +51,6 @@ def connect_sandbox(path: str | None) -> Link:
     address = sandbox_address(path)
     try:
         return SocketLink(address)
-    except OSError as error:
-        raise NoTerminalError(f"CreateFile failed [{error.errno or 2}]") from error
+    except (OSError, OverflowError) as error:  # nobody listens; no port has that number
+        number = getattr(error, "errno", None) or 2
+        raise NoTerminalError(f"CreateFile failed [{number}]") from error

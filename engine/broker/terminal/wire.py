@@ -245,6 +245,10 @@ def decode_reply(head: dict[str, Any], data: bytes) -> tuple[str, Reply]:
     return head["call"], Reply(value, (int(code), text))
 
 
+class NotAFrameError(ValueError):
+    """Bytes that are no frame of this protocol."""
+
+
 class FrameReader:
     """Cuts a stream of bytes into frames, whatever pieces it comes in."""
 
@@ -262,7 +266,7 @@ class FrameReader:
     def _sizes(self) -> tuple[int, int]:
         magic, text, columns = _HEAD.unpack_from(self._bytes)
         if magic != _MAGIC or text + columns > _FRAME_BYTES_MAX:
-            raise ValueError(f"not a frame of {_MAGIC.decode()}: {bytes(self._bytes[:12])!r}")
+            raise NotAFrameError(f"not a frame of {_MAGIC.decode()}: {bytes(self._bytes[:12])!r}")
         return text, columns
 
     def feed(self, data: bytes) -> None:
@@ -270,8 +274,8 @@ class FrameReader:
         self._bytes += data
 
     def frame(self) -> tuple[dict[str, Any], bytes] | None:
-        """The next whole frame: its JSON and its columns; None before that. ValueError for what
-        is no frame."""
+        """The next whole frame: its JSON and its columns; None before that. ValueError (where the
+        head is wrong: NotAFrameError) for what is none."""
         if self.wanted:
             return None
         text, columns = self._sizes()
@@ -368,21 +372,29 @@ async def serve_stream(
 ) -> None:
     """Serve one client until it leaves or a fault cuts it off; for ``asyncio.start_server``.
 
-    ``answer`` is a server's ``call``; faults are made to happen in real seconds. Cut-off is abrupt:
-    what was not read by then is gone.
+    ``answer`` is a server's ``call``, whose exceptions go up; faults are made to happen in real
+    seconds. Cut-off is abrupt: what was not read by then is gone. A client that speaks something
+    else is let go.
     """
     frames = FrameReader()
     try:
         while data := await reader.read(_CHUNK):
             frames.feed(data)
-            while (frame := frames.frame()) is not None:
-                name, payload = frame[0]["call"], frame[0]["payload"]
-                if not await _answer_one(reader, writer, name, answer(name, payload)):
+            while (call := _next_call(frames)) is not None:
+                if not await _answer_one(reader, writer, call[0], answer(*call)):
                     return
-    except (ConnectionError, ValueError, KeyError):
+    except (ConnectionError, NotAFrameError):
         return  # the client died under us, or is none of ours: there is nobody to answer
     finally:
         writer.close()
+
+
+def _next_call(frames: FrameReader) -> tuple[str, dict[str, Any]] | None:
+    try:
+        frame = frames.frame()
+        return None if frame is None else (frame[0]["call"], frame[0]["payload"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotAFrameError(str(error)) from error
 
 
 async def _answer_one(
