@@ -57,6 +57,10 @@ class JournalFacts:
     bytes: int
 
 
+def _nobody(_seq: int, _mark: int) -> None:
+    """Nobody wants to know what was synced."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Point:
     """How far was written when a sync began."""
@@ -88,6 +92,9 @@ class Journal:
     ) -> None:
         self.folder = folder
         self.recovered = recovered
+        self.on_synced: Callable[[int, int], None] = _nobody
+        """Called after each barrier, on the thread that had it, with ``synced_seq`` and
+        ``synced_mark`` as they then stand; it must neither block nor raise."""
         self._files, self._lock = files, lock
         self._sync_s, self._sync_events = sync_s, sync_events
         self._segment_bytes = segment_bytes
@@ -244,6 +251,14 @@ class Journal:
                 point = self._point()
             self._put_behind(point)
 
+    def hurry(self) -> None:
+        """Have a barrier for what is written as soon as can be, without waiting for it: an order
+        must not wait for the next one that comes by itself."""
+        with self._state:
+            if self._written_mark != self._synced_mark:
+                self._urgent = True
+                self._state.notify_all()
+
     def wait_synced(self, seq: int, timeout_s: float) -> bool:
         """Wait until event ``seq`` is behind a barrier, and have one at once where it is not;
         False where that took longer. JournalError where it can never be."""
@@ -381,6 +396,7 @@ class Journal:
             self._synced_mark = point.mark
             self._dirty_since_s = began_s  # what was written meanwhile waits since then at most
             self._state.notify_all()
+        self.on_synced(point.seq, point.mark)
 
     def _broken(self, what: str, path: Path, error: OSError) -> JournalError:
         """The error that ends this journal, for good."""
