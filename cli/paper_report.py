@@ -43,10 +43,13 @@ def command(app: App, session: str, gates_file: Path | None) -> int:
     SESSION is the id of a session, the unique beginning of one, or `last`. Its log is folded again
     (digest parity), and its result is placed among backtests of the same strategy. A gate whose
     figures are missing fails. Ends with 1 when a gate fails.
+
+    A verdict by the session's own gates is kept in its folder: `ofs live` asks for one.
     """
     from engine.runtime.paper_config import read_config
     from engine.runtime.verdict import judge
     from engine.runtime.verdict_facts import find_session, gather
+    from engine.runtime.verdict_kept import keep
 
     found = find_session(app.open_runs(), session)
     config = read_config(gates_file) if gates_file is not None else found.config()
@@ -61,6 +64,8 @@ def command(app: App, session: str, gates_file: Path | None) -> int:
             lambda: progress.say("compiling…"),
         )  # fmt: skip
     judgement = judge(facts, config.gates)
+    if gates_file is None:
+        keep(found.folder, config.identity, judgement.as_json())
     if app.json:
         app.emit(judgement.as_json())
     else:

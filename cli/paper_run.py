@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from data.live.wiring import Ask
     from engine.runtime.paper_config import PaperConfig
     from engine.runtime.replay import Request
-    from engine.runtime.session import Paper, Setup
+    from engine.runtime.session import Session, Setup
 
 _DAY_NS = 86_400_000_000_000
 
@@ -135,7 +135,7 @@ def _request(c: PaperConfig) -> Request:
     return Request(strategy, c.strategy, c.venue, settings=settings, model=note, plans=c.plans)
 
 
-def _begun(session: Paper) -> str:
+def _begun(session: Session) -> str:
     r = session.recovery
     if not r.last_seq:
         return f"session {session.folder.id}"
@@ -146,7 +146,7 @@ def _begun(session: Paper) -> str:
 
 
 @contextmanager
-def _beside(app: App, session: Paper, *, http: bool) -> Iterator[None]:
+def _beside(app: App, session: Session, *, http: bool) -> Iterator[None]:
     """Monitor, HTTP API, control and screen, for as long as the session runs."""
     from contextlib import ExitStack
 

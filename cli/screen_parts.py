@@ -134,7 +134,8 @@ def _session(v: View, width: int) -> list[Text]:
     ]
     alarm = wrap("  ".join(v.alarms), width - 2, max_lines=ALARM_LINES, placeholder=" …")
     last = [_line((f"! {text}", _WARN)) for text in alarm] or [_line(("all is well", _DIM))]
-    return [_states(s, width), _fitting(width, *feed), _fitting(width, *holes), *last]
+    counts = [_states(s, width), _fitting(width, *feed), _fitting(width, *holes)]
+    return [*counts, *_broker(v, width), *last]
 
 
 def _states(s: States, width: int) -> Text:
@@ -147,6 +148,25 @@ def _states(s: States, width: int) -> Text:
         return whole
     short = {name: _short(n - s.synced) for name, n in others.items()}
     return _fitting(width, near, *(_named(name, text) for name, text in short.items()))
+
+
+def _broker(v: View, width: int) -> list[Text]:
+    """The account at the broker, in a session that trades one."""
+    b = v.broker
+    if b is None:
+        return []
+    books = "?" if b.books is None else "equal" if not b.books else f"{b.books:+,.2f}"
+    link = "up" if b.connected else "DOWN"
+    age = "" if b.tick_age_s is None else f" {b.tick_age_s:,.0f} s"
+    money = f"{b.balance:,.2f} {b.currency}" if b.balance is not None else "?"
+    foreign = [_named("foreign", f"{b.foreign}", _WARN)] if b.foreign else []
+    return [_fitting(
+        width, [(f"{'REAL' if b.real else 'demo'} {b.login}  ", "bold")],
+        _named("blocked", ", ".join(b.blocked) or "none", _warn(b.blocked)),
+        _named("books", books, _warn(b.books)), _named("unknown", f"{b.unknown}", _warn(b.unknown)),
+        _named("balance", money), _named("link", link + age, _warn(link == "DOWN")), *foreign,
+        _named("sent", f"{b.sent}"),
+    )]  # fmt: skip
 
 
 def _machine(v: View, width: int) -> list[Text]:

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from data.enums import GapReason, Kind
+from data.events import EVENTS
 from data.live.admit import FOREVER, Admission, InletFacts, Rule
 from data.live.assemble import Assembler
 from data.live.blocks import Group, Series
@@ -74,6 +75,11 @@ BEHIND_NS = 86_400_000_000_000
 ODD_FRAMES = 32
 ODD_SPREAD_NS = 300_000_000_000
 """So many frames in a row with odd times that agree to within this are right: the clock is off."""
+
+BROKER_COLUMNS = tuple(
+    f.name for f in EVENTS[Kind.BROKER].fields if f.name not in ("recv_ns", "seq")
+)
+"""What a broker's event says: columns in the order of the table, ``ts_ns`` first."""
 
 RECORDED = frozenset({Kind.TRADE, Kind.DEPTH, Kind.BAR, Kind.QUOTE, Kind.LIQUIDATION, Kind.MARK})
 
@@ -186,6 +192,14 @@ class Inlet:
         ts_ns = self.clock.venue_ns(recv_ns)
         for number in range(len(self.series)) if series is None else series:
             self._assembler.push(number, Kind.CONTROL, (ts_ns, 0, code, value), recv_ns)
+
+    def broker_event(self, series: int, row: Row) -> None:
+        """What the broker of a series told: ``row`` is :data:`BROKER_COLUMNS`. Like an order of a
+        person it waits for nothing; a ``ts_ns`` of 0 is the venue's time by now."""
+        assert len(row) == len(BROKER_COLUMNS)
+        recv_ns = self.clock.now()
+        ts_ns = row[0] or self.clock.venue_ns(recv_ns)
+        self._assembler.push(series, Kind.BROKER, (ts_ns, *row[1:]), recv_ns)
 
     def break_streams(self, reason: GapReason, kinds: Set[Kind] = RECORDED) -> None:
         """Everything of some kinds is missing from here until it comes again (a full disk)."""

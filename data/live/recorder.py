@@ -220,6 +220,11 @@ class Recorder:
         self.checkpoints = 0
         self.last_work_error = ""
         self.heard, self._sleep = heard, sleep
+        self.wrote: Callable[[int, RecordRows], None] = lambda _mark, _rows: None
+        """Hears of records that are written; synced once the journal's mark has reached theirs."""
+        self.settle: Callable[[], None] = lambda: None
+        """Called when nothing more comes of the feed, before the last checkpoint: what is under way
+        elsewhere may end, and be admitted."""
         self._crash_point = crash_point
         self.keeper, self._fill = keeper, fill
         self.fill_error = ""
@@ -281,6 +286,7 @@ class Recorder:
                 while self._records:
                     mark = self.journal.append_records(*self._records[0])
                     self._unsynced.append((mark, self._records.popleft()))
+                    self.wrote(*self._unsynced[-1])
                 if self._groups:
                     group = self._groups[0]
                     self.journal.append(group)
@@ -474,6 +480,7 @@ class Recorder:
                 "the session could not write its last events", where=str(self.journal.folder),
                 why=self.full, do="free space and start it again: it resumes where it stands",
             )  # fmt: skip
+        self.settle()
         self._look_at_work(wait=True, hurry=True)
         if self.checkpoint():
             self._look_at_work(wait=True, hurry=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import msgspec
 
-from data.live import decode_binance, decode_bybit
+from data.live import decode_binance, decode_bybit, decode_mt5
 from data.live.blocks import Series
 from data.live.book_text import warm_up
 from data.live.decode import Blocks, Numbers, Route
@@ -19,6 +19,7 @@ from data.sources.decimals import Fixed
 from data.sources.rejects import RejectedError
 
 BYBIT = "bybit"
+TERMINAL = "mt5"
 
 UNKNOWN_MAX = 1_000
 """Names of no use that are remembered before they are all forgotten."""
@@ -38,16 +39,17 @@ class _Head(msgspec.Struct, gc=False):
 
 
 class Routes:
-    """The routes of one session's frames; all series are of one venue."""
+    """The routes of one session's frames; all series are of one venue, and of a terminal."""
 
     def __init__(self, series: list[Series]) -> None:
         self._venue = series[0].venue if series else ""
+        self._terminal = {s.symbol: n for n, s in enumerate(series) if s.venue == TERMINAL}
         self._begin = b'{"topic":"' if self._venue == BYBIT else b'{"stream":"'
         self._series = list(series)
         self._at = len(self._begin)
         if self._venue != BYBIT:
             warm_up()  # now, and not when the first book comes
-        self._by_symbol = {s.symbol.upper(): n for n, s in enumerate(series)}
+        self._by_symbol = {s.symbol.upper(): n for n, s in enumerate(series) if s.venue != TERMINAL}
         blocks, memos = Blocks(), dict[int, Fixed]()
         shared = {s.scales: Numbers(s.scales, blocks, memos) for s in series}
         self._numbers = [shared[s.scales] for s in series]
@@ -68,7 +70,7 @@ class Routes:
             return route
         if not name:
             head = self._head(frame)
-            stream = head.topic if self._venue == BYBIT else head.stream
+            stream = (head.topic or head.stream) if self._venue == BYBIT else head.stream
             if not (stream or _is_answer(head)):
                 raise RejectedError("frame")
             name = stream.encode()
@@ -86,9 +88,7 @@ class Routes:
         route = self._routes.get(name)
         if route is not None or not name or name in self._unknown:
             return route
-        text = name.decode("utf-8", "replace")
-        route_of = decode_bybit.route_of if self._venue == BYBIT else decode_binance.route_of
-        route = route_of(self._venue, text, self._by_symbol, self._series, self._numbers)
+        route = self._made(name.decode("utf-8", "replace"))
         if route is not None:
             self._routes[name] = route
             return route
@@ -96,6 +96,13 @@ class Routes:
             self._unknown.clear()
         self._unknown.add(name)
         return None
+
+    def _made(self, name: str) -> Route | None:
+        route = decode_mt5.route_of(name, self._terminal, self._series, self._numbers)
+        if route is not None or self._venue == TERMINAL:
+            return route
+        route_of = decode_bybit.route_of if self._venue == BYBIT else decode_binance.route_of
+        return route_of(self._venue, name, self._by_symbol, self._series, self._numbers)
 
 
 def _is_answer(head: _Head) -> bool:

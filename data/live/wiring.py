@@ -129,9 +129,23 @@ def series_in(rows: Sequence[Sequence[Any]]) -> list[Series]:
     return [Series(v, symbol, Scales(int(p), int(q))) for v, symbol, p, q in rows]
 
 
-def wire(ask: Ask, opened: Opened, now_ns: int | None, feed: Feed | None = None) -> Wired:
+def socket_feed(ask: Ask, opened: Opened) -> Feed:
+    """The venue's sockets, not opened yet."""
+    symbols = [s.symbol for s in opened.series if s.symbol in ask.symbols]
+    return SocketFeed(
+        plan(ask.venue, symbols, ask.kinds),
+        ask.endpoint,
+        rotate_after_ns=ask.rotate_ns,
+        most_frames=ask.queue_frames,
+        most_bytes=ask.queue_bytes,
+    )
+
+
+def wire(ask: Ask, opened: Opened, now_ns: int | None,
+         feed: Callable[[SessionClock], Feed] | None = None) -> Wired:  # fmt: skip
     """Clock, inlet and feed for what stands in ``opened``; the feed is not started. ``now_ns`` is
-    the time of a served venue, None of a real one: the hole since the last event ends there."""
+    the time of a served venue, None of a real one: the hole since the last event ends there.
+    ``feed`` makes another feed than that of the venue's sockets."""
     floor_ns = max(opened.last_recv_ns, now_ns or 0)
     clock = SessionClock(served=now_ns is not None, floor_ns=floor_ns)
     inlet = Inlet(
@@ -142,14 +156,7 @@ def wire(ask: Ask, opened: Opened, now_ns: int | None, feed: Feed | None = None)
         hold_ns=ask.hold_ns,
         hold_most=ask.hold_most,
     )
-    symbols = [s.symbol for s in opened.series if s.symbol in ask.symbols]
-    made = feed or SocketFeed(
-        plan(ask.venue, symbols, ask.kinds),
-        ask.endpoint,
-        rotate_after_ns=ask.rotate_ns,
-        most_frames=ask.queue_frames,
-        most_bytes=ask.queue_bytes,
-    )
+    made = feed(clock) if feed is not None else socket_feed(ask, opened)
     return Wired(clock, inlet, made)
 
 

@@ -23,7 +23,6 @@ from engine.kernel.candles import CANDLE, FLAG_GAP, SPANS_NS
 from engine.kernel.events import READ_COLUMNS, empty_columns
 from engine.report import payload_fold as tape
 from engine.report.payload_levels import Chunk, Level, round_height
-from engine.runtime.compose import ORDER
 from engine.runtime.parameters import GROUPS, feed_latency, parse_value
 from engine.runtime.plain import field_records
 
@@ -198,7 +197,7 @@ def read_market(
     Errors of the reader pass through.
     """
     reader = LogReader(
-        store, venue, symbol, {k: COLUMNS[k] for k in ORDER}, from_ns=from_ns, to_ns=to_ns,
+        store, venue, symbol, COLUMNS, from_ns=from_ns, to_ns=to_ns,
         latency_ns=latency_of(settings),
     )  # fmt: skip
     kinds = {e.kind for e in reader.entries}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.runtime.view import HALTED, View
+from engine.runtime.view import BLOCKED, FORBIDDEN, FOREIGN, HALTED, View
 
 CHECK_MS = 1_000.0
 """A decision that takes longer is warned about (the seeds' monitor had the same limit)."""
@@ -24,7 +24,23 @@ def alarms(view: View) -> tuple[str, ...]:
     """Sentences about ``view``, the gravest first; empty when all is well."""
     if view.phase not in ("running", "paused"):
         return ()
-    return (*_recording(view), *_feed(view), *_late(view), *_guards(view))
+    return (*_broker(view), *_recording(view), *_feed(view), *_late(view), *_guards(view))
+
+
+def _broker(view: View) -> Iterator[str]:
+    b = view.broker
+    if b is None:
+        return
+    if b.books:
+        yield f"the books differ: the broker has {b.books:+,.2f} {b.currency} more than we know of"
+    if b.blocked:
+        yield f"{BLOCKED}: {_names(b.blocked)}"
+    if not b.connected and view.uptime_s > CONNECTED_S:
+        yield f"no link to the broker{': ' + b.words if b.words else ''}"
+    elif not b.trade_allowed and view.uptime_s > CONNECTED_S:
+        yield f"{FORBIDDEN}{': ' + b.words if b.words else ''}"
+    if b.foreign:
+        yield f"{FOREIGN}: {b.foreign} positions or orders at the broker"
 
 
 def _recording(view: View) -> Iterator[str]:

@@ -202,14 +202,16 @@ def health(view: View) -> dict[str, Any]:
         "lag_p50_ms": view.feed.lag_p50_ms,
         "lag_p99_ms": view.feed.lag_p99_ms,
         "gaps_open": view.gaps.open,
+        **({"broker": asdict(view.broker)} if view.broker is not None else {}),
     }
 
 
 def session(view: View) -> dict[str, Any]:
     """The whole picture, its symbols in brief."""
     whole = {name: getattr(view, name) for name in view.__slots__ if name != "symbols"}
-    for name in ("states", "feed", "gaps", "disk", "resources"):
-        whole[name] = asdict(whole[name])
+    for name in ("states", "feed", "gaps", "disk", "resources", "broker"):
+        if whole[name] is not None:
+            whole[name] = asdict(whole[name])
     return {**whole, "symbols": [_brief(x) for x in view.symbols]}
 
 

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from engine.runtime.view import PHASES, SymbolView, View
+from engine.runtime.view import PHASES, BrokerView, SymbolView, View
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _MS = 1e3
@@ -41,6 +41,8 @@ class _Pictured(Collector):
         yield from _disk(self._view)
         yield from _resources(self._view)
         yield from _symbols(self._view.symbols)
+        if self._view.broker is not None:
+            yield from _broker(self._view.broker)
 
 
 def _gauge(name: str, doc: str, value: float | None) -> Iterator[Metric]:
@@ -137,6 +139,30 @@ def _resources(v: View) -> Iterator[Metric]:
     yield from _gauge("checks_per_second", "decisions a second", r.checks_per_s)
     yield _counter("fold_cache_hits", "folds that were found compiled", r.cache_hits)
     yield _counter("fold_cache_misses", "folds that had to be compiled", r.cache_misses)
+
+
+def _broker(b: BrokerView) -> Iterator[Metric]:
+    info = GaugeMetricFamily(
+        "ofs_broker_info", "the account", labels=["login", "server", "currency", "kind"]
+    )
+    kind = "real" if b.real else "demo"
+    info.add_metric([str(b.login), b.server, b.currency, kind], 1)
+    yield info
+    yield from _gauge("broker_connected", "1: linked to the trade server", float(b.connected))
+    yield from _gauge("broker_trade_allowed", "1: it may trade", float(b.trade_allowed))
+    yield from _gauge("broker_reconciled", "1: what it holds is known", float(b.reconciled))
+    yield from _gauge("broker_balance", "balance, account currency", b.balance)
+    yield from _gauge("broker_equity", "equity, account currency", b.equity)
+    yield from _gauge("broker_books", "the broker's balance less ours", b.books)
+    yield from _gauge("broker_blocked", "instruments that are blocked", len(b.blocked))
+    yield from _gauge("broker_unknown", "outcomes that are unknown now", b.unknown)
+    yield from _gauge("broker_foreign", "positions and orders that are not ours", b.foreign)
+    yield _counter("broker_unknown_ever", "outcomes that were unknown", b.unknown_ever)
+    yield _counter("broker_sent", "calls that changed something", b.sent)
+    yield _counter("broker_restarts", "workers of the terminal that were replaced", b.restarts)
+    yield from _gauge("broker_round_trip_seconds", "time of the last call", b.round_trip_ms / _MS)
+    yield from _gauge("broker_tick_age_seconds", "age of the youngest quote", b.tick_age_s)
+    yield from _gauge("broker_offset_seconds", "the server's clock less UTC", b.offset_s)
 
 
 def _symbols(symbols: tuple[SymbolView, ...]) -> Iterator[Metric]:

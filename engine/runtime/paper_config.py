@@ -25,14 +25,21 @@ from data.live.streams import VENUES as SOCKETS
 from data.settings_file import SettingsFile, leaves, parse_settings, read_text, text_of
 from engine.plans.load import PlanText, text_of_file
 from engine.runtime.compose import Composition
-from engine.runtime.paper_keys import Key, defaults_of, keys_of, read_value, show_value
+from engine.runtime.paper_keys import (
+    Key,
+    defaults_of,
+    keys_of,
+    read_value,
+    required_of,
+    show_value,
+)
 from engine.runtime.paper_sections import SECTIONS, Disk, Gates, Http, Record, Reference
 from engine.runtime.parameters import settle
 
 WHAT = "a configuration of a paper session"
 """What messages call the file."""
 
-VENUES = ("binance-um", "binance-spot", "bybit")
+VENUES = ("binance-um", "binance-spot", "bybit", "mt5")
 STREAMS = ("trade", "depth", "bar", "quote", "liquidation", "mark")
 SYMBOLS_MAX = 300
 
@@ -80,16 +87,7 @@ class PaperConfig:
     def identity(self) -> str:
         """Hash (hex) of all that decisions depend on; sections about keeping and judging do not
         count, so they may change between two runs of one session."""
-        parts = {
-            "venue": self.venue,
-            "symbols": self.symbols,
-            "streams": self.streams,
-            "strategy": self.strategy,
-            "settings": self.settings,
-            "plans": self.plans.sha256 if self.plans else None,
-            "model": _content_hash(self.model) if self.model else None,
-        }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return identity_of(self, self.settings)
 
     def settled(self, composition: Composition) -> dict[str, str]:
         """All settings of the strategy's fold as text; ConfigError at the line of a wrong one."""
@@ -140,10 +138,30 @@ def parse_paper(text: str, path: str, folder: Path, plans: PlanText | None = Non
 
     ``plans`` take the place of the file of plans that it names.
     """
-    reader = _Reader(parse_settings(text, path, WHAT), folder, plans)
+    return read_with(Reader(parse_settings(text, path, WHAT), folder, plans), text)
+
+
+def read_with(reader: Reader, text: str) -> PaperFile:
+    """What ``reader`` finds in its file, whose text is ``text``."""
     config = reader.config(text)
     order = sorted(reader.mistakes, key=lambda error: _line(error.where))
-    return PaperFile(path, None if order else config, tuple(order))
+    return PaperFile(reader.file.path, None if order else config, tuple(order))
+
+
+def identity_of(config: PaperConfig, settings: Mapping[str, str], **more: Any) -> str:
+    """Hash (hex) of what decisions of ``config`` depend on, with ``settings`` in the place of its
+    own, and ``more`` (JSON) that counts."""
+    parts = {
+        "venue": config.venue,
+        "symbols": config.symbols,
+        "streams": config.streams,
+        "strategy": config.strategy,
+        "settings": dict(settings),
+        "plans": config.plans.sha256 if config.plans else None,
+        "model": _content_hash(config.model) if config.model else None,
+        **more,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def as_facts(config: PaperConfig) -> dict[str, Any]:
@@ -165,16 +183,25 @@ def from_facts(facts: Mapping[str, Any]) -> PaperConfig:
 
     ConfigError where the facts are none, or this ofs does not know a key of it any more.
     """
+    path, text, plans = kept_plans(facts)
+    return parse_paper(text, path, Path(path).parent, plans).sound()
+
+
+def kept_plans(facts: Mapping[str, Any]) -> tuple[str, str, PlanText | None]:
+    """(path, text, plans) of the facts that a session keeps of its configuration; ConfigError where
+    they are none."""
     path, text = facts.get("path"), facts.get("text")
     if not isinstance(path, str) or not isinstance(text, str):
         raise ConfigError("the session does not say what it was configured with",
                           do="give the file: --gates FILE")  # fmt: skip
     kept = facts.get("plans")
     plans = PlanText(str(kept["file"]), str(kept["text"])) if isinstance(kept, dict) else None
-    return parse_paper(text, path, Path(path).parent, plans).sound()
+    return path, text, plans
 
 
-def shown(config: PaperConfig) -> list[tuple[str, str, str, str]]:
+def shown(
+    config: PaperConfig, sections: Mapping[str, type] = SECTIONS
+) -> list[tuple[str, str, str, str]]:
     """Every key outside [settings] as (section, key, value as written, meaning), in order."""
     top: dict[str, Any] = {
         "venue": config.venue,
@@ -189,7 +216,7 @@ def shown(config: PaperConfig) -> list[tuple[str, str, str, str]]:
         ("", name, "none" if value is None else show_value(_TOP[name], value), _TOP[name].doc)
         for name, value in top.items()
     ]
-    for section, made in SECTIONS.items():
+    for section, made in sections.items():
         values = getattr(config, section)
         for name, (attribute, k) in keys_of(made).items():
             value = getattr(values, attribute)
@@ -209,6 +236,8 @@ def _content_hash(path: Path) -> str:
 def _default_streams(venue: str) -> tuple[str, ...]:
     """What is recorded where the file does not say: of the usual streams those that the venue has
     (spot markets have no mark price)."""
+    if venue == "mt5":
+        return ("bar", "quote")
     known = SOCKETS.get(venue)
     has = {kind.name.lower() for kind in known.names} if known else set(STREAMS)
     return tuple(name for name in _STREAMS_DEFAULT if name in has)
@@ -219,8 +248,15 @@ def _line(where: str) -> int:
     return int(tail) if tail.isdigit() else 0
 
 
-class _Reader:
-    """One pass over a file; ``mistakes`` are collected, not raised."""
+class Reader:
+    """One pass over a file; ``mistakes`` are collected, not raised.
+
+    A file with more than these sections has a reader that extends this one: ``sections`` are those
+    whose keys are declared, ``tables`` names of those that have keys of the user's.
+    """
+
+    sections: Mapping[str, type] = SECTIONS
+    tables: tuple[str, ...] = (SETTINGS,)
 
     def __init__(self, file: SettingsFile, folder: Path, plans: PlanText | None) -> None:
         self.file = file
@@ -236,7 +272,7 @@ class _Reader:
     def config(self, text: str) -> PaperConfig | None:
         """The configuration; None where what it needs is missing or wrong."""
         values = self.file.values
-        known = [*_TOP, *SECTIONS, SETTINGS]
+        known = [*_TOP, *self.sections, *self.tables]
         for name in values:
             if name not in known:
                 self.unknown((name,), known)
@@ -246,16 +282,17 @@ class _Reader:
                 fits = {"venue": '"binance-um"', "symbols": '["BTCUSDT"]'}.get(name, '"delta_flip"')
                 self.wrong((), f"the file does not say the {name}", do=f"write {name} = {fits}")
         settings = self.settings(values.get(SETTINGS, {}))
-        sections = {name: self.section(name, made) for name, made in SECTIONS.items()}
+        sections = {name: self.section(name, made) for name, made in self.sections.items()}
         self.check_symbols(top.get("symbols", ()))
         streams = top["streams"] if "streams" in top else _default_streams(top.get("venue", ""))
         self.check_streams(streams)
+        self.look(top, sections)
         self.check_reference(sections["reference"])
         sections["reference"] = self.placed(sections["reference"])
         plans, model = self.plans_of(top), self.model_of(top)
         if self.mistakes:
             return None
-        return PaperConfig(
+        return self.made(
             self.file.path,
             text,
             top["venue"],
@@ -269,6 +306,13 @@ class _Reader:
             **sections,
             where=self.where,
         )
+
+    def look(self, top: dict[str, Any], sections: dict[str, Any]) -> None:
+        """Note what else is wrong with the file; for a reader that knows more sections."""
+
+    def made(self, *values: Any, **sections: Any) -> PaperConfig:
+        """The configuration of a file without mistakes."""
+        return PaperConfig(*values, **sections)
 
     def unknown(self, path: tuple[str, ...], known: list[str]) -> None:
         """A key that does not exist, with the nearest that does."""
@@ -303,6 +347,12 @@ class _Reader:
                 self.unknown((name, key), list(keys))
         plain = {n: k for n, (_, k) in keys.items()}
         values = self.table((name,), {n: v for n, v in given.items() if n in keys}, plain)
+        missing = [n for n in required_of(made) if n not in given]
+        for n in missing:
+            self.wrong((name,), f"the file does not say {n} in [{name}]", plain[n].doc,
+                       f"write [{name}] and below it {n} = ...")  # fmt: skip
+        if any(n not in values for n in required_of(made)):
+            return None
         return made(**(defaults_of(made) | {keys[n][0]: v for n, v in values.items()}))
 
     def settings(self, given: Any) -> dict[str, str]:
@@ -324,8 +374,9 @@ class _Reader:
         return found
 
     def check_symbols(self, symbols: tuple[str, ...]) -> None:
-        """Symbols are words that a venue could list."""
-        for symbol in symbols:
+        """Symbols are words that a venue could list; a broker's may have any letters."""
+        broker = self.file.values.get("venue") == "mt5"
+        for symbol in () if broker else symbols:
             if not symbol.replace("_", "").isalnum() or symbol != symbol.upper():
                 why = "capital letters, digits and _ are asked for"
                 self.wrong(("symbols",), f"{symbol!r} is no symbol", why, 'write "BTCUSDT"')
@@ -336,8 +387,12 @@ class _Reader:
                        f"{SYMBOLS_MAX} are the most of one session", "start several")  # fmt: skip
 
     def check_streams(self, streams: tuple[str, ...]) -> None:
-        """Without trades nothing is decided, and no hole is found."""
-        if "trade" not in streams:
+        """Without trades nothing is decided, and no hole is found; a terminal has quotes alone."""
+        if self.file.values.get("venue") == "mt5":
+            if "quote" not in streams:
+                self.wrong(("streams",), "the streams lack quote", "flow is made of quotes here",
+                           'write streams = ["quote", "bar"]')  # fmt: skip
+        elif "trade" not in streams:
             self.wrong(("streams",), "the streams lack trade",
                        "flow is read from trades, and their ids show what was missed",
                        'write streams = ["trade", ...]')  # fmt: skip

@@ -48,7 +48,8 @@ def key(
     high: float | None = None,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """A field of a section's dataclass; ``name`` is its name in the file where that is another."""
+    """A field of a section's dataclass; ``name`` is its name in the file where that is another.
+    A ``default`` of ``MISSING`` is none: the file must say the key."""
     declared = Key(name, kind, doc, low, high, choices)
     return field(default=default, metadata={_META: declared})
 
@@ -66,6 +67,13 @@ def keys_of(section: type) -> dict[str, tuple[str, Key]]:
 def defaults_of(section: type) -> dict[str, Any]:
     """Default of every field of a section, as it is kept."""
     return {f.name: f.default for f in fields(section) if f.default is not MISSING}
+
+
+def required_of(section: type) -> tuple[str, ...]:
+    """Names in the file of the keys that have no default: the file must say them."""
+    known = keys_of(section)
+    lacking = {f.name for f in fields(section) if f.default is MISSING}
+    return tuple(name for name, (attribute, _) in known.items() if attribute in lacking)
 
 
 def read_value(k: Key, value: Any) -> Any:

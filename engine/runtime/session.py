@@ -1,44 +1,56 @@
-"""A paper session: the recorder with folds behind it, recovered, watched, told, and published.
+"""A session: the recorder with folds behind it, recovered, watched, told, and published.
 
-Owns :class:`Paper`, from a configuration to a run that ``ofs verify`` folds again. What must hold:
-a session that was stopped or killed goes on with the settings and plans that it began with; a clock
-event is written when the venue's clock has passed a decision boundary and nothing came to say so;
-an operator's order is a control event, and is answered only once that event is synced.
+Owns :class:`Session`, from a configuration to a run that ``ofs verify`` folds again; ``ofs paper``
+and ``ofs live`` run the same one. What must hold: a session that was stopped or killed goes on with
+the settings and plans that it began with; a clock event is written when the venue's clock has
+passed a decision boundary and nothing came to say so; an operator's order is a control event, and
+is answered only once that event is synced.
 
-It refuses to know about terminals.
+It refuses to know about brokers: who trades in a live session is a :class:`Trader`.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from data import jitcache
-from data.errors import ConfigError, DataError, OfsError, UsageError
+from data.errors import ConfigError, DataError, OfsError
 from data.events import Control
+from data.live.clock import SessionClock
 from data.live.items import Feed
 from data.live.keep import DiskLimits, Keeper
 from data.live.recorder import Recorder
 from data.live.reopen import Opened, reopen
 from data.live.run import Ends, run
-from data.live.session_folder import SessionFolder, find_session, sessions
+from data.live.session_folder import SessionFolder
 from data.live.session_log import SessionLog
-from data.live.wiring import Ask, filler, instruments, series_facts, series_in, wire
+from data.live.wiring import (
+    Ask,
+    filler,
+    instruments,
+    series_facts,
+    series_in,
+    socket_feed,
+    wire,
+)
 from engine.plans.compile import compile_all
 from engine.plans.load import PlanText, check_handlers, text_of_file
 from engine.plans.read import parse_plans
 from engine.runtime.control_server import ACTS, Act, ControlServer
-from engine.runtime.paper_config import PaperConfig, as_facts, from_facts
+from engine.runtime.paper_config import PaperConfig, from_facts
 from engine.runtime.plan_reload import changes
 from engine.runtime.replay import Request
+from engine.runtime.session_choice import Wanted, choose, left_behind
 from engine.runtime.session_folds import Folds, Places
 from engine.runtime.session_notes import Notes
 from engine.runtime.session_picture import Picture
 from engine.runtime.session_recover import Recovery, recover
+from engine.runtime.trader import Trader
 from engine.runtime.usage import quiet_collector
 from engine.runtime.view import Board, View
 
@@ -46,12 +58,18 @@ VIEW_EVERY_S = 0.25
 CLOCK_EVERY_S = 0.02
 STOPPED_BY_OPERATOR = "stopped by an operator"
 STOP_MOST_S = 15.0
-"""After an order to stop, so long (wall time) may positions take to be closed."""
+STOP_LIVE_S = 90.0
+"""After an order to stop, so long (wall time) may positions take to be closed: a broker may have to
+be asked until the outcome of something is known."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a session is made of; ``now_ns`` is the time of a served venue, None of a real one."""
+    """What a session is made of; ``now_ns`` is the time of a served venue, None of a real one.
+
+    ``kept`` reads the configuration that a session of this ``command`` kept; ``trader`` is None on
+    paper.
+    """
 
     config: PaperConfig
     ask: Callable[[PaperConfig], Ask]
@@ -63,15 +81,25 @@ class Setup:
     feed: Feed | None = None
     on_cold: Callable[[], None] | None = None
     crash_point: Callable[[str], None] = lambda _name: None
+    command: str = "paper"
+    kept: Callable[[Mapping[str, Any]], PaperConfig] = from_facts
+    trader: Trader | None = None
 
     @property
     def served(self) -> bool:
         """Whether a stand-in plays the venue."""
         return self.now_ns is not None
 
+    @property
+    def wanted(self) -> Wanted:
+        """What a session must be to be gone on with."""
+        strategy = self.request(self.config).strategy
+        source = f"{jitcache.source_hash()} {strategy.source_sha256}"
+        return Wanted(self.command, self.config, source, self.served)
+
 
 @dataclass
-class Paper:
+class Session:
     """A session that is ready to run; made by :func:`prepare`."""
 
     setup: Setup
@@ -92,7 +120,17 @@ class Paper:
     _view_s: float = 0.0
     _clock_s: float = 0.0
     _stop_by: tuple[int, float] | None = None
+    _stop_why: str = ""
+    guarded: str = ""
+    """Which guard ended the session; empty where none did."""
+    flatten_asked: Callable[[], str] = lambda: ""
+    """Who asks, besides the control server, that all is closed and the session ends."""
     _kept: int = 0
+
+    @property
+    def trader(self) -> Trader | None:
+        """Who trades; None on paper."""
+        return self.setup.trader
 
     # -- the loop ---------------------------------------------------------------------------------
 
@@ -105,12 +143,16 @@ class Paper:
         self.folder.update(phase="running", error=None)
         self.log.info("running", session=self.folder.id, resumed_at=self.recovery.last_seq)
         try:
+            if self.trader is not None:
+                self.trader.start()
             why = run(self.recorder, self.folder, ends, self._each, self._last)
         except BaseException as error:
             self.phase = "failed"
             self.log.error("failed", error=f"{type(error).__name__}: {error}")
             raise
         finally:
+            if self.trader is not None:
+                self.trader.stop()
             self._answer()
             self.phase = "stopped" if self.phase == "running" else self.phase
             self.board.offer(self.picture.view(self.phase))
@@ -122,10 +164,13 @@ class Paper:
 
     def _each(self) -> None:
         now_s = time.monotonic()
+        if self.trader is not None:
+            self.trader.each()
         if now_s - self._clock_s >= CLOCK_EVERY_S:
             self._clock_s = now_s
             self._tick()
             self._orders()
+            self._guard()
         if now_s - self._view_s >= VIEW_EVERY_S:
             self._view_s = now_s
             view = self.picture.view(self.phase)
@@ -149,7 +194,8 @@ class Paper:
 
     def _last(self) -> dict[str, Any]:
         """Facts that the session's file keeps of its end."""
-        return {"digests": self.folds.digests, "published": self.folds.published}
+        more = self.trader.facts() if self.trader is not None else {}
+        return {"digests": self.folds.digests, "published": self.folds.published, **more}
 
     # -- orders -----------------------------------------------------------------------------------
 
@@ -181,13 +227,35 @@ class Paper:
         facts: dict[str, Any] = {}
         if act.name == "reload-plans":
             facts = self._reload()
-        for code, value in ACTS[act.name]:
-            r.inlet.control_event(code, value)
-            if code == Control.STOP:
-                step_ns = int(self.folds.lives[0].fold.params["core"]["step_ns"][0])
-                self._stop_by = r.clock.now() + 2 * step_ns, time.monotonic() + STOP_MOST_S
+        # where money is at stake whoever wants out wants to stay out
+        name = "stop" if act.name == "flatten" and self.trader is not None else act.name
+        for code, value in ACTS[name]:
+            r.inlet.control_event(code, value, self.folds.numbers)
+        if name == "stop":
+            self._stopping(STOPPED_BY_OPERATOR)
         r.admit(r.inlet.collect())
         return facts
+
+    def _stopping(self, why: str) -> None:
+        """From here on the session ends as soon as nothing is held, or after a while."""
+        step_ns = int(self.folds.lives[0].fold.params["core"]["step_ns"][0])
+        most_s = STOP_MOST_S if self.trader is None else STOP_LIVE_S
+        self._stop_by = self.recorder.clock.now() + 2 * step_ns, time.monotonic() + most_s
+        self._stop_why = why
+
+    def _guard(self) -> None:
+        """Close everything and end where a guard of the trader, or a signal, says so."""
+        r = self.recorder
+        if self._stop_by is not None or r.full:
+            return
+        why = self.flatten_asked()
+        if not why and self.trader is not None:
+            why = self.guarded = self.trader.guard()
+        if why:
+            r.inlet.control_event(int(Control.STOP), 0, self.folds.numbers)
+            self._stopping(why)
+            r.admit(r.inlet.collect())
+            self.log.error("close everything and stop", why=why)
 
     def _reload(self) -> dict[str, Any]:
         """The file of plans as it is now, as control events: plans are added, changed by their id,
@@ -219,17 +287,18 @@ class Paper:
         if self._stop_by is None:
             return ""
         if self.recorder.ended:
-            return STOPPED_BY_OPERATOR  # no more time passes there, and no price closes a position
+            return self._stop_why  # no more time passes there, and no price closes a position
         at_ns, by_s = self._stop_by
         passed = self.recorder.clock.now() >= at_ns
         flat = passed and all(not live.open_qty for live in self.folds.lives)
+        flat = flat and (self.trader is None or self.trader.flat)
         late = time.monotonic() >= by_s
-        return STOPPED_BY_OPERATOR if flat or late else ""
+        return self._stop_why if flat or late else ""
 
     # -- what a last object says ------------------------------------------------------------------
 
     def summary(self, why: str) -> dict[str, Any]:
-        """The object that ``ofs paper --json`` prints at the end."""
+        """The object that ``--json`` prints at the end."""
         r, rows = self.recorder, self.folds.rows
         decided = self.picture.decision.total
         return {
@@ -251,6 +320,7 @@ class Paper:
             "lag_p99_ms": round(self.picture.lag.total.percentile_ms(0.99), 3),
             "decision_p99_ms": round(decided.percentile_ms(0.99), 3),
             "resumed_at": self.recovery.last_seq,
+            **(self.trader.summary() if self.trader is not None else {}),
         }
 
 
@@ -259,14 +329,17 @@ def plans_path(config: PaperConfig) -> Path:
     return Path(config.plans.name if config.plans else "")
 
 
-def prepare(setup: Setup) -> Paper:
+def prepare(setup: Setup) -> Session:
     """Find or begin the session, open its journal, fold what it has, and put the parts together.
 
     The feed is not started yet. LockedError where the session runs already, DataError where its log
     does not give what it wrote.
     """
-    folder = _choose(setup)
-    config = from_facts(folder.facts["config"])
+    folder = choose(
+        setup.runs, setup.wanted, setup.request(setup.config).strategy.name, setup.session,
+        new=setup.new,
+    )  # fmt: skip
+    config = setup.kept(folder.facts["config"])
     config = replace(
         config, record=setup.config.record, disk=setup.config.disk, http=setup.config.http,
         days=setup.config.days,
@@ -275,6 +348,8 @@ def prepare(setup: Setup) -> Paper:
     known = series_in(folder.facts.get("series", []))
     with folder.beginning():
         series = instruments(ask, known)
+        if setup.trader is not None:
+            series = setup.trader.series(series, known)
         opened = reopen(folder.log, folder.id, series, **ask.journal_options)
     try:
         # the session is this process's to change only now that the lock of its log is held
@@ -287,13 +362,14 @@ def prepare(setup: Setup) -> Paper:
 
 
 def _ready(setup: Setup, config: PaperConfig, folder: SessionFolder, opened: Opened, ask: Ask,
-           request: Request) -> Paper:  # fmt: skip
-    places = Places(folder.id, opened.store, folder.log, folder.state, setup.runs)
+           request: Request) -> Session:  # fmt: skip
+    places = Places(folder.id, opened.store, folder.log, folder.state, setup.runs, setup.command)
+    trader = setup.trader
     folds = Folds.make(opened.series, request, places, setup.on_cold)
     folds.crash_point = setup.crash_point
     folds.digests = dict(folder.facts.get("digests", {}))
     recovery = recover(folds, opened)
-    wired = wire(ask, opened, setup.now_ns, setup.feed)
+    wired = wire(ask, opened, setup.now_ns, _feed_of(setup, ask, opened))
     fetched = config.record.fill and setup.feed is None
     recorder = Recorder(
         opened, wired.feed, wired.inlet, wired.clock, consumer=folds, limits=ask.limits,
@@ -303,7 +379,7 @@ def _ready(setup: Setup, config: PaperConfig, folder: SessionFolder, opened: Ope
     )  # fmt: skip
     quiet_collector()
     first = View(
-        folder.id, "paper", config.venue, config.strategy, started_ns=time.time_ns(),
+        folder.id, setup.command, config.venue, config.strategy, started_ns=time.time_ns(),
         served=setup.served, phase="recovering",
     )  # fmt: skip
     picture = Picture(recorder, folds, first)
@@ -316,11 +392,22 @@ def _ready(setup: Setup, config: PaperConfig, folder: SessionFolder, opened: Ope
     for why in recovery.passed_over:
         log.warn("a snapshot was passed over", why=why)
     folder.update(served=setup.served)
-    return Paper(
+    if trader is not None:
+        picture.trader = trader
+        trader.join(recorder, folds, folder.id)
+    return Session(
         setup, config, folder, opened, folds, recorder, recovery, picture, Board(began), log,
         Notes(log, began),
         plans=config.plans,
     )  # fmt: skip
+
+
+def _feed_of(setup: Setup, ask: Ask, opened: Opened) -> Callable[[SessionClock], Feed] | None:
+    """What makes the session's feed; None: the venue's sockets are all of it."""
+    feed, trader = setup.feed, setup.trader
+    if trader is not None:
+        return lambda clock: trader.feed(lambda: feed or socket_feed(ask, opened), clock)
+    return None if feed is None else lambda _clock: feed
 
 
 def disk_limits(config: PaperConfig) -> DiskLimits:
@@ -335,68 +422,9 @@ def _decided(picture: Picture, recorder: Recorder, count: int) -> None:
         picture.decision.add(recorder.clock.mono_ns() - recorder.read_ns)
 
 
-def _choose(setup: Setup) -> SessionFolder:
-    """The session that goes on: the one named, else the latest that was not ended and is of the
-    same configuration and sources; else a new one."""
-    config = setup.config
-    strategy = setup.request(config).strategy
-    source = f"{jitcache.source_hash()} {strategy.source_sha256}"
-    if setup.session:
-        found = find_session(setup.runs, setup.session)
-        _check_named(found, config, source)
-        return found
-    for found in reversed(sessions(setup.runs)) if not setup.new else ():
-        if _same(found, config, source, setup.served):
-            return found
-    facts = {"config": as_facts(config), "source": source, "served": setup.served,
-             "venue": config.venue, "symbols": list(config.symbols)}  # fmt: skip
-    return SessionFolder.create(setup.runs, "paper", strategy.name, facts)
-
-
-def _same(found: SessionFolder, config: PaperConfig, source: str, served: bool) -> bool:
-    facts = found.facts
-    if facts.get("command") != "paper" or found.ended or facts.get("served") != served:
-        return False
-    return _fits(found, config) and facts.get("source") == source
-
-
-def _fits(found: SessionFolder, config: PaperConfig) -> bool:
-    kept = found.facts.get("config", {})
-    return config.identity in (kept.get("identity"), *found.facts.get("also", []))
-
-
-def left_unfinished(setup: Setup, begun: Paper) -> list[tuple[str, str]]:
+def left_unfinished(setup: Setup, begun: Session) -> list[tuple[str, str]]:
     """The last session of the same file that ``begun`` took the place of, and why; none where
     ``begun`` went on, or there is none."""
     if begun.recovery.last_seq:
         return []
-    file = begun.folder.facts["config"]["path"]
-    for found in reversed(sessions(setup.runs)):
-        same = found.facts.get("config", {}).get("path") == file
-        if same and found.id != begun.folder.id and found.facts.get("served") == setup.served:
-            why = _unfit(found, setup.config, str(begun.folder.facts.get("source")))
-            return [] if found.ended else [(found.id, why or "--new was asked for")]
-    return []
-
-
-def _unfit(found: SessionFolder, config: PaperConfig, source: str) -> str:
-    """Why a session cannot go on under ``config``; "" where it can."""
-    if found.facts.get("command") != "paper":
-        return "it is a recording"
-    if found.ended:
-        return f"it is over: {found.facts['ended'].get('reason')}"
-    if not _fits(found, config):
-        return "its configuration is another"
-    if found.facts.get("source") != source:
-        return "the sources of ofs or of the strategy changed since it began"
-    return ""
-
-
-def _check_named(found: SessionFolder, config: PaperConfig, source: str) -> None:
-    """UsageError where the session that was named cannot go on."""
-    why = _unfit(found, config, source)
-    if why:
-        raise UsageError(
-            f"session {found.id} cannot go on", where="--session", why=why,
-            do="leave --session out to begin another one",
-        )  # fmt: skip
+    return left_behind(setup.runs, setup.wanted, begun.folder)

@@ -1,4 +1,4 @@
-"""All folds of a paper session: fed by the recorder, cut and kept at checkpoints.
+"""All folds of a session: fed by the recorder, cut and kept at checkpoints.
 
 Owns :class:`Folds`, the recorder's consumer. What must hold: a checkpoint's records, run and
 snapshot are of one event, and are written in an order in which a crash between any two steps leaves
@@ -58,6 +58,7 @@ class Places:
     log: Path
     state: Path
     runs: Path
+    command: str = "paper"
 
     def pieces(self, symbol: str) -> RecordPieces:
         """The record tables of one symbol."""
@@ -80,6 +81,7 @@ class Folds:
     digests: dict[str, str] = field(default_factory=dict)
     _fresh: list[tuple[int, str, np.ndarray]] = field(default_factory=list)
     _seen_ns: list[int] = field(default_factory=list)
+    _owner: dict[int, int] = field(default_factory=dict)
     _watch: Stopwatch = field(default_factory=Stopwatch)
 
     @classmethod
@@ -94,6 +96,7 @@ class Folds:
         buffers = Buffers()
         lives = [LiveFold.make(n, s, request, buffers, on_cold) for n, s in enumerate(series)]
         folds = cls(lives, places, layout_of(request, lives))
+        folds._owner = {n: n for n in range(len(lives))}
         folds._seen_ns = [folds.mono_ns()] * len(lives)
         for live in lives:
             live.heard = folds.listener(live.number)
@@ -107,12 +110,21 @@ class Folds:
 
         return heard
 
+    @property
+    def numbers(self) -> list[int]:
+        """Numbers of the series that are folded."""
+        return [live.number for live in self.lives]
+
+    def concerned(self, group: Group) -> list[int]:
+        """Numbers of the folds that ``group`` has rows for, rising."""
+        return sorted({self._owner[number] for number in numbers_in(group)})
+
     # -- the recorder's consumer ------------------------------------------------------------------
 
     def fold(self, group: Group) -> Sequence[RecordRows]:
         """Fold a group; the records that came of it, in order."""
         now_ns = self.mono_ns()
-        for number in numbers_in(group):
+        for number in self.concerned(group):
             self.lives[number].feed_group(group)
             self._seen_ns[number] = now_ns
         self.seq = group.last_seq
@@ -128,7 +140,7 @@ class Folds:
         p = self.places
         for live in self.lives:
             cut = live.cut()
-            drafts.append(draft(live, cut, seq, p.session, p.log, self._watch))
+            drafts.append(draft(live, cut, seq, p.session, p.log, self._watch, p.command))
             symbol = live.series.symbol
             states[symbol] = cut.state
             symbols[symbol] = {

@@ -25,6 +25,7 @@ from engine.runtime.recording_picture import RecordingPicture
 from engine.runtime.session_fold import LiveFold
 from engine.runtime.session_folds import Folds
 from engine.runtime.symbol_view import Shown, symbol_view
+from engine.runtime.trader import Trader
 from engine.runtime.view import Resources, SymbolView, View
 
 SYMBOLS_A_PICTURE = 8
@@ -42,6 +43,7 @@ class Picture:
     decision: Rolling = field(default_factory=Rolling)
     monitor: Monitor | None = None
     control: Mapping[str, Any] = field(default_factory=dict)
+    trader: Trader | None = None
     _shown: list[Shown] = field(default_factory=list)
     _views: list[SymbolView] = field(default_factory=list)
     _next: int = 0
@@ -105,6 +107,7 @@ class Picture:
             as_of_seq=self.folds.seq,
             symbols=tuple(self._views),
             control=dict(self.control),
+            broker=self.trader.view() if self.trader is not None else None,
         )
         return replace(made, alarms=(*alarms(made), *self._recording.own_alarms(phase)))
 

@@ -1,4 +1,4 @@
-"""Publishing a paper session as an ordinary run, as of one event.
+"""Publishing a session as an ordinary run, as of one event.
 
 Owns the run's manifest and its files. What must hold: the run in the folder of runs is one that
 ``ofs verify`` folds again to the same records: it names the session's log, the last event, and what
@@ -38,7 +38,7 @@ class Draft:
 
 
 def draft(live: LiveFold, cut: Cut, upto_seq: int, session: str, log: Path,
-          watch: Stopwatch) -> Draft:  # fmt: skip
+          watch: Stopwatch, command: str = "paper") -> Draft:  # fmt: skip
     """The manifest as the fold stands now; call it before another event is folded."""
     request = replace(live.request, upto_seq=upto_seq)
     s = live.series
@@ -49,7 +49,7 @@ def draft(live: LiveFold, cut: Cut, upto_seq: int, session: str, log: Path,
     )  # fmt: skip
     content = manifest(outcome, request, str(log.resolve()), cut.digest.hexdigest(), cut.totals,
                        cut.digest.rows)  # fmt: skip
-    return Draft(live, cut, {**content, "command": "paper", "session": session}, upto_seq)
+    return Draft(live, cut, {**content, "command": command, "session": session}, upto_seq)
 
 
 def publish(d: Draft, store: LogStore, runs: Path, run: str, pieces: RecordPieces,

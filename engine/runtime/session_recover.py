@@ -26,7 +26,7 @@ from data.live.reopen import Opened, groups_after
 from data.log import LogReader
 from engine.kernel.events import READ_COLUMNS
 from engine.runtime.records import packed
-from engine.runtime.session_fold import LiveFold, numbers_in
+from engine.runtime.session_fold import LiveFold
 from engine.runtime.session_folds import Folds
 from engine.runtime.session_state import Snapshot, read_snapshot, snapshots
 
@@ -64,7 +64,7 @@ def recover(folds: Folds, opened: Opened) -> Recovery:
         live.heard = _keeping(made, live.number)
     _fold_sealed(folds, opened, max(compared_from, start), opened.sealed)
     for group in groups_after(opened.journal.folder, max(opened.sealed, start)):
-        for number in numbers_in(group):
+        for number in folds.concerned(group):
             folds.lives[number].feed_group(group)
     folds.seq = opened.last_seq
     wrote: Wrote = {}

@@ -283,12 +283,46 @@ class SymbolView:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokerView:
+    """The account that a live session trades, and the link to it. Money in ``currency``.
+
+    ``books``: the broker's balance less ours (0: they agree), None before they were compared.
+    ``blocked`` are instruments in which something has an unknown outcome, ``unknown`` how many
+    such outcomes there are now; ``foreign`` positions and orders that are not ours; ``sent`` calls
+    that changed something; ``restarts`` of the terminal's worker; ``tick_age_s`` None: no quote.
+    """
+
+    login: int = 0
+    server: str = ""
+    currency: str = ""
+    hedging: bool = False
+    real: bool = False
+    connected: bool = False
+    trade_allowed: bool = False
+    reconciled: bool = False
+    balance: float | None = None
+    equity: float | None = None
+    books: float | None = None
+    blocked: tuple[str, ...] = ()
+    unknown: int = 0
+    unknown_ever: int = 0
+    foreign: int = 0
+    sent: int = 0
+    restarts: int = 0
+    round_trip_ms: float = 0.0
+    tick_age_s: float | None = None
+    offset_s: float = 0.0
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """A session at one moment.
 
     ``as_of_seq`` is the last event that the picture was made of; ``now_ns`` the session's clock;
     ``phase`` one of PHASES; ``by_kind`` events admitted by kind; ``alarms`` sentences that a
     person should read now. ``served``: a stand-in venue plays the past, at its own speed.
+    ``broker`` is None where nothing is traded.
     """
 
     session: str
@@ -311,6 +345,7 @@ class View:
     symbols: tuple[SymbolView, ...] = ()
     alarms: tuple[str, ...] = ()
     control: Mapping[str, Any] = field(default_factory=dict)
+    broker: BrokerView | None = None
 
     def symbol(self, name: str) -> SymbolView | None:
         """The instrument called ``name``, in any case of letters; None where there is none."""
@@ -321,14 +356,20 @@ class View:
 
     @property
     def healthy(self) -> bool:
-        """Recording, with nothing left out and no alarm but that a guard halted entries or that a
-        served range is over: neither is a reason to begin anew."""
-        faults = [text for text in self.alarms if not text.startswith((HALTED, RANGE_OVER))]
+        """Recording, with nothing left out and no alarm but that something may not trade, or that a
+        served range is over: a session that waits for a guard, a person or an answer is sound, and
+        no reason to begin anew."""
+        faults = [text for text in self.alarms if not text.startswith((*NO_TRADE, RANGE_OVER))]
         return self.phase == "running" and not faults and not self.disk.left_out
 
 
 HALTED = "no entries"
 """What the alarm begins with that says that a guard halted entries."""
+BLOCKED = "blocked until its outcome is known"
+FORBIDDEN = "the account may not trade"
+FOREIGN = "not ours, and not touched"
+NO_TRADE = (HALTED, BLOCKED, FORBIDDEN, FOREIGN)
+"""Beginnings of the alarms that no restart mends."""
 
 RANGE_OVER = "the served range is over"
 """What the alarm begins with that says that a session has nothing more to wait for."""

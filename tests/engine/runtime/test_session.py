@@ -23,7 +23,8 @@ from data.log import LogStore
 from data.runs import find_run
 from engine.runtime import session as module
 from engine.runtime.paper_config import PaperConfig, as_facts, parse_paper
-from engine.runtime.session import Paper, Setup, left_unfinished, prepare
+from engine.runtime.session import Session, Setup, left_unfinished, prepare
+from engine.runtime.session_choice import Wanted
 from engine.runtime.session_state import snapshots
 from engine.runtime.verify import verify
 from strategies import get
@@ -63,14 +64,14 @@ def session(
     cut: Callable[[], int] = lambda: 1 << 30,
     crash: Callable[[str], None] = lambda _name: None,
     config: str = CONFIG,
-) -> Paper:
+) -> Session:
     limits = Limits(checkpoint_ns=3 * 60 * 1000 * MS, checkpoint_bytes=1 << 40)
     ready = prepare(paper_setup(folder, config, ListFeed(items, cut), T0_NS, limits, crash))
     ready.recorder._sleep = lambda _s: None
     return ready
 
 
-def whole(paper: Paper) -> dict[str, Any]:
+def whole(paper: Session) -> dict[str, Any]:
     """Run to the end; the run that was published verifies. What the session says of itself."""
     facts = paper.summary(paper.run(Ends(until_end=True)))
     recorded = find_run(paper.setup.runs, facts["runs"][0])
@@ -97,7 +98,7 @@ class Crash(BaseException):
 POINTS = ("cut", "sealed", "records", "run written", "published", "snapshot", "kept")
 
 
-def rest(dead: Paper) -> list[Item]:
+def rest(dead: Session) -> list[Item]:
     """What the venue sends to the next process: the last few things once more, and on."""
     feed = dead.recorder.feed
     assert isinstance(feed, ListFeed)
@@ -232,7 +233,8 @@ def test_a_session_that_could_not_begin_is_none(
 def test_a_session_that_is_left_behind_is_named(tmp_path: Path) -> None:
     config = parse_paper(CONFIG, "paper.toml", tmp_path).sound()
     other = parse_paper(CONFIG + "min_qty = 1\n", "paper.toml", tmp_path).sound()
-    setup = cast(Setup, SimpleNamespace(runs=tmp_path, config=config, served=False))
+    wanted = Wanted("paper", config, "here", False)
+    setup = cast(Setup, SimpleNamespace(runs=tmp_path, wanted=wanted))
     facts = {"source": "here", "served": False}
 
     def begin(c: PaperConfig, **more: str) -> SessionFolder:
@@ -241,7 +243,7 @@ def test_a_session_that_is_left_behind_is_named(tmp_path: Path) -> None:
 
     def said(new: SessionFolder, last_seq: int = 0) -> list[tuple[str, str]]:
         begun = SimpleNamespace(folder=new, recovery=SimpleNamespace(last_seq=last_seq))
-        return left_unfinished(setup, cast(Paper, begun))
+        return left_unfinished(setup, cast(Session, begun))
 
     first = begin(other)
     assert said(first) == []

@@ -14,7 +14,7 @@ from data.enums import GapReason
 from data.live.items import Closed, Frame, Item, Opened
 from engine.runtime import session as module
 from tests.data.live.frames import BTC
-from tests.engine.runtime.test_session import Paper, market, session, whole
+from tests.engine.runtime.test_session import Session, market, session, whole
 
 STREAMS = ("btcusdt@aggTrade", "btcusdt@depth20@100ms")
 Q_GAP = 1
@@ -26,7 +26,7 @@ def no_venue(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Paper:
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """The session over the feed as it is."""
     patch = pytest.MonkeyPatch()
     patch.setattr(module, "instruments", lambda _ask, _known: [BTC])
@@ -36,11 +36,11 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Paper:
     return paper
 
 
-def digest(paper: Paper) -> str:
+def digest(paper: Session) -> str:
     return paper.folds.digest()
 
 
-def decisions(paper: Paper) -> dict[str, np.ndarray]:
+def decisions(paper: Session) -> dict[str, np.ndarray]:
     """Columns of the published decisions."""
     table = pq.read_table(paper.setup.runs / paper.folds.published[0] / "decisions.parquet")
     return {name: table[name].to_numpy() for name in table.column_names}
@@ -50,14 +50,14 @@ def is_trade(item: Item) -> bool:
     return isinstance(item, Frame) and b"aggTrade" in item.data
 
 
-def played(folder: Path, items: Sequence[Item]) -> Paper:
+def played(folder: Path, items: Sequence[Item]) -> Session:
     chance = random.Random(len(items))
     paper = session(folder, items, lambda: chance.randint(1, 80))
     whole(paper)
     return paper
 
 
-def test_duplicates_change_nothing(tmp_path: Path, clean: Paper) -> None:
+def test_duplicates_change_nothing(tmp_path: Path, clean: Session) -> None:
     chance = random.Random(1)
     items: list[Item] = []
     for item in market():
@@ -70,7 +70,7 @@ def test_duplicates_change_nothing(tmp_path: Path, clean: Paper) -> None:
     assert paper.recorder.inlet.facts.duplicates.total() == len(items) - len(market())
 
 
-def test_swapped_trades_change_nothing(tmp_path: Path, clean: Paper) -> None:
+def test_swapped_trades_change_nothing(tmp_path: Path, clean: Session) -> None:
     chance = random.Random(2)
     items = list(market())
     at = [i for i, item in enumerate(items) if is_trade(item)]
@@ -90,7 +90,7 @@ def test_swapped_trades_change_nothing(tmp_path: Path, clean: Paper) -> None:
         assert np.array_equal(decisions(paper)[name], values), name
 
 
-def test_what_is_dropped_is_a_gap_and_the_rest_is_the_same(tmp_path: Path, clean: Paper) -> None:
+def test_what_is_dropped_is_a_gap_and_the_rest_is_the_same(tmp_path: Path, clean: Session) -> None:
     chance = random.Random(3)
     items: list[Item] = []
     dropped = 0

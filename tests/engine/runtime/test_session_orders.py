@@ -16,7 +16,7 @@ from data.live.run import Ends
 from engine.runtime import recording_picture
 from engine.runtime import session as module
 from engine.runtime.control_server import ControlServer, ask
-from engine.runtime.session import Paper, prepare
+from engine.runtime.session import Session, prepare
 from tests.data.live.frames import BTC, depth, trade
 from tests.engine.runtime.make_session import paper_setup, paper_text
 
@@ -70,7 +70,7 @@ class Running:
 
     def __init__(self, folder: Path) -> None:
         self.stream = Stream()
-        self.session: Paper = prepare(paper_setup(folder, CONFIG, self.stream, 0))
+        self.session: Session = prepare(paper_setup(folder, CONFIG, self.stream, 0))
         path = self.session.folder.path
         self.control = ControlServer(path, lambda: {"phase": self.session.phase})
         self.session.control = self.control
