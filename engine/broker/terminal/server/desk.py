@@ -22,7 +22,6 @@ from engine.broker.terminal.server.state import Order
 from engine.broker.terminal.server.words import (
     TEXTS,
     Act,
-    Execution,
     Filling,
     Reason,
     Ret,
@@ -266,6 +265,3 @@ class Desk:
             Ret.DONE, r, deal=deal.ticket, order=order.ticket, volume=spec.lots(volume),
             price=spec.price(deal.price),
         )  # fmt: skip
-
-
-__all__ = ["PLAIN", "Desk", "Execution", "Twist"]

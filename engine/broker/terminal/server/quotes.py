@@ -73,3 +73,7 @@ class Quotes:
     def columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(ts_ns, bid, ask), int64[rows]; views, not to be kept."""
         return tuple(self._columns[k, : self.rows] for k in range(3))  # type: ignore[return-value]
+
+    def sizes(self, row: int) -> tuple[int, int]:
+        """(bid, ask) sizes of a row at 1e-8 lots, 0 where they are not told."""
+        return int(self._columns[3, row]), int(self._columns[4, row])

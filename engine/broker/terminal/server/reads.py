@@ -30,13 +30,16 @@ _PENDING_ACTION = Act.PENDING
 
 
 class Reads:
-    """Structs of what ``ledger`` holds. ``seen_ns`` (set by the server) is how far the quotes have
-    come that the terminal knows; -1: as far as there are any."""
+    """Structs of what ``ledger`` holds. ``quotes_until_ns`` and ``trades_until_ns`` are how far the
+    terminal knows what happened (-1: up to now), ``elsewhere`` says that it is logged in to another
+    account."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.market = ledger.market
-        self.seen_ns = -1
+        self.quotes_until_ns = self.trades_until_ns = -1
+        self.elsewhere = False
+        self.kept_account: Struct | None = None
         self.selected = set(self.market.specs)
 
     # --- quotes that the terminal knows
@@ -44,9 +47,13 @@ class Reads:
     def rows(self, symbol: str) -> int:
         """Number of quotes of a symbol that the terminal knows."""
         quotes = self.market.quotes[symbol]
-        if self.seen_ns < 0:
+        if self.quotes_until_ns < 0:
             return quotes.rows
-        return int(np.searchsorted(quotes.columns()[0], self.seen_ns, side="right"))
+        return int(np.searchsorted(quotes.columns()[0], self.quotes_until_ns, side="right"))
+
+    def _now_ns(self) -> int:
+        """How far the terminal knows what became of orders and positions."""
+        return self.market.now_ns if self.trades_until_ns < 0 else self.trades_until_ns
 
     def _touch(self, symbol: str) -> tuple[int, int, int]:
         """(ts_ns, bid, ask) that the terminal knows; zeros before the first quote."""
@@ -59,8 +66,23 @@ class Reads:
 
     # --- account and symbols
 
+    def keep_account(self) -> None:
+        """The terminal loses its server: it goes on showing the account as it is now."""
+        if self.kept_account is None:
+            self.kept_account = self.account()
+
     def account(self) -> Struct:
-        """``AccountInfo``."""
+        """``AccountInfo``; another one's where the terminal is logged in elsewhere."""
+        if self.elsewhere:
+            a = self.ledger.account
+            return {
+                "login": a.login + 1, "leverage": a.leverage, "trade_allowed": True,
+                "trade_expert": True, "margin_mode": int(a.margin_mode), "balance": 1_000.0,
+                "equity": 1_000.0, "currency_digits": a.currency_digits, "name": "Somebody",
+                "server": a.server, "currency": a.currency, "company": a.company,
+            }  # fmt: skip
+        if self.kept_account is not None:
+            return dict(self.kept_account)
         ledger, a = self.ledger, self.ledger.account
         money, margin, equity = ledger.money.amount, ledger.margin(), ledger.equity()
         return {
@@ -147,7 +169,8 @@ class Reads:
 
     def positions(self) -> list[Struct]:
         """``TradePosition`` of every position that is seen."""
-        return [self._position(p) for p in self.ledger.shown_positions.sorted(self.market.now_ns)]
+        shown = self.ledger.shown_positions.sorted(self._now_ns())
+        return [] if self.elsewhere else [self._position(p) for p in shown]
 
     def _position(self, p: Position) -> Struct:
         s, clock = self.market.specs[p.symbol], self.market.clock
@@ -167,7 +190,8 @@ class Reads:
 
     def orders(self) -> list[Struct]:
         """``TradeOrder`` of every working order that is seen."""
-        return [self.order(o) for o in self.ledger.shown_orders.sorted(self.market.now_ns)]
+        shown = self.ledger.shown_orders.sorted(self._now_ns())
+        return [] if self.elsewhere else [self.order(o) for o in shown]
 
     def order(self, o: Order) -> Struct:
         """``TradeOrder``."""
@@ -195,7 +219,7 @@ class Reads:
 
     def past_orders(self, payload: Struct) -> list[Struct]:
         """``history_orders_get``: by dates (of the end), else by ticket, else by position."""
-        now_ns, ledger = self.market.now_ns, self.ledger
+        now_ns, ledger = -1 if self.elsewhere else self._now_ns(), self.ledger
         seen = [o for t, o in ledger.past.items() if ledger.past_seen_ns[t] <= now_ns]
         if payload.get("date_from") is not None:
             return [self.order(o) for o in seen if self._within(o.done_ns, payload)]
@@ -206,7 +230,7 @@ class Reads:
     def past_deals(self, payload: Struct) -> list[Struct]:
         """``history_deals_get``: by dates, else one deal by ticket (its own, else of its order),
         else those of a position."""
-        now_ns = self.market.now_ns
+        now_ns = -1 if self.elsewhere else self._now_ns()
         seen = [d for d in self.ledger.deals if d.seen_ns <= now_ns]
         if payload.get("date_from") is not None:
             return self._deals(d for d in seen if self._within(d.ts_ns, payload))

@@ -1,9 +1,9 @@
 """A trade server and the terminal in front of it, without a clock or a socket of their own.
 
 Owns :class:`SimServer`: time is passed in (:meth:`SimServer.advance`), calls of the package are
-answered (:meth:`SimServer.call`). What must hold: the same quotes, calls and times give the same
-answers; the account lives on whatever happens to who calls; what goes wrong on purpose is decided
-by the script of faults and counted.
+answered (:meth:`SimServer.call`), and the script of faults is carried out. What must hold: the same
+quotes, calls, times and script give the same answers; the account lives on whatever happens to who
+calls; a call is executed at most once; what went wrong on purpose is counted.
 
 It refuses to know the argument rules of the package and who is at the other end.
 """
@@ -13,36 +13,39 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from engine.broker.terminal.server.clock import ServerClock
-from engine.broker.terminal.server.desk import Desk
+from engine.broker.terminal.server.conditions import Conditions
+from engine.broker.terminal.server.desk import PLAIN, Desk, Twist
+from engine.broker.terminal.server.faults import KINDS, Fault, Plan, Script
+from engine.broker.terminal.server.front import Front
 from engine.broker.terminal.server.keeper import Keeper
-from engine.broker.terminal.server.ledger import Ledger
+from engine.broker.terminal.server.ledger import NS, Ledger
 from engine.broker.terminal.server.market import Market, Quote
 from engine.broker.terminal.server.quotes import Block
-from engine.broker.terminal.server.reads import MAX_BARS, Reads
+from engine.broker.terminal.server.reads import Reads
 from engine.broker.terminal.server.rules import Request
 from engine.broker.terminal.server.specs import AccountSpec, SymbolSpec
 from engine.broker.terminal.server.words import DealType, Ret
-from engine.broker.terminal.wire import Reply
+from engine.broker.terminal.wire import Fault as Broken
+from engine.broker.terminal.wire import FaultKind, Reply
 
-BUILD = 5_200
-"""Build of the terminal that it says it is."""
-
-Answer = Callable[[dict[str, Any]], Any]
+_SILENT = "IPC initialize failed, Pipe server didn't answer in 60 sec"
 
 
 class SimServer:
     """A server with ``symbols`` and one ``account``, on the wall clock ``clock`` (a rule, see
-    :class:`engine.broker.terminal.server.clock.ServerClock`). ``quotes`` are played by hand,
-    ``tapes`` from a log, from ``start_ns`` on."""
+    :class:`engine.broker.terminal.server.clock.ServerClock`), from ``start_ns`` on. ``quotes`` are
+    given by hand, ``tapes`` come from a log; ``faults`` are what goes wrong."""
 
     def __init__(
         self,
         clock: str,
         symbols: Iterable[SymbolSpec],
         account: AccountSpec,
+        faults: Script | None = None,
         *,
         start_ns: int = 0,
         quotes: Iterable[Quote] = (),
@@ -53,11 +56,13 @@ class SimServer:
         self.keeper = Keeper(self.ledger)
         self.desk = Desk(self.ledger, self.keeper, self.later)
         self.reads = Reads(self.ledger)
+        self.conditions = Conditions(self.ledger, self.reads)
+        self.front = Front(self.reads, self.desk, self.conditions)
+        self.plan = Plan(faults or Script(), start_ns)
         self.calls: Counter[str] = Counter()
         self.retcodes: Counter[int] = Counter()
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._timed = 0
-        self._answers = self._table()
         self.market.feed(quotes)
 
     @property
@@ -80,157 +85,142 @@ class SimServer:
         """Let time pass up to ``to_ns``; a time that is over changes nothing."""
         while self.market.now_ns <= to_ns:
             timer_ns = self._timers[0][0] if self._timers else to_ns + 1
-            stop_ns = min(to_ns, timer_ns, self.keeper.next_ns())
+            due_ns = min(timer_ns, self.keeper.next_ns(), self.plan.next_ns())
+            stop_ns = max(min(to_ns, due_ns), self.market.now_ns)
             self.market.play(stop_ns, self.keeper.waits, self.keeper.quote)
             self.keeper.due()
             while self._timers and self._timers[0][0] <= self.market.now_ns:
                 heapq.heappop(self._timers)[2]()
-            if stop_ns >= to_ns:
+            for fault in self.plan.begun(self.market.now_ns):
+                self._begin(fault)
+            if due_ns > to_ns:
                 return
 
-    # --- money that no trade brings
+    # --- what goes wrong, and money that no trade brings
+
+    def fault(self, kind: str, value: str | float | None = None, **when: Any) -> None:
+        """One more fault from now on, as a table of the script has it: ``kind``, ``value``, and one
+        of share, at, every and count. ConfigError where it is none."""
+        self.plan.add(Fault.of(kind, value, **when), self.now_ns)
 
     def move_money(self, amount: float, comment: str = "deposit") -> int:
         """Deposit (or take, where below 0) money of the account's currency; the deal's ticket."""
         ledger = self.ledger
         return ledger.move_money(DealType.BALANCE, ledger.money.minor(amount), comment).ticket
 
+    def _begin(self, fault: Fault) -> None:
+        if fault.kind == "deposit":
+            self.move_money(fault.value, "deposit" if fault.value >= 0 else "withdrawal")
+        else:
+            self.conditions.begin(fault.kind, fault.long_ns)
+
     # --- calls
 
     def call(self, name: str, payload: dict[str, Any]) -> Reply:
-        """Answer a call of the package."""
+        """Answer a call of the package; the reply says what happens to it on its way."""
         self.calls[name] += 1
-        return self._answer(name, payload)
+        symbol = str((payload.get("request") or payload).get("symbol") or "")
+        met = self.plan.met(name, symbol, self.now_ns)
+        struck = {f.kind: f for f in met}
+        for fault in met:
+            if KINDS[fault.kind].state or fault.kind == "deposit":
+                self._begin(fault)
+        self.conditions.look()
+        if self.conditions.active("restart"):
+            dead = Reply.failed(-10003, _SILENT)
+            return dead if name == "initialize" else _broken(FaultKind.PIPE_DEATH)
+        if self.conditions.waits_for_initialize and name != "initialize":
+            return _broken(FaultKind.PIPE_DEATH)
+        return self._met(name, payload, struck)
 
-    def _answer(self, name: str, payload: dict[str, Any]) -> Reply:
-        answer = self._answers.get(name)
-        if answer is None:
-            return Reply.failed(-2)
-        value = answer(payload)
-        return value if isinstance(value, Reply) else Reply(value)
+    def _met(self, name: str, payload: dict[str, Any], struck: dict[str, Fault]) -> Reply:
+        """The reply to a call that meets faults."""
+        for kind, broken in (
+            ("hang", FaultKind.HANG),
+            ("pipe_death", FaultKind.PIPE_DEATH),
+            ("lost_answer", FaultKind.PIPE_DEATH),
+        ):
+            if kind in struck:
+                if struck[kind].executed:
+                    self._execute(name, payload, struck)
+                return _broken(broken)
+        if "late_execution" in struck:
+            at_ns = self.now_ns + struck["late_execution"].long_ns
+            self.later(at_ns, lambda: self._late(name, payload, struck))
+            return _broken(FaultKind.HANG)
+        if "none" in struck:
+            if struck["none"].executed:
+                self._execute(name, payload, struck)
+            return _failed(int(struck["none"].value))
+        reply = self._execute(name, payload, struck)
+        for kind in ("delay", "late_answer"):
+            if kind in struck:
+                reply = replace(reply, fault=Broken(FaultKind.DELAY, struck[kind].long_ns / NS))
+        if "duplicate_answer" in struck:
+            reply = replace(reply, fault=Broken(FaultKind.DUPLICATE))
+        return reply
 
-    def _table(self) -> dict[str, Answer]:
-        reads = self.reads
+    def _late(self, name: str, payload: dict[str, Any], struck: dict[str, Fault]) -> None:
+        self.conditions.look()
+        self._execute(name, payload, struck)
+
+    def _execute(self, name: str, payload: dict[str, Any], struck: dict[str, Fault]) -> Reply:
+        if name != "order_send":
+            reply = self.front.answer(name, payload)
+            if "duplicate_deals" in struck and isinstance(reply.value, list):
+                reply = replace(reply, value=[row for row in reply.value for _ in (0, 1)])
+            return reply
+        if "out_of_order" in struck:
+            self.ledger.held_deal_ns = self.now_ns + struck["out_of_order"].long_ns
+        reply = self.front.send(payload["request"], _twist(struck))
+        if reply.value is None:
+            return reply
+        told = struck.get("retcode")
+        if told is not None and told.executed:
+            request = Request(**payload["request"])
+            reply = replace(reply, value=self.desk.result(int(told.value), request))
+        if "no_price" in struck:
+            reply = replace(reply, value=reply.value | {"price": 0.0})
+        self.retcodes[reply.value["retcode"]] += 1
+        return reply
+
+    def facts(self) -> dict[str, Any]:
+        """What was asked, answered and done so far, for a person or a test."""
+        money, ledger = self.ledger.money.amount, self.ledger
         return {
-            "initialize": self._log_in,
-            "login": self._log_in,
-            "version": lambda _: [500, BUILD, "21 Nov 2025"],
-            "terminal_info": lambda _: self.terminal(),
-            "account_info": lambda _: reads.account(),
-            "symbols_total": lambda _: len(self.market.specs),
-            "symbols_get": self._symbols,
-            "symbol_info": lambda p: _or_failed(reads.symbol(p["symbol"])),
-            "symbol_info_tick": lambda p: _or_failed(reads.tick(p["symbol"])),
-            "symbol_select": self._select,
-            "positions_total": lambda _: len(reads.positions()),
-            "positions_get": lambda p: _filtered(reads.positions(), p),
-            "orders_total": lambda _: len(reads.orders()),
-            "orders_get": lambda p: _filtered(reads.orders(), p),
-            "history_orders_get": reads.past_orders,
-            "history_orders_total": lambda p: len(reads.past_orders(p)),
-            "history_deals_get": reads.past_deals,
-            "history_deals_total": lambda p: len(reads.past_deals(p)),
-            "order_check": lambda p: self.desk.check(Request(**p["request"])),
-            "order_send": self._send,
-            "order_calc_margin": self._calc_margin,
-            "order_calc_profit": self._calc_profit,
+            "now_ns": self.now_ns,
+            "balance": money(ledger.balance),
+            "equity": money(ledger.equity()),
+            "positions": len(ledger.positions),
+            "orders": len(ledger.orders),
+            "deals": len(ledger.deals),
+            "calls": dict(sorted(self.calls.items())),
+            "retcodes": {str(code): n for code, n in sorted(self.retcodes.items())},
+            "server": dict(sorted(self.keeper.counts.items())),
+            "elsewhere": self.front.elsewhere,
+            "faults": dict(sorted(self.plan.done.items())),
         }
 
-    def terminal(self) -> dict[str, Any]:
-        """``TerminalInfo``."""
-        return {
-            "connected": True, "trade_allowed": True, "tradeapi_disabled": False, "build": BUILD,
-            "maxbars": MAX_BARS, "ping_last": 20_000, "company": "ofs", "name": "ofs sandbox",
-            "language": "English", "path": "sandbox", "data_path": "sandbox",
-        }  # fmt: skip
 
-    def _log_in(self, payload: dict[str, Any]) -> Reply:
-        account = self.ledger.account
-        login, password = payload.get("login"), payload.get("password")
-        server = payload.get("server")
-        wrong = (
-            (login and login != account.login)
-            or (server and server != account.server)
-            or (account.password and password and password != account.password)
-        )
-        return Reply.failed(-6) if wrong else Reply(True)
-
-    def _symbols(self, payload: dict[str, Any]) -> list[dict[str, Any]]:
-        return [
-            info
-            for name in self.market.specs
-            if matches(name, payload.get("group")) and (info := self.reads.symbol(name))
-        ]
-
-    def _select(self, payload: dict[str, Any]) -> Reply:
-        name = payload["symbol"]
-        if name not in self.market.specs:
-            return Reply.failed(-1)
-        if payload.get("enable", True):
-            self.reads.selected.add(name)
-            return Reply(True)
-        held = {p.symbol for p in self.ledger.positions.values()}
-        if name in held | {o.symbol for o in self.ledger.orders.values()}:
-            return Reply.failed(-1)
-        self.reads.selected.discard(name)
-        return Reply(True)
-
-    def _send(self, payload: dict[str, Any]) -> Reply:
-        result = self.desk.send(Request(**payload["request"]))
-        self.retcodes[result["retcode"]] += 1
-        return Reply(result)
-
-    def _calc_margin(self, p: dict[str, Any]) -> Reply:
-        spec = self.market.specs.get(p["symbol"])
-        if spec is None or p["action"] not in (0, 1):
-            return Reply.failed(-1 if spec is None else -2)
-        money = self.ledger.money
-        margin = money.margin(spec, p["price"], p["volume"])
-        return Reply.failed(-1) if margin is None else Reply(money.amount(margin))
-
-    def _calc_profit(self, p: dict[str, Any]) -> Reply:
-        spec = self.market.specs.get(p["symbol"])
-        if spec is None or p["action"] not in (0, 1):
-            return Reply.failed(-1 if spec is None else -2)
-        money = self.ledger.money
-        points = spec.points(p["price_close"]) - spec.points(p["price_open"])
-        volume = round(p["volume"] * 100_000_000)
-        profit = money.profit(spec, p["action"] == 0, points, volume)
-        return Reply.failed(-1) if profit is None else Reply(money.amount(profit))
+def _twist(struck: dict[str, Fault]) -> Twist:
+    """What the faults of a request change about it."""
+    twist, code = PLAIN, struck.get("retcode")
+    if code is not None and not code.executed:
+        twist = replace(twist, code=int(code.value))
+    if "requote" in struck:
+        twist = replace(twist, code=int(Ret.REQUOTE))
+    if "partial" in struck:
+        twist = replace(twist, share=struck["partial"].value)
+    if "placed" in struck:
+        twist = replace(twist, late_ns=struck["placed"].long_ns)
+    if "slip" in struck:
+        twist = replace(twist, slip=int(struck["slip"].value))
+    return twist
 
 
-def matches(name: str, group: str | None) -> bool:
-    """Whether a name is in a group: a list of ``*`` patterns, of which a leading ``!`` excludes.
-    The first exclusion that fits ends the search."""
-    if not group:
-        return True
-    found = False
-    for pattern in group.split(","):
-        word = pattern.strip()
-        if word.startswith("!"):
-            if _like(name, word[1:]):
-                return False
-        elif _like(name, word):
-            found = True
-    return found
+def _broken(kind: FaultKind) -> Reply:
+    return Reply(None, fault=Broken(kind))
 
 
-def _like(name: str, pattern: str) -> bool:
-    import re
-
-    return re.fullmatch(".*".join(re.escape(p) for p in pattern.split("*")), name) is not None
-
-
-def _filtered(rows: list[dict[str, Any]], payload: dict[str, Any]) -> list[dict[str, Any]]:
-    """Rows of one ticket, else of one symbol, else all."""
-    for key in ("ticket", "symbol"):
-        if payload.get(key) is not None:
-            return [r for r in rows if r[key] == payload[key]]
-    return rows
-
-
-def _or_failed(value: dict[str, Any] | None) -> Reply:
-    return Reply.failed(-1) if value is None else Reply(value)
-
-
-__all__ = ["BUILD", "Ret", "SimServer", "matches"]
+def _failed(code: int) -> Reply:
+    return Reply.failed(code)
