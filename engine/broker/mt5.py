@@ -148,6 +148,7 @@ class Mt5Broker:
 
     def quotes(self, symbol: str, since_ns: int) -> Sequence[Tick]:
         """See :meth:`Broker.quotes`."""
+        self._symbol(symbol)
         if since_ns == 0:
             return [self._tick(symbol)]
         now = self.terminal.now_ns()

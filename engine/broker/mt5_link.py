@@ -55,8 +55,9 @@ def failure(name: str, answer: Answer) -> BrokerError:
     """The error of a read that gave None (or False)."""
     code = answer.code
     row = LAST_ERRORS.get(code)
-    kind = BrokerGoneError if link_is_gone(code) else BrokerError
-    do = "connect again"
+    gone = link_is_gone(code)
+    kind = BrokerGoneError if gone else BrokerError
+    do = "connect again" if gone else "look at the terminal's journal"
     if row is not None and row.halt:
         do = "set the terminal right, then start again"
     return kind(f"{name} failed: {words_of(code)}", why=f"last_error {code}: {answer.text}", do=do)
