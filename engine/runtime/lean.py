@@ -5,10 +5,11 @@ function calls; a function n calls deep is optimised n times, and once more for 
 called with. A fold of some 200 functions then takes a minute, of which one optimisation of the
 whole is a few seconds. Inside :func:`lean`, functions that are compiled only because the outermost
 one calls them are lowered and left alone: no wrappers, no linking, no optimisation, no machine
-code, no cache file. The outermost function links each of them once; it is compiled, optimised and
-cached by numba as always, so what runs is the ordinary product; on disk the bitcode is left out of
-what only Python calls. Python's garbage collector rests meanwhile: walking what a compiler holds is
-a good part of a compile.
+code, no file of numba's cache; as they are, ``lowered.py`` keeps them for the next fold. The
+outermost function links each of them once; it is compiled, optimised and cached by numba as always,
+so what runs is the ordinary product; on disk the bitcode is left out of what only Python calls.
+Python's garbage collector rests meanwhile: walking what a compiler holds is a good part of a
+compile.
 
 What must hold: the outermost result is unchanged (a test compares digests with the JIT off and
 with a plain compile); afterwards the half-compiled functions are forgotten, so that a direct call
@@ -25,11 +26,12 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 
 from llvmlite import binding
-from numba.core import caching, codegen, event, types
+from numba.core import base, caching, codegen, event, types
 from numba.core import dispatcher as dispatchers
 from numba.core.types.functions import Dispatcher as DispatcherType
 
 from engine.runtime.compiler_shortcuts import replaced, shortcuts
+from engine.runtime.lowered import NEEDED, Lowered, dispatcher_of, is_covered, symbol_digest
 
 _NEEDED = (
     (codegen.CPUCodeLibrary, "_optimize_final_module"),
@@ -42,6 +44,8 @@ _NEEDED = (
     (caching.Cache, "load_overload"),
     (dispatchers._FunctionCompiler, "_customize_flags"),
     (DispatcherType, "get_call_type"),
+    (base.BaseContext, "mangler"),
+    *NEEDED,
 )
 
 
@@ -73,6 +77,51 @@ def _skip(owner: type, name: str, listener: _Depth, below: int) -> Any:
         return None if listener.depth > below else original(self, *args)
 
     return replaced(owner, name, method)
+
+
+def _kept(listener: _Depth, store: Lowered) -> Any:
+    """Patches by which inner functions come from ``store`` and go there, and not to numba's cache.
+
+    One of numba's would stay without its machine code, and crash whoever calls it from Python.
+    """
+    original_load, original_save = caching.Cache.load_overload, caching.Cache.save_overload
+
+    def load(self: Any, sig: Any, context: Any) -> Any:
+        if listener.depth == 0:
+            return original_load(self, sig, context)
+        key = store.key(self._py_func, sig)
+        listener.depth += 1  # what is loaded is inside, although nothing is compiled
+        try:
+            found = store.load(key, sig, context) if key else None
+        finally:
+            listener.depth -= 1
+        if found is not None:
+            listener.inner.append(dispatcher_of(self._py_func))
+        return found
+
+    def save(self: Any, sig: Any, result: Any) -> None:
+        if listener.depth == 0:
+            original_save(self, sig, result)
+        elif key := store.key(self._py_func, sig):
+            store.save(key, result)
+
+    stack = ExitStack()
+    stack.enter_context(replaced(caching.Cache, "load_overload", load))
+    stack.enter_context(replaced(caching.Cache, "save_overload", save))
+    return stack
+
+
+def _same_symbols(listener: _Depth) -> Any:
+    """A patch by which functions that are kept have the same symbol in every process."""
+    original = base.BaseContext.mangler
+
+    def method(self: Any, name: str, args: Any, *, abi_tags: Any = (), uid: Any = None) -> str:
+        bare = name.removeprefix(".NumbaEnv.")
+        if listener.inside and is_covered(bare):
+            return original(self, name, (), abi_tags=(symbol_digest(bare, args),))
+        return original(self, name, args, abi_tags=abi_tags, uid=uid)
+
+    return replaced(base.BaseContext, "mangler", method)
 
 
 def _plain_flags(listener: _Depth) -> Any:
@@ -191,11 +240,8 @@ def lean(*, last: bool = False) -> Iterator[None]:
     with ExitStack() as stack:
         for owner, name in _NEEDED[:3]:
             stack.enter_context(_skip(owner, name, listener, 1))
-        # numba saves a function when its own compile is over, so one level less
-        stack.enter_context(_skip(caching.Cache, "save_overload", listener, 0))
-        # an inner function that came from the cache would stay without its machine code, unnoticed
-        # by the listener, and crash whoever calls it from Python later
-        stack.enter_context(_skip(caching.Cache, "load_overload", listener, 0))
+        stack.enter_context(_kept(listener, Lowered()))
+        stack.enter_context(_same_symbols(listener))
         stack.enter_context(_plain_flags(listener))
         stack.enter_context(_plain_literals())
         stack.enter_context(_link_once(listener))

@@ -135,8 +135,8 @@ def test_killed_again_and_again_under_load(user: User, seed: int) -> None:
     )
     assert check(user.log, facts, seed) >= max(KILLS // 4, 1)
     assert facts["synced"] == facts["sealed"] == facts["events"] > told
-    idle = os.getloadavg()[0] < 2 * (os.cpu_count() or 1)
-    assert statistics.median(again_s) < AGAIN_S or not idle, f"seed {seed}: {again_s}"
+    idle = CAMPAIGN and os.getloadavg()[0] < 2 * (os.cpu_count() or 1)
+    assert statistics.median(again_s) < (AGAIN_S if idle else 10 * AGAIN_S), f"{seed}: {again_s}"
 
 
 def check(log: Path, facts: dict[str, object], seed: int) -> int:
