@@ -336,8 +336,9 @@ class Mt5Broker:
         """See :meth:`Broker.deals`."""
         rows, now = self._history("history_deals_get", since_ns), self.terminal.now_ns()
         self.instruments()
-        facts = [read_deal(row, self._symbols, self.clock, now) for row in rows]
-        return sorted(facts, key=lambda deal: (deal.ts_ns, deal.ticket))
+        # a server may list one twice
+        facts = {row.ticket: read_deal(row, self._symbols, self.clock, now) for row in rows}
+        return sorted(facts.values(), key=lambda deal: (deal.ts_ns, deal.ticket))
 
     def _history(self, name: str, since_ns: int) -> Any:
         """A window of history, in the server's clock and a day beyond its present."""

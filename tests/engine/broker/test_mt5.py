@@ -1,0 +1,594 @@
+"""The adapter of a terminal: what is lost, refused, closed in, and never sent twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from data.enums import ExitReason, OrderType, Side
+from data.errors import ConfigError
+from data.events import Scales
+from engine.broker.mt5 import LOST, Mt5Broker
+from engine.broker.mt5_link import symbol_scales
+from engine.broker.protocol import BrokerError, BrokerGoneError, Outcome, Treatment
+from engine.broker.retcodes import LAST_ERRORS, RETCODES, treatment_of
+from engine.broker.terminal.server.specs import AccountSpec, SymbolSpec, spec_of
+from engine.broker.terminal.server.words import Execution, Fills
+from tests.engine.broker.rigs import (
+    ASK,
+    BID,
+    NOON_NS,
+    NS,
+    SCALES,
+    SYMBOL,
+    TerminalRig,
+    direct,
+    magic,
+    market,
+)
+
+BUY, SELL = Side.BUY, Side.SELL
+LOT = 10
+SECRET = "planted-Secret-4711"
+COIN = spec_of(SYMBOL)
+
+
+@pytest.fixture
+def rig() -> TerminalRig:
+    return connected()
+
+
+def connected(**made: Any) -> TerminalRig:
+    rig = TerminalRig(**made)
+    rig.broker.connect()
+    return rig
+
+
+def executed(rig: TerminalRig) -> int:
+    """Deals at the server beside the first deposit."""
+    return len(rig.server.ledger.deals) - 1
+
+
+def sends(rig: TerminalRig) -> int:
+    return rig.server.calls["order_send"]
+
+
+# --- every code, through the adapter
+
+
+@pytest.mark.parametrize("code", [c for c in RETCODES if c not in (10008, 10009, 10010)])
+def test_a_retcode_becomes_its_treatment_and_is_sent_once(rig: TerminalRig, code: int) -> None:
+    rig.server.fault("retcode", code, call="order_send", share=1.0)
+    outcome = rig.broker.submit(market(BUY, LOT))
+    assert (outcome.treatment, outcome.code) == (treatment_of(code), code)
+    assert RETCODES[code].words in outcome.text
+    # a way of filling that is not taken is tried once each way that the symbol has
+    assert sends(rig) == (2 if code == 10030 else 1)
+    assert executed(rig) == 0
+
+
+@pytest.mark.parametrize("code", [10013, 10036, 10038, 10039])
+def test_a_refused_close_is_read_anew(rig: TerminalRig, code: int) -> None:
+    rig.broker.submit(market(BUY, LOT))
+    rig.server.fault("retcode", code, call="order_send", share=1.0)
+    (held,) = rig.broker.positions()
+    assert rig.broker.close(held, LOT, magic(2), "x").treatment is Treatment.REREAD
+    assert rig.broker.modify(SYMBOL, held.ticket, 5_000_000, 0).treatment is Treatment.REREAD
+
+
+@pytest.mark.parametrize("code", [c for c in LAST_ERRORS if c < 0])
+def test_no_result_at_all_becomes_what_its_error_says(rig: TerminalRig, code: int) -> None:
+    rig.server.fault("none", code, call="order_send", count=1)
+    if code == -10004:
+        with pytest.raises(BrokerGoneError, match="order_send failed"):
+            rig.broker.submit(market(BUY, LOT))
+        return
+    outcome = rig.broker.submit(market(BUY, LOT))
+    assert (outcome.treatment, outcome.code) == (LAST_ERRORS[code].sent, code)
+    assert sends(rig) == 1
+
+
+@pytest.mark.parametrize("code", [-1, -6, -10000, -10004])
+@pytest.mark.parametrize(
+    ("name", "ask"),
+    [
+        ("positions_get", lambda b: b.positions()),
+        ("orders_get", lambda b: b.orders(0)),
+        ("history_orders_get", lambda b: b.orders(0)),
+        ("history_deals_get", lambda b: b.deals(0)),
+        ("account_info", lambda b: b.account()),
+        ("terminal_info", lambda b: b.account()),
+        ("copy_ticks_from", lambda b: b.quotes(SYMBOL, NOON_NS)),
+        ("symbol_info_tick", lambda b: b.quotes(SYMBOL, 0)),
+        ("initialize", lambda b: b.connect()),
+    ],
+)
+def test_a_read_that_failed_is_never_empty(
+    rig: TerminalRig, code: int, name: str, ask: Any
+) -> None:
+    rig.server.fault("none", code, call=name, count=1)
+    with pytest.raises(BrokerError, match=f"{name} failed") as error:
+        ask(rig.broker)
+    assert isinstance(error.value, BrokerGoneError) == (code < -9999)
+
+
+# --- answers that are lost, late, or of another request
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "done"),
+    [
+        ("lost_answer", None, 1), ("pipe_death", None, 0), ("hang", None, 0),
+        ("late_answer", "60s", 1), ("late_execution", "5s", 1),
+    ],
+)  # fmt: skip
+def test_a_lost_answer_is_unknown_and_never_sent_again(
+    rig: TerminalRig, kind: str, value: str | None, done: int
+) -> None:
+    rig.server.fault(kind, value, call="order_send", count=1)
+    outcome = rig.broker.submit(market(BUY, LOT))
+    assert (outcome.treatment, outcome.code) == (Treatment.RECONCILE, LOST)
+    assert sends(rig) == 1
+    with pytest.raises(BrokerGoneError):
+        rig.broker.positions()
+    rig.wait(6)
+    rig.broker.connect()
+    assert len(rig.broker.positions()) == executed(rig) == done
+    assert all(p.magic == magic(1) for p in rig.broker.positions())
+
+
+def test_a_hang_ends_at_the_deadline(rig: TerminalRig) -> None:
+    rig.server.fault("hang", call="order_send", count=1)
+    before = rig.server.now_ns
+    rig.broker.submit(market(BUY, LOT))
+    assert rig.server.now_ns - before == rig.settings.send_s * NS
+    assert rig.terminal.restarts == 0
+    rig.wait(0)
+    rig.broker.connect()
+    assert rig.terminal.restarts == 1
+
+
+def test_an_answer_that_came_twice_is_not_taken_for_the_next_one(rig: TerminalRig) -> None:
+    rig.server.fault("duplicate_answer", call="order_send", count=1)
+    assert rig.broker.submit(market(BUY, LOT, 1)).treatment is Treatment.DONE
+    outcomes: list[Outcome] = []
+    for number in (2, 3):
+        try:
+            outcomes.append(rig.broker.submit(market(BUY, LOT, number)))
+        except BrokerGoneError:
+            rig.broker.connect()
+    assert all(o.treatment is not Treatment.DONE or o.deal > 1_000_002 for o in outcomes)
+    told = [o.order for o in outcomes if o.order]
+    assert len(told) == len(set(told))
+
+
+def test_a_result_that_was_given_before_is_unknown_and_ends_the_worker() -> None:
+    rig = connected()
+
+    class Echo:
+        """A terminal that gives the last result again."""
+
+        def __init__(self) -> None:
+            self.last: Any = None
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(rig.terminal, name)
+
+        def call(self, name: str, *args: Any, **more: Any) -> Any:
+            if name == "order_send" and self.last is not None:
+                return self.last
+            answer = rig.terminal.call(name, *args, **more)
+            self.last = answer if name == "order_send" else self.last
+            return answer
+
+    broker = Mt5Broker(Echo(), rig.settings)  # type: ignore[arg-type]
+    broker.connect()
+    assert broker.submit(market(BUY, LOT, 1)).treatment is Treatment.DONE
+    again = broker.submit(market(BUY, LOT, 2))
+    assert again.treatment is Treatment.RECONCILE and "another request" in again.text
+    with pytest.raises(BrokerGoneError):
+        broker.positions()
+
+
+def test_a_terminal_that_restarts_is_connected_to_again(rig: TerminalRig) -> None:
+    rig.broker.submit(market(BUY, LOT, stop=5_900_000))
+    rig.server.fault("restart", "5s", at="1s")
+    rig.wait(2)
+    with pytest.raises(BrokerGoneError):
+        rig.broker.positions()
+    with pytest.raises(BrokerGoneError):
+        rig.broker.connect()
+    rig.wait(5)
+    rig.broker.connect()
+    assert rig.broker.positions()[0].stop == 5_900_000
+
+
+# --- who, and whether it may
+
+
+def test_another_account_is_refused_when_connecting() -> None:
+    for wrong in ({"login": 1}, {"server": "another"}):
+        rig = TerminalRig()
+        broker = Mt5Broker(rig.terminal, replace(rig.settings, **wrong))
+        with pytest.raises(BrokerError, match="not at account") as error:
+            broker.connect()
+        assert "5000001 at ofs-Sandbox" in error.value.why
+
+
+def test_an_account_that_changed_is_found_before_the_next_order(rig: TerminalRig) -> None:
+    rig.broker.submit(market(BUY, LOT))
+    rig.server.fault("wrong_account", "60s", at="1s")
+    rig.wait(3)
+    for act in (
+        lambda: rig.broker.submit(market(BUY, LOT, 2)),
+        lambda: rig.broker.modify(SYMBOL, 1_000_001, 5_000_000, 0),
+        lambda: rig.broker.cancel(SYMBOL, 1),
+        rig.broker.account,
+    ):
+        with pytest.raises(BrokerError, match="not at account"):
+            act()
+    assert sends(rig) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("disconnect", "no connection"), ("autotrading_off", "Algo Trading"),
+        ("python_off", "Python API"), ("account_disabled", "may not trade"),
+        ("server_autotrading_off", "automated trading"),
+    ],
+)  # fmt: skip
+def test_why_nothing_may_be_traded(rig: TerminalRig, kind: str, words: str) -> None:
+    rig.server.fault(kind, "60s", at="1s")
+    rig.wait(2)
+    account, health = rig.broker.account(), rig.broker.health()
+    assert not account.trade_allowed and words in account.why_not
+    assert words in health.words and not health.trade_allowed
+    assert health.connected == (kind != "disconnect")
+
+
+def test_health_never_raises(rig: TerminalRig) -> None:
+    rig.server.fault("restart", "60s", at="1s")
+    rig.wait(2)
+    health = rig.broker.health()
+    assert not health.connected and not health.trade_allowed and health.words
+    assert health.tick_age_ns == -1
+
+
+def test_results_in_another_currency_are_refused() -> None:
+    spec = replace(COIN, currency_profit="EUR")
+    rig = TerminalRig(symbol=spec, account=AccountSpec(rates=(("EUR", 1.1),)))
+    with pytest.raises(ConfigError, match="cannot be traded") as error:
+        rig.broker.connect()
+    assert "EUR" in error.value.why and "USD" in error.value.why
+
+
+def test_a_symbol_that_the_broker_does_not_have_is_told() -> None:
+    rig = TerminalRig()
+    broker = Mt5Broker(rig.terminal, replace(rig.settings, symbols={"BTCUSD.x": SCALES}))
+    with pytest.raises(BrokerError, match=r"does not know BTCUSD\.x"):
+        broker.connect()
+
+
+@pytest.mark.parametrize("scales", [Scales(1, 2), Scales(2, 1)])
+def test_scales_that_are_too_coarse_are_refused(scales: Scales) -> None:
+    rig = TerminalRig()
+    broker = Mt5Broker(rig.terminal, replace(rig.settings, symbols={SYMBOL: scales}))
+    with pytest.raises(ConfigError, match="too coarse"):
+        broker.connect()
+
+
+def test_the_scales_that_a_symbol_needs() -> None:
+    rig = TerminalRig(symbol=spec_of("EURUSDm"))
+    assert symbol_scales(rig.terminal, rig.settings) == {"EURUSDm": Scales(5, 0)}
+
+
+def test_no_text_tells_the_password(rig: TerminalRig) -> None:
+    account = AccountSpec(password="another")
+    wrong = TerminalRig(account=account, password=SECRET)
+    assert SECRET not in repr(wrong.settings)
+    with pytest.raises(BrokerError, match="initialize failed") as error:
+        wrong.broker.connect()
+    seen: Any = error.value
+    while seen is not None:
+        assert SECRET not in f"{seen} {seen!r} {vars(seen)}"
+        seen = seen.__cause__ or seen.__context__
+    assert connected(account=replace(account, password=SECRET), password=SECRET)
+
+
+# --- the server's clock
+
+
+@pytest.mark.parametrize("rule", ["utc", "utc+2", "utc-5"])
+def test_a_rule_that_the_quotes_refute_is_refused(rule: str) -> None:
+    with pytest.raises(BrokerError, match="does not run by the rule") as error:
+        connected(clock=rule)
+    assert rule in str(error.value)
+
+
+def test_a_rule_that_lies_ahead_is_refuted_by_a_quote_that_moves() -> None:
+    rig = TerminalRig(clock="utc+6")
+    rig.server.feed([(NOON_NS + 700_000_000, SYMBOL, 60_000.0, 60_002.0)])
+    with pytest.raises(BrokerError, match="fresh quote"):
+        rig.broker.connect()
+
+
+def test_in_a_closed_market_the_rule_is_not_proven_yet() -> None:
+    rig = TerminalRig()
+    rig.server.advance(NOON_NS + 3_600 * NS)
+    rig.broker.connect()
+    assert not rig.broker.clock_proven
+    assert "confirmed" in rig.broker.health().words
+    rig.wait(1)
+    assert rig.broker.health().words == "" and rig.broker.clock_proven
+
+
+def test_a_rule_that_goes_wrong_in_autumn_stops_everything() -> None:
+    rig = TerminalRig(rule="new-york", clock="eet")
+    rig.broker.connect()
+    # the last Sunday of October: Europe's summer time ends, New York's does not
+    rig.wait(13 * 86_400)
+    with pytest.raises(BrokerError, match="does not run by the rule"):
+        rig.broker.submit(market(BUY, LOT))
+    assert sends(rig) == 0
+
+
+def test_deals_on_both_sides_of_the_hour_that_comes_twice() -> None:
+    rig = connected()
+    change = 1_762_063_200 * NS  # 2025-11-02 06:00 UTC
+    rig.wait((change - NOON_NS) / NS - 600)
+    rig.broker.submit(market(BUY, LOT, 1))
+    rig.wait(1_200)
+    rig.broker.submit(market(BUY, LOT, 2))
+    for since in (0, change - 700 * NS, change - 600 * NS):
+        deals = [d for d in rig.broker.deals(since) if d.qty]
+        assert [d.magic for d in deals][-2:] == [magic(1), magic(2)]
+        assert [d.ts_ns - change for d in deals][-2:] == [-600 * NS, 600 * NS]
+    assert [p.open_ns - change for p in rig.broker.positions()] == [-600 * NS, 600 * NS]
+    assert rig.broker.health().offset_ns == 2 * 3_600 * NS
+
+
+def test_a_deal_of_this_moment_is_seen_though_the_server_is_hours_ahead(rig: TerminalRig) -> None:
+    rig.broker.submit(market(BUY, LOT))
+    assert [d.magic for d in rig.broker.deals(rig.server.now_ns)] == [0, magic(1)]
+
+
+# --- quotes
+
+
+def test_an_old_quote_is_not_traded_on_but_closed_on(rig: TerminalRig) -> None:
+    rig.broker.submit(market(BUY, LOT))
+    rig.server.advance(rig.server.now_ns + 31 * NS)
+    outcome = rig.broker.submit(market(BUY, LOT, 2))
+    assert (outcome.treatment, outcome.code) == (Treatment.FRESH_PRICE, 0)
+    assert "31 s old" in outcome.text and sends(rig) == 1
+    (held,) = rig.broker.positions()
+    assert rig.broker.close(held, LOT, magic(3), "x").treatment is Treatment.DONE
+
+
+def test_more_quotes_in_a_second_than_are_asked_for_at_once(
+    rig: TerminalRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.broker.mt5._TICKS", 4)
+    moments = [NOON_NS + NS * s + 50_000_000 * k for s in range(1, 4) for k in range(7 + s)]
+    rig.server.feed([(t, SYMBOL, 60_000.0 + n, 60_001.0 + n) for n, t in enumerate(moments)])
+    rig.server.advance(NOON_NS + 10 * NS)
+    ticks = rig.broker.quotes(SYMBOL, NOON_NS)
+    assert [t.ts_ns for t in ticks] == moments
+    assert [t.bid for t in ticks] == [BID + 100 * n for n in range(len(moments))]
+    assert [t.ts_ns for t in rig.broker.quotes(SYMBOL, moments[11])] == moments[12:]
+
+
+# --- how an order is filled
+
+
+@pytest.mark.parametrize("execution", list(Execution))
+@pytest.mark.parametrize("bits", [1, 2, 3])
+def test_every_kind_of_symbol_takes_the_order(execution: Execution, bits: int) -> None:
+    rig = connected(symbol=replace(COIN, execution=execution, filling=bits))
+    for number, ioc in enumerate((True, False), 1):
+        order = replace(market(BUY, LOT, number), ioc=ioc)
+        assert rig.broker.submit(order).treatment is Treatment.DONE
+    assert sends(rig) == 2
+
+
+def test_a_symbol_that_says_the_wrong_bits_is_tried_once_and_remembered(
+    rig: TerminalRig,
+) -> None:
+    rig.server.fault("retcode", 10030, call="order_send", count=1)
+    assert rig.broker.submit(market(BUY, LOT, 1)).treatment is Treatment.DONE
+    assert sends(rig) == 2 and executed(rig) == 1
+    assert rig.broker.submit(market(BUY, LOT, 2)).treatment is Treatment.DONE
+    assert sends(rig) == 3
+
+
+def test_a_partial_fill_is_done_with_what_was_filled(rig: TerminalRig) -> None:
+    rig.server.fault("partial", 0.5, call="order_send", count=1)
+    outcome = rig.broker.submit(market(BUY, LOT))
+    assert (outcome.treatment, outcome.code, outcome.qty) == (Treatment.DONE, 10010, LOT // 2)
+    (order,) = rig.broker.orders(0)
+    assert (order.filled, order.left, order.qty) == (False, LOT - LOT // 2, LOT)
+
+
+def test_what_is_executed_later_is_placed(rig: TerminalRig) -> None:
+    rig.server.fault("placed", "2s", call="order_send", count=1)
+    outcome = rig.broker.submit(market(BUY, LOT))
+    assert outcome.treatment is Treatment.PLACED and outcome.order > 0 and outcome.qty == 0
+    rig.wait(3)
+    assert rig.broker.positions()[0].qty == LOT
+
+
+def test_a_result_without_a_price_leaves_it_to_the_deals(rig: TerminalRig) -> None:
+    rig.server.fault("no_price", call="order_send", count=1)
+    outcome = rig.broker.submit(market(BUY, LOT))
+    assert (outcome.treatment, outcome.price, outcome.qty) == (Treatment.DONE, 0, LOT)
+    assert rig.broker.deals(0)[-1].price == ASK
+
+
+def test_a_deal_that_is_listed_twice_is_one(rig: TerminalRig) -> None:
+    rig.broker.submit(market(BUY, LOT))
+    rig.server.fault("duplicate_deals", share=1.0)
+    assert [d.ticket for d in rig.broker.deals(0)] == [1_000_001, 1_000_002]
+
+
+def test_instant_execution_slips_no_further_than_asked() -> None:
+    rig = connected(symbol=replace(COIN, execution=Execution.INSTANT))
+    seen: list[dict[str, Any]] = []
+    inner = rig.server.desk.send
+    rig.server.desk.send = lambda r, *a: (seen.append(vars_of(r)), inner(r, *a))[1]  # type: ignore
+    rig.broker.submit(market(BUY, LOT, deviation=150))
+    assert (seen[0]["deviation"], seen[0]["price"]) == (150, 60_002.0)
+
+
+def vars_of(request: Any) -> dict[str, Any]:
+    return {name: getattr(request, name) for name in ("deviation", "price", "volume", "sl")}
+
+
+# --- what is found before anything is sent
+
+
+def test_stops_and_freeze_levels_are_kept_without_a_send() -> None:
+    rig = connected(symbol=replace(COIN, stops_level=500, freeze_level=300))
+    for order in (
+        market(BUY, LOT, stop=BID - 499),
+        market(BUY, LOT, target=BID + 499),
+        market(SELL, LOT, stop=ASK + 499),
+        replace(market(BUY, LOT), type=OrderType.LIMIT, price=ASK - 499),
+        replace(market(SELL, LOT), type=OrderType.LIMIT, price=BID + 499),
+        replace(market(BUY, LOT), type=OrderType.STOP, price=ASK + 499),
+        replace(market(SELL, LOT), type=OrderType.STOP, price=BID - 499),
+        replace(market(BUY, LOT, stop=5_989_501), type=OrderType.LIMIT, price=5_990_000),
+    ):
+        outcome = rig.broker.submit(order)
+        assert (outcome.treatment, outcome.code) == (Treatment.FIX_INPUT, 0), order
+    assert sends(rig) == 0
+    assert rig.broker.submit(market(BUY, LOT, stop=BID - 500)).treatment is Treatment.DONE
+    (held,) = rig.broker.positions()
+    near = rig.broker.modify(SYMBOL, held.ticket, BID - 499, 0)
+    assert (near.treatment, near.code) == (Treatment.FIX_INPUT, 0)
+    rig.quote(BID - 200, ASK - 200)
+    for frozen in (
+        rig.broker.modify(SYMBOL, held.ticket, BID - 2_000, 0),
+        rig.broker.close(held, LOT, magic(2), "x"),
+    ):
+        assert (frozen.treatment, frozen.code) == (Treatment.REREAD, 0)
+        assert "frozen" in frozen.text
+    assert sends(rig) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "side", "price", "fills_at"),
+    [
+        (OrderType.STOP, BUY, ASK + 1_000, (BID + 1_000, ASK + 1_000)),
+        (OrderType.STOP, SELL, BID - 1_000, (BID - 1_000, ASK - 1_000)),
+    ],
+)
+def test_a_stop_order_opens_when_the_market_is_there(
+    rig: TerminalRig, kind: OrderType, side: Side, price: int, fills_at: tuple[int, int]
+) -> None:
+    order = replace(market(side, LOT), type=kind, price=price)
+    assert rig.broker.submit(order).treatment is Treatment.PLACED
+    assert rig.broker.orders(0)[0].type is kind
+    rig.quote(*fills_at)
+    assert rig.broker.positions()[0].side is side
+
+
+def test_prices_lie_on_the_tick_and_volumes_on_the_step() -> None:
+    spec = SymbolSpec(
+        "XAUUSD", digits=2, tick=5, contract=100.0, currency_base="XAU", volume_step=0.03,
+        volume_min=0.03,
+    )  # fmt: skip
+    rig = TerminalRig(symbol=spec, symbols={"XAUUSD": Scales(3, 1)})
+    rig.touch = (200_000, 200_050)
+    rig.wait(1)
+    rig.broker.connect()
+    (at,) = rig.broker.instruments()
+    assert (at.price_step, at.qty_step, at.qty_min, at.contract) == (50, 30, 30, 1_000)
+    order = replace(market(BUY, 0, stop=1_990_024, target=2_010_026), symbol="XAUUSD")
+    # 0.1 + 0.2 in lots: 0.30000000000000004 as a float
+    assert rig.broker.submit(replace(order, qty=300)).treatment is Treatment.DONE
+    (held,) = rig.broker.positions()
+    assert (held.qty, held.stop, held.target) == (300, 1_990_000, 2_010_050)
+    off = rig.broker.submit(replace(order, qty=310))
+    assert (off.treatment, off.code) == (Treatment.FIX_INPUT, 0)
+    assert sends(rig) == 1
+
+
+def test_a_request_holds_floats_and_ints_and_nothing_else(rig: TerminalRig) -> None:
+    seen: list[dict[str, Any]] = []
+    inner = rig.terminal.call
+
+    def call(name: str, *args: Any, **more: Any) -> Any:
+        if name == "order_send":
+            seen.append(args[0])
+        return inner(name, *args, **more)
+
+    rig.terminal.call = call  # type: ignore[method-assign]
+    rig.broker.submit(market(BUY, LOT, stop=5_900_000))
+    (held,) = rig.broker.positions()
+    rig.broker.modify(SYMBOL, held.ticket, 5_800_000, 0)
+    rig.broker.close(held, LOT, magic(2), "x")
+    placed = rig.broker.submit(replace(market(BUY, LOT, 3), type=OrderType.LIMIT, price=5_000_000))
+    rig.broker.cancel(SYMBOL, placed.order)
+    assert [r["action"] for r in seen] == [1, 6, 1, 5, 8]
+    for request in seen:
+        for key, value in request.items():
+            wanted = {"symbol": str, "comment": str}.get(key, int)
+            wanted = float if key in ("volume", "price", "sl", "tp") else wanted
+            assert type(value) is wanted, (key, value)
+
+
+# --- money
+
+
+def test_commission_swap_and_fee_are_one_fee_and_other_symbols_count() -> None:
+    rig = connected(symbol=replace(COIN, commission=7.0, fee=1.0, swap_long=-50.0))
+    rig.broker.submit(market(BUY, 100))
+    rig.wait(86_400)
+    (held,) = rig.broker.positions()
+    rig.broker.close(held, 100, magic(2), "x")
+    rig.server.move_money(123.45)
+    deals = rig.broker.deals(0)
+    assert sum(d.profit - d.fee for d in deals) == rig.broker.account().balance
+    closed = next(d for d in deals if d.closes)
+    assert closed.fee > 8 * 10**8 and deals[1].fee == 8 * 10**8
+    assert (deals[-1].side, deals[-1].profit) == (Side.UNKNOWN, 12_345_000_000)
+    assert deals[-1].symbol == "" and deals[-1].qty == 0
+
+
+def test_deals_and_positions_of_other_symbols() -> None:
+    rig = TerminalRig()
+    rig.server.market.specs
+    other = Mt5Broker(rig.terminal, replace(rig.settings, symbols={}))
+    other.connect()
+    rig.broker.connect()
+    rig.broker.submit(market(BUY, LOT))
+    rig.quote(BID + 500, ASK + 500)
+    rig.broker.close(rig.broker.positions()[0], 5, magic(2), "x")
+    assert other.positions() == [] and other.orders(0) == []
+    deals = other.deals(0)
+    assert {d.side for d in deals} == {Side.UNKNOWN} and {d.qty for d in deals} == {0}
+    assert sum(d.profit - d.fee for d in deals) == other.account().balance
+
+
+def test_what_a_person_did_is_told_apart(rig: TerminalRig) -> None:
+    rig.broker.submit(market(BUY, LOT))
+    hand = direct(rig.server)
+    hand.call("initialize", deadline_s=5)
+    request = {
+        "action": 1, "symbol": SYMBOL, "volume": 0.1, "type": 1, "type_filling": 1,
+        "position": rig.broker.positions()[0].ticket,
+    }  # fmt: skip
+    hand.call("order_send", request, deadline_s=5)
+    closed = rig.broker.deals(0)[-1]
+    assert closed.closes and closed.magic == 0 and closed.reason is ExitReason.OPEN
+    assert closed.position == rig.broker.deals(0)[1].position
+
+
+def test_the_fill_modes_are_not_the_bits() -> None:
+    assert (int(Fills.FOK), int(Fills.IOC)) == (1, 2)
+    rig = connected(symbol=replace(COIN, filling=Fills.FOK))
+    assert rig.broker.submit(market(BUY, LOT)).treatment is Treatment.DONE
+    assert sends(rig) == 1
