@@ -1,4 +1,4 @@
-"""What every test may rely on: an interrupt is not ignored, processes speak UTF-8.
+"""What every test may rely on: an interrupt is heard, processes speak UTF-8, one cache of compiles.
 
 A shell that starts pytest in the background tells it to ignore SIGINT, and every process that a
 test starts would inherit that; tests that interrupt a command would then wait for ever.
@@ -12,10 +12,15 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from platformdirs import user_cache_dir
 
 LONG = (
-    "cli/test_readme.py",
     "engine/runtime/test_processes.py",
+    "data/sources/test_import_recordings.py",
+    "data/sources/test_importer.py",
+    "data/sources/test_archive_csv.py",
+    "data/sources/test_fetch.py",
+    "cli/test_readme.py",
     "engine/runtime/test_cache.py",
     "engine/measure/test_bench.py",
     "engine/kernel/test_handlers.py",
@@ -31,7 +36,8 @@ LONG = (
     "e2e/test_startup.py",
 )
 """Files that take longest. A file is run by one worker: the long ones come first, so that no worker
-is left with one when the others are done."""
+is left with one when the others are done. While one worker compiles the kernel for the first file,
+the other has some that compile nothing, and finds it compiled."""
 
 if os.name == "nt":
     # Otherwise what a process prints to a pipe is in the code page of the machine.
@@ -44,6 +50,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     rank = {here / name: n for n, name in enumerate(LONG)}
     items.sort(key=lambda item: rank.get(item.path, len(LONG)))
 
+
+# Compiled code in one folder for the workers and for every process that a test starts, whatever
+# home a test gives to a user: the first folder that a process meets stays its folder.
+os.environ.setdefault("OFS_CACHE", user_cache_dir("ofs", appauthor=False))
 
 settings.register_profile("ofs", deadline=None)  # a busy machine is not a fault
 settings.load_profile("ofs")

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_cache_dir
-
 ROOT = Path(__file__).parents[2]
 
 
@@ -35,7 +33,7 @@ def environment(home: Path, **extra: str) -> dict[str, str]:
     paths = {"HOME": str(home), "XDG_DATA_HOME": str(home / "data"), "LOCALAPPDATA": str(home)}
     paths["XDG_CONFIG_HOME"] = str(home / "config")
     # What was compiled once serves every test: the cache is keyed by the sources.
-    cache = {"OFS_CACHE": os.environ.get("OFS_CACHE") or user_cache_dir("ofs", appauthor=False)}
+    cache = {"OFS_CACHE": os.environ["OFS_CACHE"]}
     return {**clean, **paths, **cache, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **extra}
 
 
