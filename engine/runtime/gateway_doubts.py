@@ -18,7 +18,7 @@ from data.enums import Action
 from engine.broker.protocol import PositionFact
 from engine.runtime.gateway_settings import Desk, GatewaySeries
 from engine.runtime.gateway_state import Intent, Track
-from engine.runtime.reconcile import agree, say_end, say_levels
+from engine.runtime.reconcile import agree, say_end, say_levels, say_working
 
 PHANTOM_SETTLES = 3
 """An order that the broker said it had, and of which nothing is ever seen, is given up after so
@@ -64,7 +64,8 @@ class Doubts:
             self.differs_ns = 0
         elif not self.differs_ns:
             self.differs_ns = now_ns
-        self._look_at_levels(moving | {u.intent.position for u in self.unknown}, now_ns)
+        if same:  # else a deal that changes them is to come
+            self._look_at_levels(moving | {u.intent.position for u in self.unknown}, now_ns)
 
     def unlooked(self) -> None:
         """A look that proves nothing: the terminal is not connected."""
@@ -83,7 +84,7 @@ class Doubts:
         if u.intent.orders:
             return self._order_resolved(u, same, long, now_ns)
         if u.intent.action == Action.CANCEL:
-            return self._cancel_resolved(u, long)
+            return self._cancel_resolved(u, long, now_ns)
         return self._move_resolved(u, long, now_ns)
 
     def _order_resolved(self, u: Unknown, same: bool, long: bool, now_ns: int) -> bool:
@@ -116,7 +117,7 @@ class Doubts:
         long_ns = PHANTOM_SETTLES * self.desk.settings.settle_ns
         return not track.filled and now_ns - u.first_ns >= long_ns
 
-    def _cancel_resolved(self, u: Unknown, long: bool) -> bool:
+    def _cancel_resolved(self, u: Unknown, long: bool, now_ns: int) -> bool:
         if self._track(u.intent).ended:
             return True
         if not long:
@@ -124,8 +125,15 @@ class Doubts:
         if u.tries < self.desk.settings.retries:
             self.again.append(u)  # a cancel names one order: twice is as good as once
         else:
-            self.desk.alarm(f"{self.series.symbol}: order {u.intent.order_id} cannot be cancelled")
+            self.give_up(u.intent, now_ns)
         return True
+
+    def give_up(self, cancel: Intent, now_ns: int) -> None:
+        """An order cannot be cancelled: unless it ended meanwhile, it works on."""
+        desk, track = self.desk, self._track(cancel)
+        if not track.ended:
+            desk.alarm(f"{self.series.symbol}: order {cancel.order_id} could not be cancelled")
+            say_working(desk.ledger, desk.names, track, track.ticket, now_ns)
 
     def _move_resolved(self, u: Unknown, long: bool, now_ns: int) -> bool:
         desk = self.desk

@@ -22,6 +22,14 @@ from engine.runtime.gateway_settings import Desk, GatewaySeries
 from engine.runtime.gateway_state import TIF_IOC, BrokerRow, Intent, Track
 from engine.runtime.reconcile import say_end, say_working
 
+_ORDER_TELLS = frozenset(
+    {
+        Treatment.DONE, Treatment.PLACED, Treatment.NO_CHANGE, Treatment.REREAD,
+        Treatment.FIX_INPUT, Treatment.REFUSE,
+    }
+)  # fmt: skip
+"""Whatever of these a cancel comes to, the order itself tells what became of it."""
+
 
 @dataclass(slots=True)
 class Job:
@@ -103,7 +111,8 @@ class Lane:
         start = 1 if self.out or self.awaiting_ns else 0
         keep = [job for i, job in enumerate(self.line) if i < start or self._stays(i, job, now_ns)]
         if len(keep) != len(self.line):
-            self.line = deque(keep)
+            # a cancel further back in the line may have ended an order that was to stay
+            self.line = deque(j for j in keep if not (j.intent.orders and self._over(j.intent)))
 
     def _stays(self, at: int, job: Job, now_ns: int) -> bool:
         intent = job.intent
@@ -121,12 +130,16 @@ class Lane:
             return False
         return True
 
+    def _over(self, intent: Intent) -> bool:
+        return self._track(intent).ended
+
     def _order_stays(self, job: Job, now_ns: int) -> bool:
         track = self._track(job.intent)
         if track.ended:
             return False
         if job.intent.reduces:
-            if self._position_of(job.intent) in self.desk.ledger.held:
+            held = self.desk.ledger.held.get(self._position_of(job.intent))
+            if held is not None and held.net * int(job.intent.side) < 0:
                 return True
         elif now_ns - job.arrived_ns <= self.desk.settings.entry_age_ns:
             return True
@@ -161,6 +174,8 @@ class Lane:
             self.out = True
             return Call(number, Ask.CANCEL, self.series.symbol, intent=intent, ticket=track.ticket)
         fact = self.desk.positions.get(self._position_of(intent))
+        if fact is not None and intent.orders and fact.side == intent.side:
+            fact = None  # it was turned round, and the deal that did it is not seen yet
         if job.look or fact is None:
             return self._read(job, number, now_ns)
         return self._change(job, fact, number)
@@ -225,6 +240,8 @@ class Lane:
         self.out = True
         self.quote = None
         if job.intent.orders:
+            track = self._track(job.intent)
+            assert not track.ended and not track.working, "an order leaves once"
             self.desk.counts.sent += 1
             self.desk.counts.resent += job.tries > 0
         else:
@@ -240,6 +257,10 @@ class Lane:
         treatment = outcome.treatment
         if treatment is Treatment.RECONCILE or self._stale(job.intent, outcome):
             self.doubt(now_ns, outcome.code)
+        elif job.intent.action == Action.CANCEL and treatment in _ORDER_TELLS:
+            self.line.popleft()
+            self.doubts.add(job.intent, now_ns, job.tries)
+            self.block("unknown", now_ns)
         elif treatment is Treatment.HALT:
             self._end(job, now_ns)
             return outcome.text or f"code {outcome.code}"
@@ -287,13 +308,10 @@ class Lane:
 
     def _taken(self, job: Job, outcome: Outcome, now_ns: int) -> None:
         intent = job.intent
-        if intent.action == Action.CANCEL:
-            self.line.popleft()  # its end is told by the order itself
-            self.doubts.add(intent, now_ns, job.tries)
-            self.block("unknown", now_ns, 0)
-        elif not intent.orders:
+        if not intent.orders:
             self.line.popleft()
-            self._levels(intent.position, intent.stop, intent.target, now_ns)
+            if intent.position in self.desk.ledger.held:
+                self._levels(intent.position, intent.stop, intent.target, now_ns)
         else:
             track = self._track(intent)
             if not track.working:
@@ -319,10 +337,7 @@ class Lane:
         if intent.orders:
             say_end(self.desk.ledger, self.desk.names, self._track(intent), now_ns, job.code)
         elif intent.action == Action.CANCEL:
-            self.desk.alarm(
-                f"order {intent.order_id} of {self.series.symbol} could not be cancelled: "
-                f"code {job.code}"
-            )
+            self.doubts.give_up(intent, now_ns)
         else:
             held = self.desk.ledger.held.get(intent.position)
             if held is not None:

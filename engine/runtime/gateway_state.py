@@ -230,6 +230,8 @@ class Ledger:
             track.ticket = row.id
             self.by_ticket[row.id] = track
         if row.state == OrderState.WORKING:
+            if track.working:
+                self.cancels.pop((row.fold, row.order_id), None)  # it works on
             track.working = True
         elif row.state in (OrderState.CANCELLED, OrderState.REJECTED):
             self._end(row.fold, row.order_id, track)

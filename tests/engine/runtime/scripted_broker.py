@@ -266,7 +266,8 @@ class ScriptedBroker:
                 levels = (fact.stop, fact.target) if closes and not flips else (stop, target)
                 self._put(
                     replace(fact, side=Side.BUY if net > 0 else Side.SELL, qty=abs(net),
-                            stop=levels[0], target=levels[1])
+                            stop=levels[0], target=levels[1],
+                            ticket=order if flips else fact.ticket)
                 )  # fmt: skip
         return self._deal(
             order, ident, magic, "EURUSD", side, qty, profit, self.fee, reason, closes, by_hand
