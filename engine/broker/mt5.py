@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from data.errors import ConfigError
+from data.errors import ConfigError, OfsError
 from engine.broker.calls import CallLostError, CallRaisedError, Terminal
 from engine.broker.mt5_clock import NS, ServerClock
 from engine.broker.mt5_facts import (
@@ -358,20 +358,19 @@ class Mt5Broker:
 
     def health(self) -> Health:
         """See :meth:`Broker.health`."""
+        t = self.terminal
         try:
+            offset = self.clock.offset_ns(t.now_ns())
             terminal = self._read("terminal_info")
-            words = why_not(terminal, self._identity())
-            ages = [self.terminal.now_ns() - self._tick(n).ts_ns for n in self.settings.symbols]
-        except BrokerError as error:
-            return self._health(False, False, -1, error.what)
+            why = why_not(terminal, self._identity())
+            ages = [t.now_ns() - self._tick(name).ts_ns for name in self.settings.symbols]
+        except OfsError as error:  # the clock of a link may fail too
+            return Health(False, False, -1, t.round_trip_ns, t.restarts, 0, error.what)
+        age = max(0, min(ages)) if ages else -1
+        words = why
         if not words and not self.clock_proven:
             words = "no fresh quote has confirmed the rule of the server's clock yet"
-        return self._health(terminal.connected, not words, max(0, min(ages, default=-1)), words)
-
-    def _health(self, connected: bool, allowed: bool, age: int, words: str) -> Health:
-        offset = self.clock.offset_ns(self.terminal.now_ns())
-        t = self.terminal
-        return Health(connected, allowed, age, t.round_trip_ns, t.restarts, offset, words)
+        return Health(terminal.connected, not why, age, t.round_trip_ns, t.restarts, offset, words)
 
     # --- reads
 

@@ -30,8 +30,9 @@ HOUR_NS = 3_600 * NS
 STEP_NS = 900 * NS
 """Offsets of clocks are whole quarters of an hour."""
 
-FUTURE_NS = 5 * NS
-"""A quote may seem to be this far ahead: clocks of machines differ."""
+FUTURE_NS = 60 * NS
+"""A quote may seem to be this far ahead: clocks of servers and machines differ by seconds, rules by
+quarters of an hour."""
 
 _SECONDS_BELOW = 100_000_000_000
 """A time below this is in seconds (1e11 s is the year 5138, 1e11 ms is 1973)."""

@@ -397,11 +397,20 @@ def test_every_kind_of_symbol_takes_the_order(execution: Execution, bits: int) -
 def test_a_symbol_that_says_the_wrong_bits_is_tried_once_and_remembered(
     rig: TerminalRig,
 ) -> None:
-    rig.server.fault("retcode", 10030, call="order_send", count=1)
+    inner = rig.server.desk.send
+    refused: list[int] = []
+
+    def send(request: Any, *more: Any) -> Any:
+        if request.type_filling != 1:
+            return inner(request, *more)
+        refused.append(request.magic)
+        return rig.server.desk.result(10030, request)
+
+    rig.server.desk.send = send  # type: ignore[method-assign]
     assert rig.broker.submit(market(BUY, LOT, 1)).treatment is Treatment.DONE
-    assert sends(rig) == 2 and executed(rig) == 1
+    assert refused == [magic(1)] and executed(rig) == 1
     assert rig.broker.submit(market(BUY, LOT, 2)).treatment is Treatment.DONE
-    assert sends(rig) == 3
+    assert refused == [magic(1)] and executed(rig) == 2
 
 
 def test_a_partial_fill_is_done_with_what_was_filled(rig: TerminalRig) -> None:
@@ -476,6 +485,15 @@ def test_stops_and_freeze_levels_are_kept_without_a_send() -> None:
         assert (frozen.treatment, frozen.code) == (Treatment.REREAD, 0)
         assert "frozen" in frozen.text
     assert sends(rig) == 1
+
+
+def test_a_level_that_stays_where_it_is_is_left_to_the_server() -> None:
+    rig = connected(symbol=replace(COIN, stops_level=500))
+    rig.broker.submit(market(BUY, LOT, stop=BID - 600))
+    (held,) = rig.broker.positions()
+    rig.quote(BID - 200, ASK - 200)
+    assert rig.broker.modify(SYMBOL, held.ticket, BID - 600, 6_100_000).code == 10016
+    assert sends(rig) == 2
 
 
 @pytest.mark.parametrize(
@@ -556,6 +574,13 @@ def test_commission_swap_and_fee_are_one_fee_and_other_symbols_count() -> None:
     assert closed.fee > 8 * 10**8 and deals[1].fee == 8 * 10**8
     assert (deals[-1].side, deals[-1].profit) == (Side.UNKNOWN, 12_345_000_000)
     assert deals[-1].symbol == "" and deals[-1].qty == 0
+
+
+def test_a_credit_is_no_balance() -> None:
+    rig = connected(account=AccountSpec(credit=500.0))
+    deals = rig.broker.deals(0)
+    assert len(deals) == 2
+    assert sum(d.profit - d.fee for d in deals) == rig.broker.account().balance == 10**12
 
 
 def test_deals_and_positions_of_other_symbols() -> None:
