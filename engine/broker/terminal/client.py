@@ -23,6 +23,8 @@ Rule = Callable[[rules.Args, rules.Kwargs], rules.Payload]
 Build = Callable[[Any], Any]
 
 _NOT_FOUND = -4
+_AS_FAILURE = object()
+"""Refused arguments give what a failure gives."""
 
 
 class _CallError(Exception):
@@ -92,14 +94,19 @@ class Terminal(Convenience):
         args: rules.Args = (),
         kwargs: rules.Kwargs | None = None,
         failure: Any = None,
+        refused: Any = _AS_FAILURE,
     ) -> Any:
-        """One call from its arguments to its value: rule, server, build."""
+        """One call from its arguments to its value: rule, server, build. ``failure`` is what it
+        gives where it fails, ``refused`` where its arguments do."""
         self._error = SUCCESS
+        worth = failure if refused is _AS_FAILURE else refused
         try:
-            return build(self._exchange(name, self._checked(name, rule, args, kwargs or {})))
+            payload = self._checked(name, rule, args, kwargs or {})
+            worth = failure
+            return build(self._exchange(name, payload))
         except _CallError as error:
             self._error = error.error
-            return failure
+            return worth
 
     def _checked(
         self, name: str, rule: Rule, args: rules.Args, kwargs: rules.Kwargs
@@ -125,12 +132,16 @@ class Terminal(Convenience):
             return payload
 
         found = self._ask(name, sent, _many(struct), args, kwargs)
+        if found is None or group[0] is None:
+            return self._or_nothing(found)
+        return tuple(x for x in found if rules.group_matches(group[0], x.symbol))
+
+    def _or_nothing(self, found: Any) -> Any:
+        """A query's result, where "not found" is success with an empty tuple."""
         if found is None and self._error[0] == _NOT_FOUND:
             self._error = SUCCESS
             return ()
-        if found is None or group[0] is None:
-            return found
-        return tuple(x for x in found if rules.group_matches(group[0], x.symbol))
+        return found
 
     # --- connection
 
@@ -185,11 +196,10 @@ class Terminal(Convenience):
 
     def symbols_get(self, *args: Any, **kwargs: Any) -> Any:
         """SymbolInfo of a group's symbols; False for bad arguments, None on failure."""
-        found = self._ask("symbols_get", rules.symbols_get, _many("SymbolInfo"), args, kwargs)
-        if found is None and self._error[0] == _NOT_FOUND:
-            self._error = SUCCESS
-            return ()
-        return False if found is None and self._error[0] == -2 else found
+        found = self._ask(
+            "symbols_get", rules.symbols_get, _many("SymbolInfo"), args, kwargs, refused=False
+        )
+        return self._or_nothing(found)
 
     def symbol_info(self, *args: Any) -> Any:
         """SymbolInfo of a symbol, selected or not; None on failure."""
@@ -213,12 +223,10 @@ class Terminal(Convenience):
         return self._book("market_book_release", args)
 
     def _book(self, name: str, args: rules.Args) -> Any:
-        done = self._ask(name, rules.symbol, bool, args)
-        if done is not None or self._error[0] == -2:
-            return done
-        if self._error[0] > -10000:
+        done = self._ask(name, rules.symbol, bool, args, failure=False, refused=None)
+        if done is False and self._error[0] > -10000:
             self._error = SUCCESS
-        return False
+        return done
 
     def market_book_get(self, *args: Any) -> Any:
         """BookInfo of each level; None on failure."""

@@ -59,6 +59,7 @@ import math
 import os
 import socket
 import struct
+import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -301,11 +302,18 @@ class SocketLink:
         self._socket.settimeout(None)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = FrameReader()
+        # Sending lets the GIL go for a moment, in which another thread's call must not slip in.
+        # Re-entrant, because a signal's handler may call too: out of step is better than stuck.
+        self._turn = threading.RLock()
         holds = hold_gil and os.name == "posix"
         self._receive = _receiver_with_gil() if holds else _receive
 
     def call(self, name: str, payload: dict[str, Any]) -> Reply:
         """The next answer of the server; LinkError where the pipe breaks or is out of step."""
+        with self._turn:
+            return self._call(name, payload)
+
+    def _call(self, name: str, payload: dict[str, Any]) -> Reply:
         if self._socket is None:
             raise LinkError(-10001)
         try:

@@ -143,7 +143,9 @@ def test_each_failure_has_its_own_value(script: Script) -> None:
         assert getattr(mt5, name)(5) is None and mt5.last_error()[0] == -2
     assert mt5.version() == (0, 0, "") and mt5.last_error()[0] == -1
     assert mt5.symbol_info("NONE") is None and mt5.last_error()[0] == -1
-    assert mt5.symbols_get() is None and mt5.symbols_get(5) is False
+    script.answers["symbols_get"] = Reply.failed(-2)
+    assert mt5.symbols_get() is None, "False is for arguments that the module itself refuses"
+    assert mt5.symbols_get(5) is False and mt5.last_error()[0] == -2
 
 
 def test_login_that_fails_keeps_the_connection_and_initialize_does_not(script: Script) -> None:

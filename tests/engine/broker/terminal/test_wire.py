@@ -135,6 +135,20 @@ def test_a_hang_ends_with_the_process_alone(address: str) -> None:
     assert SocketLink(address).call("echo", {"value": 5}).value == 5, "others are served on"
 
 
+def test_calls_of_several_threads_get_their_own_answers(address: str) -> None:
+    shared, got = SocketLink(address), {}
+
+    def ask(number: int) -> None:
+        got[number] = [shared.call("echo", {"value": (number, i)}).value for i in range(50)]
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got == {number: [[number, i] for i in range(50)] for number in range(4)}
+
+
 def turns_during(link: SocketLink) -> int:
     """How often another thread came round while a call waited for 0.3 s."""
     turns, stop = [0], threading.Event()
