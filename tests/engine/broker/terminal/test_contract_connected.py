@@ -19,7 +19,7 @@ from engine.broker import terminal
 from engine.broker.terminal.client import Terminal
 from engine.broker.terminal.server.sim import SimServer
 from engine.broker.terminal.server.specs import spec_of
-from engine.broker.terminal.wire import DirectLink, SocketLink, serve_stream
+from engine.broker.terminal.wire import DirectLink, Reply, SocketLink, serve_stream
 from tests.engine.broker.terminal.modules import FACTS, REAL, load, real_is_there, real_terminal
 from tests.engine.broker.terminal.server.made import NOON_NS, NS, send, server
 
@@ -195,3 +195,93 @@ def test_order_check_judges_and_order_calc_counts(mt5: Any, symbol: str) -> None
     loss = mt5.order_calc_profit(mt5.ORDER_TYPE_SELL, symbol, 1.0, tick.bid, tick.bid * 1.01)
     assert margin > 0 and profit > 0 > loss and type(margin) is float is type(profit)
     assert mt5.order_calc_margin(mt5.ORDER_TYPE_BUY, "NO_SUCH", 1.0, 1.0) is None
+
+
+def test_ticks_are_packed_read_only_and_in_order(mt5: Any, symbol: str) -> None:
+    last = mt5.symbol_info_tick(symbol).time
+    rows = mt5.copy_ticks_from(symbol, last - 300, 20, mt5.COPY_TICKS_ALL)
+    assert rows is not None, mt5.last_error()
+    holds_to(rows, "ticks")
+    assert 0 < len(rows) <= 20 and (rows["time_msc"][1:] >= rows["time_msc"][:-1]).all()
+    assert (rows["time"] == rows["time_msc"] // 1000).all() and rows["time"][0] >= last - 300
+    ranged = mt5.copy_ticks_range(symbol, last - 300, last, mt5.COPY_TICKS_INFO)
+    holds_to(ranged, "ticks")
+    assert ranged["time_msc"][-1] <= last * 1000 + 999
+    later = mt5.copy_ticks_range(symbol, last + 10 * DAY_S, last + 11 * DAY_S, mt5.COPY_TICKS_ALL)
+    assert later is not None and len(later) == 0
+
+
+def test_bars_run_from_old_to_new(mt5: Any, symbol: str) -> None:
+    rows = mt5.copy_rates_from_pos(symbol, mt5.TIMEFRAME_M1, 0, 5)
+    assert rows is not None, mt5.last_error()
+    holds_to(rows, "rates")
+    assert len(rows) == 5 and (rows["time"][1:] - rows["time"][:-1] >= 60).all()
+    assert (rows["time"] % 60 == 0).all()
+    assert (rows["low"] <= rows["open"]).all() and (rows["high"] >= rows["close"]).all()
+    back = mt5.copy_rates_from(symbol, mt5.TIMEFRAME_M1, int(rows["time"][-1]), 3)
+    assert back["time"].tolist() == rows["time"][-3:].tolist()
+    ends = int(rows["time"][0]), int(rows["time"][-1])
+    between = mt5.copy_rates_range(symbol, mt5.TIMEFRAME_M1, *ends)
+    assert between["time"].tolist() == rows["time"].tolist()
+    assert mt5.copy_rates_from_pos("NO_SUCH", mt5.TIMEFRAME_M1, 0, 5) is None
+    assert mt5.last_error()[0] in (-1, -4)
+
+
+def holds_to(rows: Any, kind: str) -> None:
+    """The dtype of the reference, packed, not to be written to."""
+    laid_out = [[f, rows.dtype[f].str, rows.dtype.fields[f][1]] for f in rows.dtype.names]
+    assert laid_out == FACTS["dtypes"][kind] and rows.dtype.itemsize == 60
+    assert rows.ndim == 1 and not rows.flags.writeable and rows.flags.owndata
+    if len(rows):
+        with pytest.raises(ValueError, match="read-only"):
+            rows["time"][0] = 0
+
+
+def test_depth_is_there_or_refused_without_an_error(mt5: Any, symbol: str) -> None:
+    added = mt5.market_book_add(symbol)
+    assert type(added) is bool and mt5.last_error() == (1, "Success")
+    if added:
+        for level in mt5.market_book_get(symbol) or ():
+            is_made_of(mt5, level, "BookInfo")
+    assert mt5.market_book_release(symbol) in (True, False)
+    assert mt5.last_error() == (1, "Success")
+
+
+GIVEN: dict[str, tuple[Any, ...]] = {
+    "copy_rates_from": ("EURUSD", 1, 5, 1),
+    "copy_rates_from_pos": ("EURUSD", 1, 0, 1),
+    "copy_rates_range": ("EURUSD", 1, 0, 5),
+    "copy_ticks_from": ("EURUSD", 0, 1, -1),
+    "copy_ticks_range": ("EURUSD", 0, 5, -1),
+    "history_orders_get": (0, 5),
+    "history_orders_total": (0, 5),
+    "history_deals_get": (0, 5),
+    "history_deals_total": (0, 5),
+    "order_calc_margin": (0, "EURUSD", 1.0, 1.1),
+    "order_calc_profit": (0, "EURUSD", 1.0, 1.1, 1.2),
+    "order_check": ({"action": 1, "symbol": "EURUSD", "volume": 0.1},),
+    "order_send": ({"action": 1, "symbol": "EURUSD", "volume": 0.1},),
+}
+
+
+def test_the_server_knows_every_call_that_the_module_makes() -> None:
+    """-2 from the server is a name or an argument that it does not know."""
+    made, asked = played(), set()
+
+    class Noting:
+        def call(self, name: str, payload: dict[str, Any]) -> Reply:
+            asked.add(name)
+            reply = made.call(name, payload)
+            assert reply.error[0] != -2, (name, payload)
+            return reply
+
+    mt5 = Terminal(lambda _path: DirectLink(Noting()))
+    assert mt5.initialize() and mt5.login(made.ledger.account.login)
+    wants = {name for name, facts in FACTS["functions"].items() if facts["call"] != "no arguments"}
+    for name in FACTS["functions"]:
+        if name in ("initialize", "login", "shutdown", "Buy", "Sell", "Close", "_RawOrder"):
+            continue
+        one = ("EURUSD",) if name in wants and not name.endswith("s_get") else ()
+        getattr(mt5, name)(*GIVEN.get(name, one))
+    own = {"shutdown", "last_error", "Buy", "Sell", "Close", "_RawOrder"}
+    assert asked == set(FACTS["functions"]) - own
