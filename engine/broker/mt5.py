@@ -155,7 +155,11 @@ class Mt5Broker:
         begin, count = self.clock.window_from_s(since_ns, now), _TICKS
         found: dict[int, Tick] = {}
         while True:
-            rows = self._read("copy_ticks_from", symbol, begin, count, _COPY_TICKS_INFO)
+            # the first such call of a terminal may fetch for long what it does not have
+            rows = read(
+                self.terminal, "copy_ticks_from", symbol, begin, count, _COPY_TICKS_INFO,
+                deadline_s=self.settings.history_s,
+            )  # fmt: skip
             for row in rows:
                 tick = self._as_tick(symbol, row["time_msc"], row["bid"], row["ask"], now)
                 if tick.ts_ns > since_ns:

@@ -30,6 +30,7 @@ import importlib
 import json
 import os
 import secrets
+import signal
 import socket
 import struct
 import subprocess
@@ -176,7 +177,12 @@ def write_all(sink: IO[bytes], data: bytes) -> None:
 
 
 def serve(name: str) -> int:
-    """Answer calls until stdin ends; the exit code."""
+    """Answer calls until stdin ends; the exit code.
+
+    An interrupt from the keyboard goes to every process of a terminal: it is the master's to obey,
+    and what the master then closes is closed through this process.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     source, sink = private_streams()
     module, hello = load(name)
     write_all(sink, frame(hello))

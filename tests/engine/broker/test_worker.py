@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -175,6 +176,16 @@ def test_the_worker_ends_with_its_master() -> None:
     assert terminal.pid == pid
     terminal.close()
     assert not alive(pid) and terminal.pid == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes are sent signals")
+def test_an_interrupt_from_the_keyboard_is_left_to_the_master() -> None:
+    terminal = WorkerTerminal(MODULE, env=PATHS)
+    pid = terminal.call("version", deadline_s=20).value[1]
+    for _ in range(3):
+        os.kill(pid, signal.SIGINT)
+        assert terminal.call("version", deadline_s=5).value[1] == pid
+    terminal.close()
 
 
 def test_the_command_line_of_a_worker_has_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
