@@ -109,6 +109,23 @@ class TerminalRig:
         self.server.advance(at)
 
 
+def connected(**made: Any) -> TerminalRig:
+    """A rig whose broker is connected."""
+    rig = TerminalRig(**made)
+    rig.broker.connect()
+    return rig
+
+
+def executed(rig: TerminalRig) -> int:
+    """Deals at the server beside the first deposit."""
+    return len(rig.server.ledger.deals) - 1
+
+
+def sends(rig: TerminalRig) -> int:
+    """Requests to trade that reached the server."""
+    return rig.server.calls["order_send"]
+
+
 class VenueRig:
     """Simulated matching without latencies and fees, in a time of its own."""
 
