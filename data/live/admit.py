@@ -7,8 +7,8 @@ Owns :class:`Admission`, one rule a kind:
   lately;
 * depth and quotes carry rising update ids that leave out numbers: an older sample that was not seen
   is left out and said (DISORDER), because a book must not go back;
-* bars go by their start, and a missing start is a hole; marks by their time; liquidations by
-  content.
+* bars go by their start, and a missing start is a hole (not where minutes without a quote have no
+  bar: a terminal's); marks by their time; liquidations by content.
 
 What must hold: while a symbol waits, all its events wait; ids that fall back or jump beyond belief
 are a new count and are said (SEQUENCE_BREAK).
@@ -113,6 +113,8 @@ class Admission:
         """What takes the rows of a stream of ``kind``: (stream, row, session ns of receipt)."""
         if kind is Kind.TRADE and not running_ids:
             return self._opaque_trade
+        if kind is Kind.BAR and not running_ids:
+            return self._sparse_bar
         return self._rules[kind]
 
     def waits(self, series: int) -> bool:
@@ -330,10 +332,14 @@ class Admission:
 
     def _bar(self, stream: Stream, row: Row, recv_ns: int) -> None:
         open_ns, interval_ns = row[2], row[3]
+        if stream.key and stream.gap is None and open_ns > stream.key + interval_ns:
+            gap = gap_row(stream, row[0], GapReason.ID_HOLE, stream.known_ns, 0)
+            self.emit(stream.series, Kind.GAP, gap, recv_ns)
+        self._sparse_bar(stream, row, recv_ns)
+
+    def _sparse_bar(self, stream: Stream, row: Row, recv_ns: int) -> None:
+        open_ns = row[2]
         if open_ns > stream.key:
-            if stream.key and stream.gap is None and open_ns > stream.key + interval_ns:
-                gap = gap_row(stream, row[0], GapReason.ID_HOLE, stream.known_ns, 0)
-                self.emit(stream.series, Kind.GAP, gap, recv_ns)
             stream.key = open_ns
             stream.recent.append(open_ns)
             self._follow(stream, row, recv_ns)

@@ -1,8 +1,8 @@
 """Several feeds as one: a venue's sockets and a terminal's quotes, in the order of reading.
 
 Owns :class:`CombinedFeed`. What must hold: the items of each feed keep their order, and those of
-one turn are merged by the time at which they were read; what one feed counts is in the counts of
-all.
+one turn are merged by the time at which they were read; the end of a served range comes last; what
+one feed counts is in the counts of all.
 
 It refuses to know what the feeds carry.
 """
@@ -13,7 +13,9 @@ import time
 from collections.abc import Sequence
 from heapq import merge
 
-from data.live.items import Feed, FeedFacts, Frame, Item
+from data.live.items import Ended, Feed, FeedFacts, Frame, Item
+
+_WORDS = ("last_error", "routes", "ended")
 
 
 class CombinedFeed:
@@ -43,7 +45,8 @@ class CombinedFeed:
         found = [items for items in taken if items]
         if len(found) < 2:
             return found[0] if found else ()
-        return list(merge(*found, key=lambda item: item.mono_ns))
+        # whoever takes them looks at the last one alone for the end
+        return list(merge(*found, key=lambda i: (type(i) is Ended, i.mono_ns)))
 
     def renew(self, streams: Sequence[str]) -> None:
         """Each feed begins its own of these streams anew."""
@@ -65,7 +68,8 @@ class CombinedFeed:
         numbers = {
             name: sum(getattr(part, name) for part in parts)
             for name in FeedFacts.__slots__
-            if name not in ("last_error", "routes")
+            if name not in _WORDS
         }
         errors = [part.last_error for part in parts if part.last_error]
-        return FeedFacts(**numbers, last_error="; ".join(errors), routes=routes)
+        ended = any(part.ended for part in parts)
+        return FeedFacts(**numbers, last_error="; ".join(errors), routes=routes, ended=ended)

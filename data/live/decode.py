@@ -110,8 +110,9 @@ class Route:
     """Where the frames of one stream of the venue go: a series' number, a kind, and a reader.
 
     ``read(frame, recv_ns)`` decodes a whole frame; ``recv_ns`` dates rows that carry no time.
-    ``running_ids`` says that trade ids count up by one. ``restart`` forgets what the reader kept of
-    the connection, which is gone. ``goes`` is for whoever admits the rows: what it knows of them.
+    ``running_ids`` says that trade ids count up by one, and that bars follow each other.
+    ``restart`` forgets what the reader kept of the connection, which is gone. ``goes`` is for
+    whoever admits the rows: what it knows of them.
     """
 
     series: int

@@ -285,7 +285,7 @@ class Inlet:
         if route.goes is None:
             stream = self._stream(route.series, route.kind)
             rule = self._admission.rule(route.kind, route.running_ids)
-            by_id = stream.kind is Kind.BAR or (stream.kind is Kind.TRADE and route.running_ids)
+            by_id = stream.kind in (Kind.BAR, Kind.TRADE) and route.running_ids
             route.goes = _Way(stream, rule, by_id, route.kind in self._wanted)
             self._ways.append(route.goes)
         way: _Way = route.goes

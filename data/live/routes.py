@@ -15,11 +15,12 @@ from data.live import decode_binance, decode_bybit, decode_mt5
 from data.live.blocks import Series
 from data.live.book_text import warm_up
 from data.live.decode import Blocks, Numbers, Route
+from data.live.streams import TERMINAL
 from data.sources.decimals import Fixed
 from data.sources.rejects import RejectedError
 
 BYBIT = "bybit"
-TERMINAL = "mt5"
+_TOPIC, _STREAM = b'{"topic":"', b'{"stream":"'
 
 UNKNOWN_MAX = 1_000
 """Names of no use that are remembered before they are all forgotten."""
@@ -39,17 +40,16 @@ class _Head(msgspec.Struct, gc=False):
 
 
 class Routes:
-    """The routes of one session's frames; all series are of one venue, and of a terminal."""
+    """The routes of one session's frames. Its series may be of several venues, as long as these
+    call no stream alike: those of one venue with sockets, and those of a terminal."""
 
     def __init__(self, series: list[Series]) -> None:
-        self._venue = series[0].venue if series else ""
-        self._terminal = {s.symbol: n for n, s in enumerate(series) if s.venue == TERMINAL}
-        self._begin = b'{"topic":"' if self._venue == BYBIT else b'{"stream":"'
         self._series = list(series)
-        self._at = len(self._begin)
-        if self._venue != BYBIT:
+        self._venues = {s.venue: _numbers_of(series, s.venue) for s in series}
+        begins = list(dict.fromkeys(_begin_of(venue) for venue in self._venues)) or [_STREAM]
+        self._begin, self._other = begins[0], begins[-1]
+        if set(self._venues) - {BYBIT, TERMINAL}:
             warm_up()  # now, and not when the first book comes
-        self._by_symbol = {s.symbol.upper(): n for n, s in enumerate(series) if s.venue != TERMINAL}
         blocks, memos = Blocks(), dict[int, Fixed]()
         shared = {s.scales: Numbers(s.scales, blocks, memos) for s in series}
         self._numbers = [shared[s.scales] for s in series]
@@ -63,14 +63,15 @@ class Routes:
         RejectedError, or what reading JSON raises, where it is no message at all.
         """
         # `{"stream":"NAME",` is what a combined connection sends, byte for byte
-        at = self._at
-        name = frame[at : frame.find(b'"', at)] if frame.startswith(self._begin) else b""
+        begin = self._begin if frame.startswith(self._begin) else self._other
+        at = len(begin)
+        name = frame[at : frame.find(b'"', at)] if frame.startswith(begin) else b""
         route = self._routes.get(name)
         if route is not None:
             return route
         if not name:
             head = self._head(frame)
-            stream = (head.topic or head.stream) if self._venue == BYBIT else head.stream
+            stream = head.topic if self._begin == _TOPIC else head.stream
             if not (stream or _is_answer(head)):
                 raise RejectedError("frame")
             name = stream.encode()
@@ -82,7 +83,8 @@ class Routes:
 
     def why(self, frame: bytes) -> str:
         """Why :meth:`of` gave None, in a few fixed words."""
-        return "stream" if self._begin[1:-2] in frame[:64] else "answer"
+        begins = (self._begin, self._other)
+        return "stream" if any(b[1:-2] in frame[:64] for b in begins) else "answer"
 
     def _found(self, name: bytes) -> Route | None:
         route = self._routes.get(name)
@@ -98,11 +100,27 @@ class Routes:
         return None
 
     def _made(self, name: str) -> Route | None:
-        route = decode_mt5.route_of(name, self._terminal, self._series, self._numbers)
-        if route is not None or self._venue == TERMINAL:
-            return route
-        route_of = decode_bybit.route_of if self._venue == BYBIT else decode_binance.route_of
-        return route_of(self._venue, name, self._by_symbol, self._series, self._numbers)
+        """The route that one of the venues knows by that name."""
+        for venue, numbers in self._venues.items():
+            if venue == TERMINAL:
+                route = decode_mt5.route_of(name, numbers, self._series, self._numbers)
+            else:
+                route_of = decode_bybit.route_of if venue == BYBIT else decode_binance.route_of
+                route = route_of(venue, name, numbers, self._series, self._numbers)
+            if route is not None:
+                return route
+        return None
+
+
+def _numbers_of(series: list[Series], venue: str) -> dict[str, int]:
+    """Numbers of a venue's series by what its streams call their symbols: sockets write them in
+    any case, a broker's names are what they are."""
+    mine = [(s.symbol, number) for number, s in enumerate(series) if s.venue == venue]
+    return {name if venue == TERMINAL else name.upper(): number for name, number in mine}
+
+
+def _begin_of(venue: str) -> bytes:
+    return _TOPIC if venue == BYBIT else _STREAM
 
 
 def _is_answer(head: _Head) -> bool:

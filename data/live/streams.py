@@ -1,4 +1,4 @@
-"""The venues' sockets: hosts, paths, limits, names of streams; and how these are shared out.
+"""The venues' streams: hosts, paths, limits, names of streams; and how these are shared out.
 
 Owns :data:`VENUES` and :func:`plan`. Sources: reference page of the venues, sections 1.1 and 4.
 What must hold: a stream goes to the path that serves it (a wrong path of USD-M futures connects,
@@ -18,6 +18,9 @@ from data.errors import UsageError
 from data.events import EVENTS
 
 _S = 1_000_000_000
+
+TERMINAL = "mt5"
+"""Name of the venue behind a MetaTrader 5 terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +142,23 @@ VENUES: dict[str, Venue] = {
         attempts=500,
         ping=b'{"op":"ping"}',
     ),
+    # A terminal is asked, again and again, by whoever has one; frames of it are our own.
+    TERMINAL: Venue(
+        name=TERMINAL,
+        ws="",
+        rest="",
+        names={Kind.QUOTE: "{}@tick", Kind.BAR: "{}@bar"},
+        paths={},
+        head=b'{"stream":"',
+        lower=False,
+        streams=0,
+        arguments=0,
+        batch=0,
+        message_s=0.0,
+        attempts=0,
+    ),
 }
-"""Venues with sockets, by name."""
+"""Venues that can be recorded, by name; all have sockets but the terminal."""
 
 ATTEMPTS_SPAN_S = 300.0
 """``Venue.attempts`` connections may be tried within so many seconds."""
@@ -157,14 +175,14 @@ acknowledged. Liquidations may be missing for hours and prove nothing."""
 
 
 def venue_named(name: str) -> Venue:
-    """The venue called ``name``; UsageError where it has no sockets."""
+    """The venue called ``name``; UsageError where it is none that can be recorded."""
     if name not in VENUES:
         near = get_close_matches(name, VENUES, 1)
         meant = f"did you mean {near[0]}? or " if near else ""
         raise UsageError(
             f"{name!r} cannot be recorded",
             where="--venue",
-            why="no venue of that name has sockets that ofs knows",
+            why="ofs knows no venue of that name that sends anything",
             do=f"{meant}choose one of {', '.join(sorted(VENUES))}",
         )
     return VENUES[name]
@@ -176,6 +194,7 @@ def plan(venue: str, symbols: Iterable[str], kinds: Iterable[Kind]) -> list[Lane
     UsageError where the venue is unknown or has no stream of a kind.
     """
     about = venue_named(venue)
+    assert about.paths, "a terminal has no sockets"
     wanted = tuple(dict.fromkeys(kinds))
     by_path: dict[str, list[tuple[str, Kind]]] = {}
     for symbol in dict.fromkeys(symbols):

@@ -14,7 +14,7 @@ from data.errors import UsageError
 from data.live.backoff import Attempts, Backoff
 from data.live.budget import MINUTE_NS, Budget
 from data.live.endpoint import Endpoint
-from data.live.streams import VENUES, plan
+from data.live.streams import TERMINAL, VENUES, plan
 from data.live.watch import KindWatch
 
 ALL = (Kind.TRADE, Kind.DEPTH, Kind.QUOTE, Kind.BAR, Kind.MARK, Kind.LIQUIDATION)
@@ -49,12 +49,12 @@ def test_what_a_venue_lacks_and_what_is_no_venue_is_said_whole() -> None:
     assert "did you mean binance-um?" in unknown.value.do
     with pytest.raises(UsageError, match="kraken") as far:
         plan("kraken", ["BTCUSDT"], [Kind.TRADE])
-    assert far.value.do == "choose one of binance-spot, binance-um, bybit"
+    assert far.value.do == "choose one of binance-spot, binance-um, bybit, mt5"
 
 
 @settings(max_examples=25)
 @given(
-    st.sampled_from(sorted(VENUES)),
+    st.sampled_from(sorted(set(VENUES) - {TERMINAL})),
     st.integers(1, 1500),
     st.sets(st.sampled_from([Kind.TRADE, Kind.DEPTH, Kind.QUOTE]), min_size=1),
 )
