@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "log": ("cli.log", "Look into the event log and keep it in order."),
     "synth": ("cli.synth", "Write a synthetic market with known patterns."),
     "serve": ("cli.serve", "Play a range of the log as a venue on this machine."),
+    "sandbox": ("cli.sandbox", "Run a trading terminal that plays a range of the log."),
     "record": ("cli.record", "Record a venue's streams into the log."),
     "control": ("cli.control", "Order a running session: pause, resume, flatten, stop."),
     "paper": ("cli.paper", "Trade on paper: a live session, and its verdict."),

@@ -141,6 +141,11 @@ class Market:
             self.quotes[name].extend(block, source.at, stop)
             source.at = stop
 
-    def ended(self) -> bool:
-        """Whether nothing is left to be played."""
-        return self._first()[1] == _NEVER_NS
+    def stand(self) -> None:
+        """Where a symbol has no quote yet, its first one stands from now on: a terminal that was
+        running before has one."""
+        for name, source in self._sources.items():
+            if self.quotes[name].rows or source.next_ns() == _NEVER_NS or source.block is None:
+                continue
+            row = [int(column[source.at]) for column in source.block[2:]]
+            self.quotes[name].add(self.now_ns, row[0], row[1], row[2], row[3])

@@ -103,6 +103,10 @@ class SimServer:
         of share, at, every and count. ConfigError where it is none."""
         self.plan.add(Fault.of(kind, value, **when), self.now_ns)
 
+    def begin_script(self, script: Script) -> None:
+        """Have this go wrong; its times and calls are counted from now on."""
+        self.plan = Plan(script, self.now_ns)
+
     def move_money(self, amount: float, comment: str = "deposit") -> int:
         """Deposit (or take, where below 0) money of the account's currency; the deal's ticket."""
         ledger = self.ledger

@@ -240,7 +240,7 @@ def test_the_same_seed_strikes_the_same_calls() -> None:
 def test_every_kind_can_be_written_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "faults.toml"
     tables = "".join(f'[[fault]]\nkind = "{kind}"\nat = "5s"\n' for kind in KINDS)
-    path.write_text(f"seed = 3\n{tables}")
+    path.write_text(f"seed = 3\n{tables}", encoding="utf-8")
     script = read_script(path)
     assert [f.kind for f in script.faults] == list(KINDS)
     assert script.seed == 3
@@ -260,7 +260,7 @@ def test_every_kind_can_be_written_in_a_file(tmp_path: Path) -> None:
 )
 def test_a_file_that_is_wrong_says_where(tmp_path: Path, table: str, says: str) -> None:
     path = tmp_path / "faults.toml"
-    path.write_text(f'[[fault]]\nkind = "hang"\ncount = 1\n[[fault]]\n{table}\n')
+    path.write_text(f'[[fault]]\nkind = "hang"\ncount = 1\n[[fault]]\n{table}\n', encoding="utf-8")
     with pytest.raises(ConfigError) as error:
         read_script(path)
     assert says in str(error.value)
