@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -38,7 +37,7 @@ def started(tmp_path: Path, *words: str) -> subprocess.Popen[str]:
 
 def ended(sandbox: subprocess.Popen[str]) -> dict[str, Any]:
     """The last line of a sandbox that is told to stop."""
-    sandbox.send_signal(signal.SIGTERM)
+    sandbox.terminate()
     out, err = sandbox.communicate(timeout=30)
     assert sandbox.returncode == errors.EXIT_OK, err
     return dict(json.loads(out.splitlines()[-1]))
