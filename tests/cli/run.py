@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.cli.forks import can_fork, forks
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -55,14 +57,19 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "cli.main", *words]
 
 
-def ofs(*words: str, home: Path, stdin: str | None = None, **env: str) -> Result:
-    """Run ``ofs`` with ``words`` to its end."""
+def ofs(
+    *words: str, home: Path, stdin: str | None = None, fresh: bool = False, **env: str
+) -> Result:
+    """Run ``ofs`` with ``words`` to its end; ``fresh`` where the start itself is what is tested."""
+    given = environment(home, **env)
+    if not fresh and can_fork(given):
+        return Result(*forks().run(list(words), given, home, stdin, 120))
     done = subprocess.run(
         command(*words),
         capture_output=True,
         text=True,
         encoding="utf-8",
-        env=environment(home, **env),
+        env=given,
         cwd=home,
         input=stdin,
         timeout=120,

@@ -40,7 +40,7 @@ def test_light_commands_import_nothing_heavy(words: list[str], tmp_path: Path) -
 
 
 def test_help_names_commands_and_exit_codes(tmp_path: Path) -> None:
-    result = ofs("--help", home=tmp_path)
+    result = ofs("--help", home=tmp_path, fresh=True)
     assert result.code == 0 and not result.err
     for name in main.COMMANDS:
         assert f"\n  {name} " in result.out
@@ -49,7 +49,7 @@ def test_help_names_commands_and_exit_codes(tmp_path: Path) -> None:
 
 
 def test_named_alone_a_group_shows_its_help(tmp_path: Path) -> None:
-    assert ofs(home=tmp_path).out == ofs("--help", home=tmp_path).out
+    assert ofs(home=tmp_path, fresh=True).out == ofs("--help", home=tmp_path).out
     assert "cat " in ofs("log", home=tmp_path).out
 
 

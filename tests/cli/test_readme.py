@@ -126,7 +126,7 @@ def test_every_example_of_the_helps_runs(user: Path, tmp_path: Path) -> None:
 
 def test_an_example_in_a_process_of_its_own(tmp_path: Path) -> None:
     """The first line of the README, as a user types it."""
-    assert ofs("backtest", home=tmp_path).code == 0
+    assert ofs("backtest", home=tmp_path, fresh=True).code == 0
 
 
 def test_the_first_screen_holds_the_two_lines() -> None:

@@ -38,6 +38,8 @@ class User:
     """A user with a home, a log and a folder of runs of their own."""
 
     home: Path
+    fresh: bool = False
+    """Whether every command starts an interpreter, and is no fork of one that has loaded ofs."""
 
     @property
     def log(self) -> Path:
@@ -53,7 +55,9 @@ class User:
 
     def ofs(self, *words: str | Path, **env: str) -> Result:
         """Run ``ofs`` to its end."""
-        return ofs(*(str(w) for w in words), home=self.home, **{**self.env, **env})
+        return ofs(
+            *(str(w) for w in words), home=self.home, fresh=self.fresh, **{**self.env, **env}
+        )
 
     def start(self, *words: str | Path, **env: str) -> subprocess.Popen[str]:
         """Start ``ofs`` and return at once."""

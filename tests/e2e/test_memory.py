@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -24,7 +25,7 @@ RATE, DEPTH_MS = ("18", "100") if CAMPAIGN else ("10", "500")
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> User:
     """A synthetic market of the long span."""
-    user = new_user(tmp_path_factory.mktemp("market"))
+    user = replace(new_user(tmp_path_factory.mktemp("market")), fresh=True)
     words = ("--days", str(LONG_H / 24), "--rate", RATE, "--depth-ms", DEPTH_MS, "--no-progress")
     process = user.start("synth", "--seed", "5", *words)
     _, err = process.communicate()
@@ -54,6 +55,7 @@ def test_peak_memory_is_flat(market: User) -> None:
 
 def test_the_peak_is_of_this_process_and_not_of_the_one_that_started_it(user: User) -> None:
     words = ("backtest", "btc_flow", "--to", "2026-01-05T12:10")
+    user = replace(user, fresh=True)
     user.json(*words)  # what must be compiled is compiled here
     ballast = bytearray(500_000_000)
     ballast[::4_096] = b"x" * len(ballast[::4_096])  # touch every page
