@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from data.enums import OrderType
 from data.errors import ConfigError, OfsError
 from engine.broker.calls import CallLostError, CallRaisedError, Terminal
 from engine.broker.mt5_clock import NS, ServerClock
@@ -39,6 +40,7 @@ from engine.broker.mt5_requests import (
     ACTION_DEAL,
     ACTION_PENDING,
     Request,
+    at_once,
     cancel_request,
     close_request,
     frozen,
@@ -49,7 +51,7 @@ from engine.broker.mt5_requests import (
     wrong_move,
     wrong_order,
 )
-from engine.broker.mt5_symbols import Symbol, read_symbol
+from engine.broker.mt5_symbols import FILLING_RETURN, Symbol, read_symbol
 from engine.broker.protocol import (
     Account,
     BrokerError,
@@ -199,10 +201,14 @@ class Mt5Broker:
         found = wrong_order(symbol, order, tick)
         if found is not None:
             return found
+        closing = order.position != 0
+        if order.type is not OrderType.MARKET and not at_once(order):
+            # an order that waits has one way of filling, whatever the symbol says
+            request = order_request(symbol, order, tick, FILLING_RETURN)
+            return self._send(symbol, request, closing)
         return self._fill(
-            symbol, order.ioc, lambda mode: order_request(symbol, order, tick, mode),
-            closing=order.position != 0,
-        )  # fmt: skip
+            symbol, order.ioc, lambda mode: order_request(symbol, order, tick, mode), closing
+        )
 
     def modify(self, symbol: str, position: int, stop: int, target: int) -> Outcome:
         """See :meth:`Broker.modify`."""

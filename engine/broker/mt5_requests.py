@@ -52,12 +52,39 @@ def wrong_order(symbol: Symbol, order: NewOrder, tick: Tick) -> Outcome | None:
         return unsent(Treatment.FIX_INPUT, words)
     if order.type is OrderType.MARKET:
         return _wrong_levels(symbol, order.side, order.stop, order.target, tick)
+    if at_once(order):
+        return _wrong_limit(symbol, order, tick) or _wrong_levels(
+            symbol, order.side, order.stop, order.target, tick
+        )
     price = symbol.on_grid(order.price)
     words = _wrong_entry(order.type, order.side, price, at.stops_level, tick)
     if words:
         return unsent(Treatment.FIX_INPUT, words)
     own = Tick(tick.ts_ns, price, price)
     return _wrong_levels(symbol, order.side, order.stop, order.target, own)
+
+
+def at_once(order: NewOrder) -> bool:
+    """Whether it is a limit order that must not wait."""
+    return order.type is OrderType.LIMIT and order.ioc
+
+
+def _wrong_limit(symbol: Symbol, order: NewOrder, tick: Tick) -> Outcome | None:
+    """Why a limit order that must not wait cannot be had. Terminals have none; where a request's
+    price and deviation bind the server, a market order that may slip up to the limit is one."""
+    if not symbol.holds_price():
+        return unsent(
+            Treatment.FIX_INPUT, f"{symbol.name} has no limit order that ends at once: use gtc"
+        )
+    if _room(order, tick) < 0:
+        return unsent(Treatment.REFUSE, f"the market is not at {order.price}")
+    return None
+
+
+def _room(order: NewOrder, tick: Tick) -> int:
+    """Price units between the touch and the price of an order, below 0 where it is not reached."""
+    buys = order.side is Side.BUY
+    return order.price - tick.ask if buys else tick.bid - order.price
 
 
 def _wrong_entry(kind: OrderType, side: Side, price: int, level: int, tick: Tick) -> str:
@@ -137,7 +164,9 @@ def order_request(symbol: Symbol, order: NewOrder, tick: Tick, filling: int) -> 
     }
     if order.position:
         request["position"] = order.position
-    if order.type is not OrderType.MARKET:
+    if at_once(order):
+        request["deviation"] = symbol.points(_room(order, tick))
+    elif order.type is not OrderType.MARKET:
         request |= {
             "action": ACTION_PENDING,
             "type": _PENDING[order.type, order.side],

@@ -25,8 +25,8 @@ FILLING_FOK, FILLING_IOC, FILLING_RETURN = 0, 1, 2
 _BIT_FOK, _BIT_IOC = 1, 2
 """Bits of a symbol's ``filling_mode``, which are other numbers than a request's."""
 
-EXECUTION_MARKET, EXECUTION_EXCHANGE = 2, 3
-"""Execution modes in which a price is only a wish; 0 (request) and 1 (instant) hold it."""
+EXECUTION_INSTANT, EXECUTION_MARKET, EXECUTION_EXCHANGE = 1, 2, 3
+"""Execution modes. In market and exchange a price is only a wish; instant and request (0) obey."""
 
 TRADE_MODES = {0: "off", 1: "long", 2: "short", 3: "close", 4: "full"}
 _FLOAT_DIGITS = 10

@@ -120,6 +120,7 @@ class NewOrder:
     ``price`` is 0 for a market order; ``stop`` and ``target`` (0: none) are held by the broker.
     ``position`` (the broker's ticket) is the position that it reduces, 0 where it opens;
     ``deviation`` the most price units that a market order may slip where the broker obeys that.
+    ``ioc``: what cannot be filled at once is cancelled (a limit order that is not ``ioc`` waits).
     """
 
     symbol: str

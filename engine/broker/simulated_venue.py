@@ -6,7 +6,7 @@ like any broker: orders, positions and deals have tickets, answers have treatmen
 
 What must hold: the deals that can be seen add up to the balance; a deal is seen once its report has
 had time to travel. It refuses to know where quotes and orders come from. It takes no stop orders
-that open (simulated matching has none), and no limit orders that end at once.
+that open: simulated matching has none.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import numpy as np
 from data import jitcache
 from data.enums import ExitReason, FillReason, OrderReason, OrderState, OrderType, Side
 from data.events import Scales
-from engine.broker.mt5_requests import unsent, wrong_close, wrong_move, wrong_order
-from engine.broker.mt5_symbols import EXECUTION_EXCHANGE, Symbol
+from engine.broker.mt5_requests import at_once, unsent, wrong_close, wrong_move, wrong_order
+from engine.broker.mt5_symbols import EXECUTION_INSTANT, Symbol
 from engine.broker.protocol import (
     Account,
     BrokerError,
@@ -223,7 +223,7 @@ class SimulatedVenue:
         kind = 1 if order.type is OrderType.LIMIT else 0
         number = self._step(
             self._door.SUBMIT, now, 1, kind, int(order.side), order.qty, order.price, order.stop,
-            order.target, int(order.position != 0), 0, 0, order.position,
+            order.target, int(order.position != 0), int(at_once(order)), 0, order.position,
         )  # fmt: skip
         self._due()
         return self._outcome(number or int(self._state[0]["order_id"]))
@@ -408,4 +408,4 @@ def _symbol(name: str, scales: Scales, params: Any, contract: int, currency: str
     )  # fmt: skip
     size = Decimal(tick).scaleb(-scales.price)
     lots = Decimal(step).scaleb(-scales.qty) / contract
-    return Symbol(instrument, size, size, Decimal(contract), lots, EXECUTION_EXCHANGE, 3)
+    return Symbol(instrument, size, size, Decimal(contract), lots, EXECUTION_INSTANT, 3)

@@ -1,4 +1,4 @@
-"""The process that calls a terminal's Python package on behalf of another; needs only Python.
+"""The process that calls a terminal's Python package for another; needs only Python (3.8 on).
 
 Owns one module (``MetaTrader5``, or the stand-in) and answers calls to it, one at a time, over its
 stdin and stdout. With ``--listen HOST:PORT`` it is the bridge: it accepts connections of those who

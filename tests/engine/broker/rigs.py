@@ -156,6 +156,12 @@ def magic(order: int) -> int:
     return magic_of(7, TAG, IntentKey(0, order))
 
 
+def limit(side: Side, qty: int, price: int, number: int = 1, **more: Any) -> NewOrder:
+    """A limit order that waits and is the intent ``number``."""
+    known = replace(market(side, qty, number), type=OrderType.LIMIT, price=price, ioc=False)
+    return replace(known, **more)
+
+
 def market(side: Side, qty: int, number: int = 1, **more: Any) -> NewOrder:
     """A market order that is the intent ``number``."""
     known: dict[str, Any] = {"price": 0, "stop": 0, "target": 0, "deviation": 100}

@@ -9,6 +9,8 @@ import pytest
 from data.enums import ExitReason, OrderType, Side
 from engine.broker.intent_id import IntentKey, key_of
 from engine.broker.protocol import BrokerError, DealFact, PositionFact, Treatment
+from engine.broker.terminal.server.specs import spec_of
+from engine.broker.terminal.server.words import Execution
 from tests.engine.broker.rigs import (
     ASK,
     BID,
@@ -20,6 +22,7 @@ from tests.engine.broker.rigs import (
     Rig,
     TerminalRig,
     VenueRig,
+    limit,
     magic,
     market,
 )
@@ -236,7 +239,7 @@ def test_netting_turns_around(net):
         (market(SELL, LOT, stop=ASK - 100), Treatment.FIX_INPUT),
         (market(SELL, LOT, target=ASK + 100), Treatment.FIX_INPUT),
         (replace(market(BUY, LOT), type=OrderType.TARGET, price=BID), Treatment.FIX_INPUT),
-        (replace(market(BUY, LOT), type=OrderType.LIMIT), Treatment.FIX_INPUT),
+        (limit(BUY, LOT, 0), Treatment.FIX_INPUT),
         (replace(market(BUY, LOT), comment="x" * 30), Treatment.FIX_INPUT),
         (market(BUY, 9_000), Treatment.REFUSE),
     ],
@@ -253,7 +256,7 @@ def test_a_refused_order_executes_nothing(rig, order, treatment):
 
 
 def test_a_limit_order_waits_and_is_filled_at_its_price(rig):
-    waits = replace(market(BUY, LOT), type=OrderType.LIMIT, price=5_990_000)
+    waits = limit(BUY, LOT, 5_990_000)
     placed = rig.broker.submit(waits)
     assert placed.treatment is PLACED and placed.order > 0 and placed.qty == 0
     (order,) = rig.broker.orders(0)
@@ -270,13 +273,28 @@ def test_a_limit_order_waits_and_is_filled_at_its_price(rig):
 
 
 def test_a_limit_order_is_withdrawn_once(rig):
-    placed = rig.broker.submit(replace(market(SELL, LOT), type=OrderType.LIMIT, price=6_010_000))
+    placed = rig.broker.submit(limit(SELL, LOT, 6_010_000))
     assert rig.broker.cancel(SYMBOL, placed.order).treatment is DONE
     assert rig.broker.cancel(SYMBOL, placed.order).treatment is Treatment.REREAD
     (order,) = rig.broker.orders(0)
     assert order.done_ns > 0 and not order.filled and order.left == LOT
     rig.quote(6_020_000, 6_020_100)
     assert not rig.broker.positions() and not trades(rig)
+
+
+@pytest.mark.parametrize("side", [BUY, SELL])
+def test_a_limit_order_that_must_not_wait(kind, side):
+    instant = replace(spec_of(SYMBOL), execution=Execution.INSTANT)
+    rig: Rig = kind() if kind is VenueRig else kind(symbol=instant)
+    rig.broker.connect()
+    touch = ASK if side is BUY else BID
+    beyond = rig.broker.submit(limit(side, LOT, touch - side * 100, ioc=True))
+    assert (beyond.treatment, beyond.code) == (Treatment.REFUSE, 0)
+    assert not rig.broker.positions() and not rig.broker.orders(0)
+    done = rig.broker.submit(limit(side, LOT, touch + side * 100, 2, ioc=True))
+    assert (done.treatment, done.qty, done.price) == (DONE, LOT, touch)
+    assert one(rig).magic == magic(2)
+    assert all(o.done_ns > 0 for o in rig.broker.orders(0))
 
 
 def test_there_is_nothing_to_withdraw(rig):

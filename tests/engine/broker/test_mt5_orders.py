@@ -21,6 +21,7 @@ from tests.engine.broker.rigs import (
     connected,
     direct,
     executed,
+    limit,
     magic,
     market,
     sends,
@@ -106,6 +107,29 @@ def test_instant_execution_slips_no_further_than_asked() -> None:
     assert (seen[0]["deviation"], seen[0]["price"]) == (150, 60_002.0)
 
 
+def test_a_limit_order_that_must_not_wait_slips_to_its_limit_only() -> None:
+    rig = connected(symbol=replace(COIN, execution=Execution.INSTANT))
+    seen: list[dict[str, Any]] = []
+    inner = rig.server.desk.send
+    rig.server.desk.send = lambda r, *a: (seen.append(vars_of(r)), inner(r, *a))[1]  # type: ignore
+    rig.broker.submit(limit(BUY, LOT, ASK + 70, ioc=True))
+    assert (seen[0]["deviation"], seen[0]["price"]) == (70, ASK / 100)
+
+
+@pytest.mark.parametrize("execution", [Execution.MARKET, Execution.EXCHANGE])
+def test_where_no_price_binds_there_is_no_such_order(execution: Execution) -> None:
+    rig = connected(symbol=replace(COIN, execution=execution))
+    outcome = rig.broker.submit(limit(BUY, LOT, ASK + 70, ioc=True))
+    assert (outcome.treatment, outcome.code) == (Treatment.FIX_INPUT, 0)
+    assert "ends at once" in outcome.text and sends(rig) == 0
+
+
+def test_an_order_that_waits_is_sent_once_whatever_comes_back(rig: TerminalRig) -> None:
+    rig.server.fault("retcode", 10030, call="order_send", share=1.0)
+    assert rig.broker.submit(limit(BUY, LOT, 5_900_000)).code == 10030
+    assert sends(rig) == 1
+
+
 def vars_of(request: Any) -> dict[str, Any]:
     return {name: getattr(request, name) for name in ("deviation", "price", "volume", "sl")}
 
@@ -119,11 +143,11 @@ def test_stops_and_freeze_levels_are_kept_without_a_send() -> None:
         market(BUY, LOT, stop=BID - 499),
         market(BUY, LOT, target=BID + 499),
         market(SELL, LOT, stop=ASK + 499),
-        replace(market(BUY, LOT), type=OrderType.LIMIT, price=ASK - 499),
-        replace(market(SELL, LOT), type=OrderType.LIMIT, price=BID + 499),
+        limit(BUY, LOT, ASK - 499),
+        limit(SELL, LOT, BID + 499),
         replace(market(BUY, LOT), type=OrderType.STOP, price=ASK + 499),
         replace(market(SELL, LOT), type=OrderType.STOP, price=BID - 499),
-        replace(market(BUY, LOT, stop=5_989_501), type=OrderType.LIMIT, price=5_990_000),
+        limit(BUY, LOT, 5_990_000, stop=5_989_501),
     ):
         outcome = rig.broker.submit(order)
         assert (outcome.treatment, outcome.code) == (Treatment.FIX_INPUT, 0), order
@@ -203,7 +227,7 @@ def test_a_request_holds_floats_and_ints_and_nothing_else(rig: TerminalRig) -> N
     (held,) = rig.broker.positions()
     rig.broker.modify(SYMBOL, held.ticket, 5_800_000, 0)
     rig.broker.close(held, LOT, magic(2), "x")
-    placed = rig.broker.submit(replace(market(BUY, LOT, 3), type=OrderType.LIMIT, price=5_000_000))
+    placed = rig.broker.submit(limit(BUY, LOT, 5_000_000, 3))
     rig.broker.cancel(SYMBOL, placed.order)
     assert [r["action"] for r in seen] == [1, 6, 1, 5, 8]
     for request in seen:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.enums import OrderType, Side
+from data.enums import Side
 from engine.broker.protocol import Treatment
-from tests.engine.broker.rigs import SYMBOL, Rig, TerminalRig, VenueRig, magic, market
+from tests.engine.broker.rigs import SYMBOL, Rig, TerminalRig, VenueRig, limit, magic, market
 from tests.shared import CAMPAIGN
 
 DOLLAR = 100
@@ -60,8 +60,7 @@ def play(rig: Rig, day: list[Any]) -> list[Any]:
         elif name == "limit":
             side, qty, away = args
             price = mid - side * (away + 1) * DOLLAR
-            order = replace(market(side, qty, number), type=OrderType.LIMIT, price=price)
-            outcome = b.submit(order).treatment
+            outcome = b.submit(limit(side, qty, price, number)).treatment
         elif name == "cancel":
             waiting = sorted(o.ticket for o in b.orders(0) if o.done_ns == 0)
             if args[0] < len(waiting):

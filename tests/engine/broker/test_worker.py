@@ -256,7 +256,8 @@ def test_several_clients_have_a_process_each(bridge: str) -> None:
 
 
 def test_the_script_needs_nothing_but_python() -> None:
-    tree = ast.parse(Path(worker_main.__file__).read_text(encoding="utf-8"))
+    text = Path(worker_main.__file__).read_text(encoding="utf-8")
+    tree = ast.parse(text, feature_version=(3, 8))
     named = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
     named |= {str(n.module) for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
     assert {name.split(".")[0] for name in named} <= sys.stdlib_module_names
