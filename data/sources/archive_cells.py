@@ -189,12 +189,18 @@ def _word(role: str, text: str, names: Names) -> int:
     return names.code(role, text)
 
 
+_BLANKS = np.frombuffer(b" \t", dtype=np.uint8)
+
+
 def _text_ids(column: pa.ChunkedArray, *, optional: bool) -> np.ndarray:
     parts = []
     for chunk in column.chunks:
         _, offsets, data = chunk.buffers()
         ends = np.frombuffer(offsets, dtype=np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
         texts = np.frombuffer(data, dtype=np.uint8) if data else np.zeros(0, dtype=np.uint8)
+        edges = np.concatenate([ends[:-1], ends[1:] - 1])[np.tile(np.diff(ends) > 0, 2)]
+        if np.isin(texts[edges], _BLANKS).any():
+            raise KeyError("text_id")  # blanks around a cell do not count: by hand
         parts.append(opaque_ids(texts, ends.astype(np.int64)))
     ids = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
     if not optional and not ids.all():

@@ -26,7 +26,7 @@ from data.sources.archive_layouts import (
 )
 from data.sources.chunks import Chunk, concat
 from data.sources.rejects import REASONS, Rejects
-from tests.shared import shared_data
+from tests.shared import CAMPAIGN, shared_data
 
 AGG = by_name("USD-M aggTrades")
 HEAD = ("exchange", "symbol", "timestamp", "localtimestamp")
@@ -342,7 +342,7 @@ def by_line(chunks: list[Chunk]) -> dict[int, list[Any]]:
     return found
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=2_000 if CAMPAIGN else 120)
 @given(st.data(), st.sampled_from(EVERY))
 def test_every_line_is_an_event_or_a_reject_and_both_ways_agree(
     data: st.DataObject, layout: Layout
@@ -365,6 +365,18 @@ def test_every_line_is_an_event_or_a_reject_and_both_ways_agree(
     assert by_line(chunks) == by_line(slow_chunks)
     if "symbol" not in layout.roles and not layout.newest_first:
         assert [x for c in chunks for x in c.lines] == [x for c in slow_chunks for x in c.lines]
+
+
+@pytest.mark.parametrize("blank", [" ", " 7", "7 ", "\t7"])
+def test_blanks_around_a_text_id_do_not_count(blank: str) -> None:
+    layout = next(x for x in EVERY if x.roles[0] == "text_id" and len(x.roles) == 11)
+    rest = ",PlusTick,7,7,buy,BTCUSDT,1720055357.51,1,1,1,1\n"
+    found = []
+    for line in (blank + rest, blank.strip() + rest):
+        kept = Kept()
+        parser = ArchiveParser(layout, False, kept.rejects)
+        found.append((by_line(parser.parse(line.encode()) + parser.finish()), kept.rejects.counts))
+    assert found[0] == found[1]
 
 
 good_price = st.decimals(min_value=Decimal("0.00000001"), max_value=10**6, places=8)
