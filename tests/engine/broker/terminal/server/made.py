@@ -48,8 +48,9 @@ def send(made: SimServer, **fields: Any) -> dict[str, Any]:
 
 
 def value(made: SimServer, name: str, **payload: Any) -> Any:
-    """The value of a call, whose payload is filled up with None."""
+    """The value of a call; the payload of a query is filled up with None."""
     keys = ("symbol", "ticket", "position", "date_from", "date_to", "group")
+    keys = keys if name.endswith("_get") else ()
     reply = made.call(name, {**dict.fromkeys(keys), **payload})
     assert reply.error[0] == 1, reply.error
     return reply.value
