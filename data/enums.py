@@ -88,7 +88,11 @@ class OrderState(IntEnum):
 
 
 class OrderReason(IntEnum):
-    """Why an order ended as it did, or why it was sent."""
+    """Why an order ended as it did, or why it was sent.
+
+    BY_BROKER: a broker ended it, or made it by itself. UNSENT: it was never sent, or is proved not
+    to have been executed.
+    """
 
     NONE = 0
     NO_PRICE = 1
@@ -109,7 +113,7 @@ class OrderReason(IntEnum):
 
 
 class FillReason(IntEnum):
-    """The rule of the fill model that produced a fill."""
+    """The rule of the fill model that produced a fill; BY_BROKER: a broker did, by none of them."""
 
     BOOK_WALK = 0
     QUOTE_TOUCH = 1

@@ -24,7 +24,7 @@ def pick_series(store: LogStore, venue: str | None, symbol: str | None) -> tuple
     fits = [
         (v, s)
         for v, s in pairs
-        if (venue is None or v == venue.lower()) and (symbol is None or s == symbol.upper())
+        if (venue is None or v == venue.lower()) and (symbol is None or s.upper() == symbol.upper())
     ]
     if len(fits) == 1:
         return fits[0]

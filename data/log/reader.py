@@ -65,6 +65,9 @@ class LogReader:
     ``received`` (after, upto) leaves only what a session received, with after < seq <= upto: rows
     that were fetched later do not count, nor that a gap was filled later.
 
+    ``second`` is another series (venue, symbol) and the kinds, of those in ``kinds``, that are read
+    of it and not of the first: events of both are merged by the one total order.
+
     ``scales`` is the largest scale among the files, to which all rows are raised; ``entries`` are
     the files of the range, ``market_entries`` those without the series beside; ``counters`` tells
     what the last pass read and skipped. It can be iterated again and again.
@@ -87,6 +90,7 @@ class LogReader:
         verify: bool = True,
         beside: Sequence[Beside] = (),
         received: tuple[int, int] | None = None,
+        second: tuple[tuple[str, str], Collection[Kind]] | None = None,
     ) -> None:
         if chunk_rows < 1:
             raise ValueError(f"chunk_rows must be positive, got {chunk_rows}")
@@ -105,9 +109,12 @@ class LogReader:
         self._verify = verify
         self.received = received
         self.counters = Counters()
+        self.second = second
         found = store.catalogue()
-        self._refuse_broken(found, (venue, symbol), self._kinds, (from_ns, to_ns))
-        self.market_entries = found.select(self._kinds, venue, symbol, from_ns, to_ns)
+        self.market_entries = []
+        for series, mine in self._shares():
+            self._refuse_broken(found, series, mine, (from_ns, to_ns))
+            self.market_entries += found.select(mine, *series, from_ns, to_ns)
         if not self.market_entries:
             raise _nothing_there(found, self)
         self.scales = _largest(self.market_entries)
@@ -117,8 +124,20 @@ class LogReader:
     def content_hash(self) -> str:
         """Hex sha256 over the range and over path and sha256 of every file in it."""
         facts = [self.venue, self.symbol, str(self.from_ns), str(self.to_ns)]
+        facts += self.second[0] if self.second is not None else ()
         facts += [f"{e.path} {e.sha256}" for e in sorted(self.entries, key=lambda e: e.path)]
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()
+
+    def _shares(self) -> list[tuple[tuple[str, str], list[Kind]]]:
+        """Each series with the kinds that are read of it."""
+        first = self.venue, self.symbol
+        if self.second is None:
+            return [(first, list(self._kinds))]
+        other, kinds = self.second
+        return [
+            (first, [k for k in self._kinds if k not in kinds]),
+            (other, [k for k in self._kinds if k in kinds]),
+        ]
 
     def __iter__(self) -> Iterator[Batch]:
         """A fresh pass. Closing it early stops the decoding thread."""

@@ -33,7 +33,8 @@ _NO_SLOT = np.int64(OrderReason.NO_SLOT)
 _OVERFLOW = np.int64(OrderReason.OVERFLOW)
 _REVERSE = np.int64(ExitReason.REVERSE)
 _STRATEGY = np.int64(ExitReason.STRATEGY)
-_SUM_MAX = PRICE_QTY_PRODUCT_MAX
+SUM_MAX = PRICE_QTY_PRODUCT_MAX
+"""A sum of price * quantity stays below this."""
 _HALF = PRICE_QTY_PRODUCT_MAX >> 1
 
 
@@ -203,7 +204,7 @@ def closable_qty(s, p, o):
 
 
 @inlined
-def _own_position(s, p, o):
+def own_position(s, p, o):
     """Slot of the position that an opening fill of ``o`` enlarges, -1 where it opens a new one."""
     for k in range(s.n_positions):
         i = s.position_at[k]
@@ -250,7 +251,7 @@ def _blank_position(w):
 
 
 @inlined
-def _new_position(s, o):
+def new_position(s, o):
     """Slot of a new, empty position opened by ``o``, -1 where there is no slot."""
     drop_closed(s)
     if s.n_positions >= POSITIONS:
@@ -292,17 +293,36 @@ def _open_part(s, p, out, o, qty, price):
     if s.liquidity == _MAKER and not margin_bears(s, p, price, qty, _NONE):
         s.refusal = _MARGIN
         return 0
-    i = _own_position(s, p, o)
-    if i >= 0 and s.positions[i].cost + price * qty > _SUM_MAX // (2 * p.mul):
+    i = own_position(s, p, o)
+    if i >= 0 and s.positions[i].cost + price * qty > SUM_MAX // (2 * p.mul):
         s.violations[V_OVERFLOW] += 1
         s.refusal = _OVERFLOW
         return 0
     if i < 0:
-        i = _new_position(s, o)
+        i = new_position(s, o)
     if i < 0:
         s.refusal = _NO_SLOT
         return 0
-    w = s.positions[i]
+    fee = commission(p, price, qty, s.liquidity)
+    book_open(s, p, out, o, s.positions[i], qty, price, _NONE, fee)
+    return qty
+
+
+@inlined
+def _close_part(s, p, out, o, w, qty, price):
+    """Reduce position ``w`` by ``qty`` at ``price``."""
+    cost = portion(w.cost, qty, w.qty, w.side)
+    pnl = to_money(p, w.side * (price * qty - cost))
+    fee = commission(p, price, qty, s.liquidity)
+    book_close(s, p, out, o, w, qty, price, cost, pnl, fee)
+
+
+@inlined
+def book_open(s, p, out, o, w, qty, price, pnl, fee):
+    """Enlarge ``w``, which may be new, with ``qty`` of ``o`` at ``price``; ``pnl``, ``fee`` money.
+
+    That it fits into int64 was asked before.
+    """
     notional = to_money(p, price * qty)
     margin = share_ppb(notional, p.margin_ppb)
     w.qty += qty
@@ -318,17 +338,14 @@ def _open_part(s, p, out, o, qty, price):
     if o.target > 0 and w.target != o.target:
         w.target = o.target
         w.armed_ns = s.now_ns
-    fee = commission(p, price, qty, s.liquidity)
-    write_fill(s, p, out, o, w.id, qty, price, fee, 0)
-    _count_fill(s, out, o, w, qty, fee, 0)
-    return qty
+    write_fill(s, p, out, o, w.id, qty, price, fee, pnl)
+    _count_fill(s, out, o, w, qty, fee, pnl)
 
 
 @inlined
-def _close_part(s, p, out, o, w, qty, price):
-    """Reduce position ``w`` by ``qty`` at ``price``."""
-    cost = portion(w.cost, qty, w.qty, w.side)
-    pnl = to_money(p, w.side * (price * qty - cost))
+def book_close(s, p, out, o, w, qty, price, cost, pnl, fee):
+    """Reduce ``w`` by ``qty`` of ``o`` at ``price``; ``cost`` (price * qty) is what it gives up of
+    its cost, ``pnl`` and ``fee`` are money."""
     margin = portion(w.margin, qty, w.qty, -w.side * w.side)
     w.qty -= qty
     w.cost -= cost
@@ -340,7 +357,6 @@ def _close_part(s, p, out, o, w, qty, price):
     w.exit_reason = o.exit_reason
     if o.exit_reason == 0:
         w.exit_reason = _REVERSE if o.left > qty and not o.reduce_only else _STRATEGY
-    fee = commission(p, price, qty, s.liquidity)
     write_fill(s, p, out, o, w.id, qty, price, fee, pnl)
     _count_fill(s, out, o, w, qty, fee, pnl)
     if w.qty == 0:

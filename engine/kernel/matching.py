@@ -189,7 +189,7 @@ def sim_quote(s, p, out, ts, id_, bid, bid_qty, ask, ask_qty):
 
 
 @internal
-def _bar_counts(s, open_ns, high, low):
+def bar_counts(s, open_ns, high, low):
     """True when a bar may act: its prices are sane and no finer data were seen since its start."""
     if max(s.trade_ns, s.book_ns, s.quote_ns) >= max(1, open_ns):
         return False
@@ -204,7 +204,7 @@ def sim_bar(s, p, out, ts, id_, open_ns, open_, high, low, close):
     """A closed bar of [open_ns, ts), price units; acts only with no finer data since its start."""
     if s.n_requests > 0:
         wake(s, p, out, _GAP, ts, id_)
-    if _bar_counts(s, open_ns, high, low):
+    if bar_counts(s, open_ns, high, low):
         if s.n_orders > 0 or s.n_positions > 0:
             e = s.event
             e.open_ns = open_ns

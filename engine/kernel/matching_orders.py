@@ -196,7 +196,7 @@ def _arrive(s, p, out, o):
 
 
 @internal
-def _find_order(s, order_id):
+def find_order(s, order_id):
     """Slot of the order ``order_id``, -1 where it is not open."""
     for k in range(s.n_orders):
         if s.orders[s.order_at[k]].id == order_id:
@@ -205,7 +205,7 @@ def _find_order(s, order_id):
 
 
 @internal
-def _find_position(s, position_id):
+def find_position(s, position_id):
     """Slot of the position ``position_id``, -1 where it is not open."""
     for k in range(s.n_positions):
         if s.positions[s.position_at[k]].id == position_id:
@@ -223,13 +223,13 @@ def next_due(s):
 def _serve_request(s, p, out, r):
     """Carry out a request that has arrived; one whose object is gone does nothing."""
     if r.kind == REQUEST_MOVE_STOP:
-        i = _find_position(s, r.id)
-        if i >= 0 and _levels_are_good(s.positions[i].side, _NONE, r.price, s.positions[i].target):
+        i = find_position(s, r.id)
+        if i >= 0 and levels_are_good(s.positions[i].side, _NONE, r.price, s.positions[i].target):
             s.positions[i].stop = r.price
             s.positions[i].armed_ns = s.now_ns
             s.changed = 1
         return
-    i = _find_order(s, r.id)
+    i = find_order(s, r.id)
     if i < 0:
         return
     if r.kind == REQUEST_NEW:
@@ -271,13 +271,13 @@ def _send(s, p, now, kind, id_, price):
 
 
 @internal
-def _price_is_good(p, price):
+def price_is_good(p, price):
     """True for a price that is 0 (none) or a whole number of price steps."""
     return price == 0 or (price > 0 and price % p.price_step == 0)
 
 
 @internal
-def _levels_are_good(side, price, stop, target):
+def levels_are_good(side, price, stop, target):
     """True when stop < price < target for a long (mirrored for a short), as far as given."""
     if stop > 0 and target > 0 and side * stop >= side * target:
         return False
@@ -288,7 +288,7 @@ def _levels_are_good(side, price, stop, target):
 
 
 @internal
-def _fault(s, p, o):
+def fault(s, p, o):
     """OrderReason why an order may not be sent, 0 when it may."""
     known_kind = o.type == _MARKET or o.type == _LIMIT
     known_side = o.side == 1 or o.side == -1
@@ -296,11 +296,11 @@ def _fault(s, p, o):
         return _BAD_ORDER
     if o.qty < max(1, p.qty_min) or o.qty > p.qty_max or o.qty % p.qty_step != 0:
         return _BAD_QTY
-    if (o.type == _LIMIT) != (o.price > 0) or not _price_is_good(p, o.price):
+    if (o.type == _LIMIT) != (o.price > 0) or not price_is_good(p, o.price):
         return _BAD_PRICE
-    if not _price_is_good(p, o.stop) or not _price_is_good(p, o.target):
+    if not price_is_good(p, o.stop) or not price_is_good(p, o.target):
         return _BAD_PRICE
-    if not _levels_are_good(o.side, o.price, o.stop, o.target):
+    if not levels_are_good(o.side, o.price, o.stop, o.target):
         return _BAD_PRICE
     reference = max(o.price, s.last_price, s.book_price[1, 0], s.quote_price[1])
     if not money_fits(p, reference, 2 * o.qty):
@@ -311,7 +311,7 @@ def _fault(s, p, o):
 
 
 @internal
-def _free_slot(s):
+def free_slot(s):
     """Slot of no open order; the scratch slot where all are in use."""
     for i in range(ORDERS):
         if s.orders[i].id == 0:
@@ -365,7 +365,7 @@ def sim_submit(
     refused order writes its row, REJECTED and with a reason, under an id of its own.
     """
     s.now_ns = max(s.now_ns, now)
-    i = _free_slot(s)
+    i = free_slot(s)
     o = s.orders[i]
     new_order(s, o, kind, side, qty, price)
     o.decision_id = decision_id
@@ -377,7 +377,7 @@ def sim_submit(
     bid, ask = touch_now(s, p)
     o.bid = bid
     o.ask = ask
-    reason = _fault(s, p, o)
+    reason = fault(s, p, o)
     if reason > 0:
         end_order(s, out, o, REFUSE, reason)
         o.id = 0
@@ -405,7 +405,7 @@ def sim_cancel(s, p, out, now, order_id):
     s.now_ns = max(s.now_ns, now)
     if order_id < 1 or order_id > s.order_id:
         return 0
-    i = _find_order(s, order_id)
+    i = find_order(s, order_id)
     if i >= 0 and s.orders[i].cancelling:
         return 0
     if not _send(s, p, now, REQUEST_CANCEL, order_id, _NONE):
@@ -424,6 +424,6 @@ def sim_move_stop(s, p, out, now, position_id, stop_price):
     price lies beyond the target.
     """
     s.now_ns = max(s.now_ns, now)
-    if position_id < 1 or position_id > s.position_id or not _price_is_good(p, stop_price):
+    if position_id < 1 or position_id > s.position_id or not price_is_good(p, stop_price):
         return 0
     return 1 if _send(s, p, now, REQUEST_MOVE_STOP, position_id, stop_price) else 0

@@ -44,11 +44,16 @@ REFUSALS = (
 )  # fmt: skip
 """Names of the bits in ``decision.refused``, lowest first; the manifest repeats them."""
 GUARDS = len(REFUSALS)
+BASIS_GUARD = "basis"
+"""Name of one more bit, of folds whose orders are executed in another series than the flow's."""
+R_BASIS = 1 << GUARDS
 (
     R_DAILY_LOSS, R_DRAWDOWN, R_HEAT_TRADE, R_HEAT_SYMBOL, R_HEAT_TOTAL, R_POSITIONS, R_COOLDOWN,
     R_SPREAD, R_SLIPPAGE, R_LATENCY, R_STALE, R_MARKET_STATE, R_GAP, R_RR, R_SIZE, R_NOTIONAL,
     R_KILL, R_EXPECTANCY,
 ) = (1 << n for n in range(GUARDS))  # fmt: skip
+BY_OPERATOR, BY_BASIS = 1, 2
+"""Bits of ``paused`` in the state."""
 ZONE_MAX = 128
 CLOSE, HOLD = range(2)
 MARKET_NORMAL, MARKET_TRADABLE = range(2)
@@ -276,6 +281,30 @@ def risk_control(s, code):
 
 
 @njit(cache=True, nogil=True)
+def risk_basis(s, good):
+    """After :func:`risk_boundary`: without a good basis (``good`` 0) no entry may be sent."""
+    if good == 0:
+        s.paused |= BY_BASIS
+
+
+@njit(cache=True, nogil=True)
+def risk_funds(s, live):
+    """Before :func:`risk_boundary`: money that a broker's balances brought over what was booked.
+
+    The first balance is where the account begins, whatever the settings said. Later a deposit is no
+    gain, so that it hides no loss; what is taken out counts as a loss, because nobody says that it
+    was none. ``live`` is a LIVE_STATE record, in which it is noted as told.
+    """
+    moved = live.adjusted - live.told
+    if s.started == 1 and (moved > 0 or live.told_balances == 0):
+        s.day_equity += moved
+        s.peak += moved
+        s.flat_balance += moved
+    live.told = live.adjusted
+    live.told_balances = live.balances
+
+
+@njit(cache=True, nogil=True)
 def risk_closes(s, p):
     """True while a halt wants the position closed (ExitReason.RISK)."""
     return p.on_halt == CLOSE and (s.daily_halt == 1 or s.drawdown_halt == 1)
@@ -318,8 +347,10 @@ def risk_standing(s, now_ns):
         bits |= R_DRAWDOWN
     if now_ns < s.pause_until_ns:
         bits |= R_COOLDOWN
-    if s.kill == 1 or s.paused == 1:
+    if s.kill == 1 or s.paused & BY_OPERATOR:
         bits |= R_KILL
+    if s.paused & BY_BASIS:
+        bits |= R_BASIS
     return bits
 
 

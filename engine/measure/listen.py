@@ -98,7 +98,7 @@ class Listener:
         self, scales: Scales, settings: dict[str, str], source: str
     ) -> tuple[Fold, SignalSink]:
         """A fresh fold through ``source``; settings that it does not know are left out."""
-        c = compose(self.strategy(source), simulated=False)
+        c = compose(self.strategy(source), broker="none")
         known = table(c)
         wanted = {**settings, **SOURCE_SETTINGS.get(source, {})}
         chosen = settle(c, {k: v for k, v in wanted.items() if k in known})

@@ -60,6 +60,7 @@ FILL_REASONS: dict[FillReason, str] = {
     FillReason.TARGET_BAR: "a bar went beyond the target",
     FillReason.LIMIT_BAR: "a bar went beyond the limit price",
     FillReason.STOP_OUT: "margin was used up: closed by force",
+    FillReason.BY_BROKER: "a broker executed it: no rule of the fill model was asked",
 }
 """What each rule of the fill model means, as ``engine.broker.simulated`` has it."""
 

@@ -22,10 +22,14 @@ from data.events import REFERENCE, Kind
 from engine.kernel.core import CORE_PARAMS, CORE_STATE, KNOWN
 from engine.kernel.events import COLUMNS
 from engine.kernel.intents import INTENTS
+from engine.kernel.live import BASIS_PARAMS, BASIS_STATE, LIVE_PARAMS, LIVE_STATE
 from engine.kernel.matching import SIM_PARAMS, SIM_STATE
 from engine.kernel.metrics import FILLERS
 from engine.kernel.registry import Handler, resolve
+from engine.kernel.risk import BASIS_GUARD
+from engine.runtime import compose_live as living
 from engine.runtime import compose_proxy as proxied
+from engine.runtime import compose_sim as matched
 from engine.runtime.strategy import Strategy
 
 ORDER = (
@@ -34,21 +38,49 @@ ORDER = (
 """Kinds that a fold takes; the others are in the log for queries and later handlers."""
 
 
+OF_EXECUTION = (Kind.BROKER, Kind.QUOTE)
+"""Kinds that a live fold hears of the series in which its orders are executed, and of no other."""
+
+SIMULATED, LIVE, NONE = BROKERS = ("simulated", "live", "none")
+"""Who fills orders: the matching model in the fold, a broker whose answers it takes, or nobody."""
+
+
 @dataclass(frozen=True, eq=False)
 class Composition:
-    """A fold before it is compiled: its handlers, strategy and dtypes."""
+    """A fold before it is compiled: its handlers, strategy, one of :data:`BROKERS`, and dtypes."""
 
     strategy: Strategy
     handlers: tuple[Handler, ...]
-    simulated: bool
+    broker: str
     kinds: tuple[Kind, ...]
     state: np.dtype
     params: np.dtype
 
+    @property
+    def simulated(self) -> bool:
+        """True where the matching model is part of the fold."""
+        return self.broker == SIMULATED
+
+    @property
+    def live(self) -> bool:
+        """True where orders become intents and a broker's answers are folded."""
+        return self.broker == LIVE
+
+    @property
+    def account(self) -> bool:
+        """True where the fold keeps an account: orders, positions and money, in ``sim``."""
+        return self.broker != NONE
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Names of the guards, by bit of ``decision.refused``."""
+        guards = self.strategy.refusals
+        return (*guards, BASIS_GUARD) if guards and self.live else guards
+
 
 @cache
-def compose(strategy: Strategy, *, simulated: bool = True) -> Composition:
-    """The composition of ``strategy``; ``simulated`` puts the matching model into the fold.
+def compose(strategy: Strategy, *, broker: str = SIMULATED) -> Composition:
+    """The composition of ``strategy``; ``broker`` (of :data:`BROKERS`) says who fills its orders.
 
     Kept for the life of the process: numba looks a record type up by its dtype object and compares
     two equal but different ones field by field, which costs 16 microseconds a call.
@@ -62,17 +94,24 @@ def compose(strategy: Strategy, *, simulated: bool = True) -> Composition:
             params.append((h.name, h.params))
     state.append(("strategy", strategy.state))
     params.append(("strategy", strategy.params_dtype))
-    if simulated:
+    if broker not in BROKERS:
+        raise ValueError(f"broker must be one of {', '.join(BROKERS)}, got {broker!r}")
+    if broker != NONE:
         state.append(("sim", SIM_STATE))
         params.append(("sim", SIM_PARAMS))
+    if broker == LIVE:
+        state += [("live", LIVE_STATE), ("basis", BASIS_STATE)]
+        params += [("live", LIVE_PARAMS), ("basis", BASIS_PARAMS)]
     kinds = {Kind.TRADE, Kind.GAP, Kind.CONTROL, Kind.CLOCK}
     kinds.update(k for h in handlers for k in h.kinds)
-    if simulated:
+    if broker != NONE:
         kinds.update((Kind.DEPTH, Kind.QUOTE, Kind.BAR))
+    if broker == LIVE:
+        kinds.add(Kind.BROKER)
     return Composition(
         strategy,
         handlers,
-        simulated,
+        broker,
         tuple(k for k in (*ORDER, REFERENCE) if k in kinds),
         np.dtype(state, align=True),
         np.dtype(params, align=True),
@@ -122,10 +161,9 @@ def _header(c: Composition, module: str, function: str) -> str:
         names = sorted({n for call in fillers for n in _FILLER_NAME.findall(call)})
         imports.append(f"from engine.kernel.metrics import {', '.join(names)}")
     if c.simulated:
-        imports.append(
-            "from engine.kernel.matching import sim_bar, sim_boundary, sim_cancel, sim_clock, "
-            "sim_depth, sim_move_stop, sim_quote, sim_submit, sim_trades"
-        )
+        imports.append(matched.IMPORTS)
+    if c.live:
+        imports.append(living.imports(c.handlers))
     return "\n".join(
         [
             f'"""Generated fold of {module}; do not edit."""',
@@ -173,43 +211,21 @@ def _close_candles(s, p):{rows}
 
 
 def _route(c: Composition) -> str:
-    if not c.simulated:
+    if not c.account:
         return ""
-    return """
-@njit(cache=True, nogil=True)
-def _route(s, p, o, now):
-    d = s.core.decision
-    for x in range(s.intents.n):
-        r = s.intents.items[x]
-        if r.action == 4:
-            sim_cancel(s.sim, p.sim, o, now, r.subject)
-        elif r.action == 5:
-            sim_move_stop(s.sim, p.sim, o, now, r.subject, r.stop)
-        else:
-            s.known.last_order_id = sim_submit(
-                s.sim, p.sim, o, now, d.id, r.kind, r.side, r.qty, r.price, r.stop, r.target,
-                1 if r.action == 3 or r.action == 6 else 0, r.tif, r.exit_reason)
-
-
-@njit(cache=True, nogil=True)
-def _see(s):
-    v = s.known
-    m = s.sim
-    v.qty = m.known_qty
-    v.entry_price = m.known_entry_price
-    v.open_ns = m.known_open_ns
-    v.position_id = m.known_position_id
-    v.open_orders = m.open_orders
-    v.balance = m.known_balance
-    v.closed_positions = m.closed_positions
-    v.last_exit_reason = m.last_exit_reason
-    v.last_exit_ns = m.last_exit_ns
-"""
+    return (
+        living.ROUTE + matched.SEE + living.SEE.lstrip("\n")
+        if c.live
+        else matched.ROUTE + matched.SEE
+    )
 
 
 def _boundary(c: Composition) -> str:
     sim = "    sim_boundary(s.sim, p.sim, o, now)\n    _see(s)\n" if c.simulated else ""
-    route = "    _route(s, p, o, now)\n" if c.simulated else ""
+    route = "    _route(s, p, o, now)\n" if c.account else ""
+    told = ""
+    if c.live:
+        sim, told = living.boundary(c.handlers)
     lines = [*_fillers(c), *(line for h in c.handlers for line in h.hooks.get("metrics", ()))]
     after = "".join(f"\n    {line}" for line in lines)
     flow = "s.flow.cvd, s.flow.approximate" if _has(c, "flow") else "0, 0"
@@ -224,7 +240,7 @@ def _boundary(s, p, o):
     note_now(core, now)
     if now > core.session_end_ns:
         _new_session(s, p, now)
-{sim}{_hook(c, "boundary", 4)}{after}
+{sim}{_hook(c, "boundary", 4)}{told}{after}
     grid = begin_decision(core, p.core, {flow}, s.known.qty)
     s.intents.n = 0
     if core.flatten != 0:
@@ -265,10 +281,9 @@ def _trades(c: Composition) -> str:
     wait = proxied.wait(c.handlers)
     sim = "k = j"
     if c.simulated:
-        sim = (
-            "k = sim_trades(s.sim, p.sim, o, trade_ts_ns, trade_id, trade_price, trade_qty, "
-            "side, i, j)"
-        )
+        sim = matched.TRADES
+    elif c.live:
+        sim = living.TRADES
     return f"""
 @njit(cache=True, nogil=True)
 def _trades(s, p, o, c, side, {names}, stop):
@@ -316,18 +331,6 @@ def _trades(s, p, o, c, side, {names}, stop):
 """
 
 
-_SIM_ROWS = {
-    Kind.DEPTH: "sim_depth(s.sim, p.sim, o, ts, depth_id[r], depth_bid_price, depth_bid_qty, "
-    "depth_bid_offsets[r], depth_bid_offsets[r + 1], depth_ask_price, depth_ask_qty, "
-    "depth_ask_offsets[r], depth_ask_offsets[r + 1])",
-    Kind.QUOTE: "sim_quote(s.sim, p.sim, o, ts, quote_id[r], quote_bid[r], quote_bid_qty[r], "
-    "quote_ask[r], quote_ask_qty[r])",
-    Kind.BAR: "sim_bar(s.sim, p.sim, o, ts, bar_id[r], bar_open_ns[r], bar_open[r], bar_high[r], "
-    "bar_low[r], bar_close[r])",
-    Kind.CLOCK: "sim_clock(s.sim, p.sim, o, ts)",
-}
-
-
 def _row_body(c: Composition, kind: Kind) -> str:
     if kind == Kind.GAP:
         trade = _hook(c, "gap_trade", 12)
@@ -346,9 +349,12 @@ def _row_body(c: Composition, kind: Kind) -> str:
     if kind == Kind.BAR:
         lines.append("if core.last_trade_ns < bar_open_ns[r]:")
         lines.append("    core.last_price = bar_close[r]")
-    if c.simulated and kind in _SIM_ROWS:
-        lines.append(_SIM_ROWS[kind])
-    lines += _hook(c, kind.name.lower(), 0).splitlines()
+    hooks = _hook(c, kind.name.lower(), 0).splitlines()
+    if c.live:
+        hooks = living.row(kind, hooks)
+    elif c.simulated and kind in matched.ROWS:
+        lines.append(matched.ROWS[kind])
+    lines += hooks
     return "\n".join(" " * 8 + line for line in lines)
 
 

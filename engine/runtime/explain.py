@@ -23,12 +23,11 @@ from data.show import all_columns, readable
 from data.times import format_utc
 from engine.kernel.metrics import METRICS
 from engine.plans.explain import in_unit
-from engine.plans.load import from_manifest
 from engine.runtime.compare import RecordedRows
 from engine.runtime.moment import Moment, moment
 from engine.runtime.plan_explain import plans_of
 from engine.runtime.records import packed
-from engine.runtime.replay import Request
+from engine.runtime.replay import request_of
 from engine.runtime.shown import Side, shown
 from engine.runtime.strategy import Strategy
 
@@ -98,11 +97,7 @@ def explain(
     row = rows.one("decision", "id", decision_id) if decision_id else None
     if row is None:
         raise _nothing(subject, recorded, _unasked(subject))
-    m, span = recorded.manifest, recorded.manifest["range"]
-    request = Request(
-        strategy, m["strategy"], m["venue"], m["symbol"], span["from_ns"], span["to_ns"],
-        dict(m["params"]), plans=from_manifest(m), upto_seq=span.get("upto_seq"),
-    )  # fmt: skip
+    request = request_of(recorded.manifest, strategy)
     at = moment(store, request, int(row["ts_ns"]), on_cold)
     fills = [f for o in orders for f in rows.all("fill", "order_id", int(o["id"]))]
     held = sorted({int(f["position_id"]) for f in fills} - {0})

@@ -192,7 +192,7 @@ class Fold:
         self._one_side = np.zeros(1, dtype=np.int8)
         self._empty = {k: empty_columns(k) for k in composition.kinds}
         with without_scipy(), lean():
-            if composition.simulated:
+            if composition.account:
                 # on the empty state it writes nothing, and is compiled before the clock starts
                 sim_finish(*self._simulation(self.state), self.out[0])
                 sim_init(*self._simulation(self.state))
@@ -285,7 +285,7 @@ class Fold:
     def finish(self) -> None:
         """Write what stands open at the end (orders, positions), leaving the state as it is."""
         self.drain()
-        if self.composition.simulated:
+        if self.composition.account:
             copy = _records(self.composition.state)
             copy[:] = self.state
             with lean():

@@ -1,7 +1,8 @@
-"""Settings of the simulated broker, as a user writes them.
+"""Settings of the broker, as a user writes them: the simulated one, and the basis of a live one.
 
-Owns the group ``sim``; what each means for a fill is in ``engine.broker.simulated``. It refuses to
-know how a text becomes a number.
+Owns the groups ``sim``, whose meaning for a fill is in ``engine.broker.simulated``, and ``basis``
+(``engine.kernel.basis``), which only a live fold has. It refuses to know how a text becomes a
+number.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ BROKER: dict[str, tuple[Param, ...]] = {
         Param("qty_step", "quantity", "0", "grid of order quantities (0: one unit)"),
         Param("qty_min", "quantity", "0", "smallest order (0: one unit)"),
         Param("qty_max", "quantity", "0", "largest order (0: no limit)"),
+    ),
+    "basis": (
+        Param("half_life", "duration", "1m", "how fast the mean of the basis forgets"),
+        Param("most", "ratio", "0.02", "largest basis, share of price (0: off)", low=0),
+        Param("change", "ratio", "0.005", "most it may differ from its mean (0: off)", low=0),
+        Param("stale", "duration", "5s", "oldest quote and flow that it is taken from"),
     ),
 }
 """Settings by group."""

@@ -16,13 +16,10 @@ import numpy as np
 from data.errors import DataError
 from data.events import RECORDS, Kind, Scales, numpy_dtype
 from data.log import Batch, LogStore
-from data.series import pick_series
 from data.times import format_utc
 from engine.plans.compile import Compiled
-from engine.runtime.compose import compose
 from engine.runtime.fold import Fold
-from engine.runtime.parameters import build, settle
-from engine.runtime.replay import Request, open_reader, planned
+from engine.runtime.replay import Request, composition_and_params, planned
 
 
 class _Last:
@@ -67,12 +64,9 @@ def moment(
 
     DataError where the range holds no decision by then.
     """
-    venue, symbol = pick_series(store, request.venue, request.symbol)
-    composition = compose(request.strategy)
-    settings = settle(composition, request.settings)
-    reader = open_reader(store, composition, settings, request, venue, symbol, ahead=False)
+    composition, _, reader, params = composition_and_params(store, request, ahead=False)
+    venue, symbol = reader.venue, reader.symbol
     last = _Last()
-    params = build(composition, settings, reader.scales)
     plans = planned(request, composition, params, symbol, reader.scales)
     fold = Fold(composition, params, last, on_cold)
     step = int(fold.params["core"]["step_ns"][0])

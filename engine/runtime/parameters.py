@@ -18,10 +18,11 @@ from data.events import FP9, KIND_BY_NAME, MONEY_SCALE, Kind, Scales
 from data.times import parse_utc
 from data.units import INT64_MAX, NS_OF, parse_duration
 from engine.broker.simulated import SimulatedBroker, money_factors
-from engine.runtime.compose import Composition
+from engine.runtime.compose import LIVE, NONE, SIMULATED, Composition
 from engine.runtime.day_zone import fill_zone, zone_switches
 from engine.runtime.groups_broker import BROKER
 from engine.runtime.groups_classifier import CLASSIFIER, check_classifiers
+from engine.runtime.groups_core import CORE, GROUPS_OF_CORE
 from engine.runtime.groups_desk import DESK
 from engine.runtime.groups_proxy import PROXIES
 from engine.runtime.groups_reference import REFERENCES, series_of
@@ -30,29 +31,7 @@ from engine.runtime.groups_trading import PRESETS, TRADING
 from engine.runtime.strategy import Param
 
 GROUPS: dict[str, tuple[Param, ...]] = {
-    "decision": (
-        Param(
-            "step", "duration", "5s", "decision grid, a whole number of seconds", column="step_ns"
-        ),
-        Param("slow", "duration", "30s", "slow grid, a multiple of the step", column="slow_ns"),
-        Param(
-            "idle", "duration", "1h", "silence after which boundaries are skipped", column="idle_ns"
-        ),
-    ),
-    "session": (
-        Param("length", "duration", "1d", "length of a session", column="session_ns"),
-        Param(
-            "offset",
-            "duration",
-            "0s",
-            "start of a session after midnight UTC",
-            column="session_offset_ns",
-        ),
-    ),
-    "feed": tuple(
-        Param(f"latency_{name}", "duration", "0ms", f"delay of {name} events on their way to us")
-        for name in ("trade", "depth", "quote", "bar")
-    ),
+    **CORE,
     "sides": (
         Param("mode", "choice", "standard", "order of the side rules", ("standard", "seed")),
         Param("quote_age", "duration", "1s", "oldest quote that counts as synced"),
@@ -268,7 +247,8 @@ GROUPS: dict[str, tuple[Param, ...]] = {
 }
 """Settings of everything but the strategy, by group."""
 
-GROUPS_OF_CORE = ("decision", "session", "feed")
+OF_BROKER = {SIMULATED: {"sim"}, LIVE: {"sim", "basis"}, NONE: set[str]()}
+"""Groups of the account, by who fills the orders of a fold."""
 
 
 def parse_value(p: Param, text: str, scales: Scales, where: str) -> int:
@@ -360,7 +340,7 @@ def _fixed(kind: str, value: Decimal, scales: Scales) -> int:
 def table(c: Composition) -> dict[str, Param]:
     """Every key that can be set for this fold, with its parameter."""
     keys = {p.name: p for p in c.strategy.params}
-    have = {h.name for h in c.handlers} | set(GROUPS_OF_CORE) | ({"sim"} if c.simulated else set())
+    have = {h.name for h in c.handlers} | set(GROUPS_OF_CORE) | OF_BROKER[c.broker]
     for group, params in GROUPS.items():
         if group in have:
             keys.update({f"{group}.{p.name}": p for p in params})
@@ -403,8 +383,13 @@ def _of_presets(chosen: dict[str, str], values: dict[str, str]) -> dict[str, str
     return found
 
 
-def build(c: Composition, values: dict[str, str], scales: Scales) -> np.ndarray:
-    """The params record, shape (1,), of settings that :func:`settle` returned."""
+def build(
+    c: Composition, values: dict[str, str], scales: Scales, *, apart: bool = False
+) -> np.ndarray:
+    """The params record, shape (1,), of settings that :func:`settle` returned.
+
+    ``apart``: orders are executed in another series than the one whose flow is read (live only).
+    """
     params = np.zeros(1, dtype=c.params)
     keys = table(c)
     for key, text in values.items():
@@ -422,10 +407,14 @@ def build(c: Composition, values: dict[str, str], scales: Scales) -> np.ndarray:
     for name in ("price_step", "qty_step", "qty_min"):
         core[name] = 1
     core["qty_unit"] = 10**scales.qty
-    if c.simulated:
+    if c.account:
         params["sim"] = broker_of(values, scales).record(scales)
         for name in ("price_step", "qty_step", "qty_min", "taker_ppb", "fee_unit"):
             core[name] = params["sim"][name]
+    if c.live:
+        params["live"]["apart"] = int(apart)
+        for name in ("order_latency_ns", "response_latency_ns", "stop_out_ppb"):
+            params["sim"][name] = 0  # latencies are what they are, and the broker stops out
     if "risk.zone" in values:
         fill_zone(params["risk"], values["risk.zone"].strip())
     _finish(c, params, scales)

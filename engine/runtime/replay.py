@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
 from data import jitcache
 from data.errors import DataError
 from data.events import MONEY_SCALE, RECORD_VERSION, REFERENCE, Kind, Scales
@@ -19,12 +21,13 @@ from data.log import LogReader, LogStore
 from data.series import pick_series
 from data.times import format_utc
 from engine.kernel.events import READ_COLUMNS
+from engine.kernel.live import LIVE_VIOLATIONS
 from engine.kernel.matching import MODEL_VERSION
 from engine.kernel.matching_state import VIOLATION_NAMES
 from engine.plans.compile import Compiled
-from engine.plans.load import PlanText, check_handlers, in_manifest, load_plans
+from engine.plans.load import PlanText, check_handlers, from_manifest, in_manifest, load_plans
 from engine.runtime.behind import Behind
-from engine.runtime.compose import Composition, compose
+from engine.runtime.compose import OF_EXECUTION, SIMULATED, Composition, compose
 from engine.runtime.fold import Fold, Sink
 from engine.runtime.groups_reference import reference_series
 from engine.runtime.parameters import build, feed_latency, settle
@@ -44,7 +47,9 @@ class Request:
     out every other kind of event (a benchmark of trades alone asks for that). ``model`` is what the
     manifest says about a fitted model whose numbers stand among the settings; ``plans`` the text of
     a file of plans, of which those of the symbol take part. ``upto_seq`` folds what a session
-    received, up to that event, and nothing that was fetched later.
+    received, up to that event, and nothing that was fetched later. ``broker`` says who fills orders
+    (``compose.BROKERS``), ``execution`` in which series (venue, symbol) they are executed where it
+    is not the one that is named: its quotes and its broker's answers are read of that one.
     """
 
     strategy: Strategy
@@ -59,6 +64,8 @@ class Request:
     model: dict[str, Any] | None = None
     plans: PlanText | None = None
     upto_seq: int | None = None
+    broker: str = SIMULATED
+    execution: tuple[str, str] | None = None
 
 
 @dataclass
@@ -109,7 +116,21 @@ def open_reader(
         ahead=ahead,
         beside=reference_series(settings) if r.only is None else (),
         received=None if r.upto_seq is None else (0, r.upto_seq),
+        second=None if r.execution is None else (r.execution, OF_EXECUTION),
     )
+
+
+def composition_and_params(
+    store: LogStore, request: Request, *, ahead: bool = True
+) -> tuple[Composition, dict[str, str], LogReader, np.ndarray]:
+    """The fold that ``request`` asks for, its settings, the events that it takes, and its params
+    record (without plans)."""
+    venue, symbol = pick_series(store, request.venue, request.symbol)
+    composition = compose(request.strategy, broker=request.broker)
+    settings = settle(composition, request.settings)
+    reader = open_reader(store, composition, settings, request, venue, symbol, ahead=ahead)
+    apart = request.execution is not None
+    return composition, settings, reader, build(composition, settings, reader.scales, apart=apart)
 
 
 def run(
@@ -123,11 +144,8 @@ def run(
 
     DataError when the range holds no event; errors of the reader pass through.
     """
-    venue, symbol = pick_series(store, request.venue, request.symbol)
-    composition = compose(request.strategy)
-    settings = settle(composition, request.settings)
-    reader = open_reader(store, composition, settings, request, venue, symbol)
-    params = build(composition, settings, reader.scales)
+    composition, settings, reader, params = composition_and_params(store, request)
+    venue, symbol = reader.venue, reader.symbol
     plans = planned(request, composition, params, symbol, reader.scales)
     with Behind(sink) as behind:
         fold = Fold(composition, params, behind, on_cold)
@@ -206,6 +224,7 @@ def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: 
         "command": "backtest",
         "strategy": request.strategy_text,
         **({"strategy_file": str(request.strategy.source)} if own_code else {}),
+        **_execution(request),
         "venue": outcome.venue,
         "symbol": outcome.symbol,
         "price_scale": outcome.scales.price,
@@ -218,7 +237,7 @@ def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: 
         **({"model": request.model} if request.model else {}),
         **({"plans": in_manifest(request.plans, outcome.plans)} if request.plans else {}),
         "gates": list(request.strategy.gates),
-        "refusals": list(request.strategy.refusals),
+        "refusals": list(outcome.fold.composition.refusals),
         "detectors": list(request.strategy.detectors),
         "versions": {"ofs": ofs_version(), **jitcache.versions()},
         "log": {"path": log, "content_hash": outcome.content_hash, "entries": outcome.entries},
@@ -238,6 +257,31 @@ def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: 
     }
 
 
+def _execution(request: Request) -> dict[str, Any]:
+    """Who filled the orders, where the matching model did not, and in which other series."""
+    said: dict[str, Any] = {} if request.broker == SIMULATED else {"broker": request.broker}
+    if request.execution is not None:
+        said["execution"] = dict(zip(("venue", "symbol"), request.execution, strict=True))
+    return said
+
+
+def execution_of(m: dict[str, Any]) -> tuple[str, tuple[str, str] | None]:
+    """``broker`` and ``execution`` of the request that made the run with manifest ``m``."""
+    place = m.get("execution")
+    return m.get("broker", SIMULATED), (place["venue"], place["symbol"]) if place else None
+
+
+def request_of(m: dict[str, Any], strategy: Strategy, chunk_rows: int = 32_768) -> Request:
+    """The request that made the run with manifest ``m``, for another fold over the same log."""
+    span = m["range"]
+    broker, execution = execution_of(m)
+    return Request(
+        strategy, m["strategy"], m["venue"], m["symbol"], span["from_ns"], span["to_ns"],
+        dict(m["params"]), chunk_rows, plans=from_manifest(m), upto_seq=span.get("upto_seq"),
+        broker=broker, execution=execution,
+    )  # fmt: skip
+
+
 def _range(request: Request) -> dict[str, int | None]:
     asked = {"from_ns": request.from_ns, "to_ns": request.to_ns}
     return asked if request.upto_seq is None else {**asked, "upto_seq": request.upto_seq}
@@ -254,6 +298,7 @@ def counts(fold: Fold, rows: dict[str, int]) -> dict[str, int]:
         "quotes": events[Kind.QUOTE],
         "gaps": events[Kind.GAP],
         **({"references": events[REFERENCE]} if REFERENCE in events else {}),
+        **({"answers": events[Kind.BROKER]} if fold.composition.live else {}),
         "invalid_trades": int(state["invalid_trades"][0]),
         "skipped_boundaries": int(state["skipped_boundaries"][0]),
         **{f"{name}s" if name != "equity" else name: n for name, n in rows.items()},
@@ -276,10 +321,13 @@ def results(totals: Totals) -> dict[str, Any]:
 def violations(fold: Fold) -> dict[str, int]:
     """What the kernel refused or left out, by name; empty when nothing was."""
     found: dict[str, int] = {}
-    if fold.composition.simulated:
+    if fold.composition.account:
         sim = fold.state["sim"]
         found = {name: int(sim["violations"][0][n]) for n, name in enumerate(VIOLATION_NAMES)}
         found["reports of fills merged into later ones"] = int(sim["reports_merged"][0])
+    if fold.composition.live:
+        odd = fold.state["live"]["violations"][0]
+        found |= {name: int(odd[n]) for n, name in enumerate(LIVE_VIOLATIONS)}
     if any(h.name == "lifecycle" for h in fold.composition.handlers):
         found["illegal step of the life cycle"] = int(fold.state["lifecycle"]["illegal"][0])
     return {name: count for name, count in found.items() if count}

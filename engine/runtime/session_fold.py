@@ -23,7 +23,7 @@ from data.live.blocks import Group, Series
 from data.log.columns import Rows
 from engine.kernel.events import COLUMNS, column_dtype
 from engine.plans.compile import Compiled
-from engine.runtime.compose import Composition, compose
+from engine.runtime.compose import OF_EXECUTION, Composition, compose
 from engine.runtime.fold import Buffers, Fold
 from engine.runtime.parameters import build, settle
 from engine.runtime.records import Digest, Totals
@@ -41,13 +41,19 @@ def numbers_in(group: Group) -> list[int]:
     return [int(n) for n in np.unique(np.concatenate(parts))]
 
 
-def feed_of(group: Group, number: int, kinds: Sequence[Kind]) -> Feed | None:
-    """The rows of series ``number`` of the ``kinds`` that a fold takes, in order of ``seq``."""
+def feed_of(
+    group: Group, number: int, kinds: Sequence[Kind], execution: int | None = None
+) -> Feed | None:
+    """The rows of series ``number`` of the ``kinds`` that a fold takes, in order of ``seq``.
+
+    ``execution`` is the number of the series whose quotes and broker's answers are taken instead.
+    """
     columns: dict[Kind, dict[str, np.ndarray]] = {}
     seqs: list[np.ndarray] = []
     for kind in kinds:
         part = group.parts.get(kind)
-        rows = part.of(number) if part is not None else None
+        place = number if execution is None or kind not in OF_EXECUTION else execution
+        rows = part.of(place) if part is not None else None
         if rows is not None and rows.n:
             columns[kind] = _taken(kind, rows)
             seqs.append(rows["seq"])
@@ -82,7 +88,7 @@ def _taken(kind: Kind, rows: Rows) -> dict[str, np.ndarray]:
 
 def composition_of(request: Request) -> Composition:
     """The composition of a live fold; ConfigError where it is told to read another series."""
-    composition = compose(request.strategy)
+    composition = compose(request.strategy, broker=request.broker)
     named = settle(composition, request.settings).get("reference.vix", "none").strip()
     if REFERENCE in composition.kinds and named != "none":
         raise ConfigError(
@@ -119,6 +125,8 @@ class LiveFold:
     """The fold of one instrument of a session, with all that its records add up to.
 
     ``heard``, where set, is called with each table's new rows as they come out of the fold.
+    ``execution`` is the number of the series in which its orders are executed, where that is
+    another one.
     """
 
     number: int
@@ -130,6 +138,7 @@ class LiveFold:
     digest: Digest = field(default_factory=Digest)
     totals: Totals = field(default_factory=Totals)
     heard: Callable[[str, np.ndarray], None] | None = None
+    execution: int | None = None
     first_ns: int = 0
     _new: dict[str, list[np.ndarray]] = field(default_factory=dict)
     _empty: bytes = b""
@@ -142,15 +151,20 @@ class LiveFold:
         request: Request,
         buffers: Buffers,
         on_cold: Callable[[], None] | None = None,
+        execution: int | None = None,
     ) -> LiveFold:
-        """Compile (or load) the fold and give it an empty state; ConfigError as in a backtest."""
+        """Compile (or load) the fold and give it an empty state; ConfigError as in a backtest.
+
+        With ``execution`` the request names that series too, and both have the same scales.
+        """
+        assert (execution is None) == (request.execution is None)
         composition = composition_of(request)
         settings = settle(composition, request.settings)
-        params = build(composition, settings, series.scales)
+        params = build(composition, settings, series.scales, apart=execution is not None)
         plans = planned(request, composition, params, series.symbol, series.scales)
         sink = _Relay()
         fold = Fold(composition, params, sink, on_cold, buffers)
-        live = cls(number, series, request, fold, settings, plans)
+        live = cls(number, series, request, fold, settings, plans, execution=execution)
         sink.to = live
         live._empty = fold.snapshot()
         return live
@@ -173,7 +187,7 @@ class LiveFold:
 
     def feed_group(self, group: Group) -> None:
         """Fold the rows of this instrument in ``group``."""
-        found = feed_of(group, self.number, self.fold.composition.kinds)
+        found = feed_of(group, self.number, self.fold.composition.kinds, self.execution)
         if found is not None:
             self.feed(*found)
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +91,28 @@ class Folds:
         request: Request,
         places: Places,
         on_cold: Callable[[], None] | None = None,
+        execution: Mapping[int, int] | None = None,
     ) -> Folds:
-        """A fold of ``request`` for each instrument, all with an empty state."""
+        """A fold of ``request`` for each instrument, all with an empty state.
+
+        ``execution`` gives, by number of the series whose flow is read, the number of the one in
+        which its orders are executed; such series stand behind all others and have no fold.
+        """
         buffers = Buffers()
-        lives = [LiveFold.make(n, s, request, buffers, on_cold) for n, s in enumerate(series)]
+        lives: list[LiveFold] = []
+        places_of = {flow: place for flow, place in (execution or {}).items() if flow != place}
+        for n, s in enumerate(series):
+            place = places_of.get(n)
+            if n in places_of.values():
+                continue
+            assert n == len(lives), "a series of execution stands before one of flow"
+            own = request
+            if place is not None:
+                own = replace(request, execution=(series[place].venue, series[place].symbol))
+            lives.append(LiveFold.make(n, s, own, buffers, on_cold, place))
         folds = cls(lives, places, layout_of(request, lives))
-        folds._owner = {n: n for n in range(len(lives))}
+        folds._owner = {live.number: live.number for live in lives}
+        folds._owner |= {live.execution: live.number for live in lives if live.execution}
         folds._seen_ns = [folds.mono_ns()] * len(lives)
         for live in lives:
             live.heard = folds.listener(live.number)
@@ -203,5 +219,6 @@ def layout_of(request: Request, lives: Sequence[LiveFold]) -> str:
     parts += [request.plans.sha256 if request.plans else ""]
     for live in lives:
         parts += [str(live.series), str(sorted(live.settings.items()))]
+        parts += [live.request.broker, str(live.request.execution)]
         parts += [str(live.fold.composition.state.itemsize)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -25,6 +25,7 @@ from data.journal import Records, read_frames
 from data.live.reopen import Opened, groups_after
 from data.log import LogReader
 from engine.kernel.events import READ_COLUMNS
+from engine.runtime.compose import OF_EXECUTION
 from engine.runtime.records import packed
 from engine.runtime.session_fold import LiveFold
 from engine.runtime.session_folds import Folds
@@ -129,11 +130,15 @@ def _fold_sealed(folds: Folds, opened: Opened, after: int, upto: int) -> None:
 def _reader(live: LiveFold, opened: Opened, after: int, upto: int) -> LogReader | None:
     """The sealed events of one instrument; None where it has none."""
     s, kinds = live.series, live.fold.composition.kinds
-    held = opened.store.catalogue().select(kinds, s.venue, s.symbol)
-    if not held:
+    other, found = live.request.execution, opened.store.catalogue()
+    held = found.select(kinds, s.venue, s.symbol)
+    if not held and not (other and found.select(OF_EXECUTION, *other)):
         return None
     columns = {kind: READ_COLUMNS[kind] for kind in kinds}
-    return LogReader(opened.store, s.venue, s.symbol, columns, received=(after, upto))
+    second = None if other is None else (other, OF_EXECUTION)
+    return LogReader(
+        opened.store, s.venue, s.symbol, columns, received=(after, upto), second=second
+    )
 
 
 def _keeping(made: Wrote, number: int) -> Callable[[str, np.ndarray], None]:

@@ -17,10 +17,11 @@ from typing import Any
 from data.enums import Action, ExitReason, Lifecycle, MarketState
 from data.events import FP9, MONEY_SCALE, NS, Scales
 from engine.kernel.metrics import METRICS
-from engine.kernel.risk import REFUSALS
+from engine.kernel.risk import BASIS_GUARD, BY_BASIS, BY_OPERATOR, REFUSALS
 from engine.kernel.signals import SIGNAL_STATE
 from engine.plans.compile import Compiled
 from engine.plans.explain import LEVELS, Explained, in_unit
+from engine.runtime.compose import Composition
 from engine.runtime.fold import Fold
 from engine.runtime.plan_explain import plans_in
 from engine.runtime.recent import Recent
@@ -43,8 +44,8 @@ _SIDE = {1: "long", -1: "short"}
 TRADES_SHOWN = 20
 ALIKE = {"liquidity_sweep": "sweep", "exhaustion": "auction"}
 """Detectors of a strategy that are a handler under another name."""
-HALTS = ("daily_loss", "drawdown", "cooldown", "kill")
-"""Guards that forbid any entry while they last; names of ``REFUSALS``."""
+HALTS = ("daily_loss", "drawdown", "cooldown", "kill", BASIS_GUARD)
+"""Guards that forbid any entry while they last; names of bits of ``decision.refused``."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def symbol_view(fold: Fold, of: Shown) -> SymbolView:
         paused=bool(core["paused"]),
         signals=tuple(_signals(at, of)),
         plans=tuple(_plan(x, of.plans) for x in _plans(at, of)),
-        decision=_decision(core["decision"], of.strategy) if core["decisions"] else None,
+        decision=_decision(core["decision"], fold.composition) if core["decisions"] else None,
         positions=positions,
         account=_account(at, of, positions),
         trades=tuple(_trades(of)),
@@ -246,7 +247,7 @@ def _plan(x: Explained, plans: Sequence[Compiled]) -> PlanView:
     )  # fmt: skip
 
 
-def _decision(d: Any, strategy: Strategy) -> DecisionView:
+def _decision(d: Any, c: Composition) -> DecisionView:
     probability = int(d["probability_fp9"])
     return DecisionView(
         int(d["id"]),
@@ -255,9 +256,9 @@ def _decision(d: Any, strategy: Strategy) -> DecisionView:
         int(d["direction"]),
         int(d["score_fp9"]) / FP9,
         probability / FP9 if probability else None,
-        tuple(named_bits(int(d["gates"]), strategy.gates)),
-        tuple(named_bits(int(d["blocked"]), strategy.gates)),
-        tuple(named_bits(int(d["refused"]), strategy.refusals or REFUSALS)),
+        tuple(named_bits(int(d["gates"]), c.strategy.gates)),
+        tuple(named_bits(int(d["blocked"]), c.strategy.gates)),
+        tuple(named_bits(int(d["refused"]), c.refusals or REFUSALS)),
         tuple(named_bits(int(d["quality"]), QUALITY)),
     )
 
@@ -267,7 +268,7 @@ def _decision(d: Any, strategy: Strategy) -> DecisionView:
 
 def _positions(at: _Reader, symbol: str) -> Iterable[PositionView]:
     """Positions in the matching engine, valued at what their exit would meet."""
-    if not at.fold.composition.simulated:
+    if not at.fold.composition.account:
         return
     sim = at.state["sim"][0]
     bid, ask = at.touch()
@@ -297,11 +298,11 @@ def _value_of_point(at: _Reader) -> float:
 def _account(at: _Reader, of: Shown, positions: tuple[PositionView, ...]) -> AccountView:
     known, totals = at.state["known"][0], of.recent.totals
     balance, start = int(known["balance"]), int(known["balance"])
-    if at.fold.composition.simulated:
+    if at.fold.composition.account:
         sim = at.state["sim"][0]
         balance, start = int(sim["balance"]), int(at.fold.params["sim"]["start_balance"][0])
     equity = balance / _MONEY + sum(p.pnl for p in positions)
-    peak = int(at.state["sim"]["peak_equity"][0]) / _MONEY if at.fold.composition.simulated else 0
+    peak = int(at.state["sim"]["peak_equity"][0]) / _MONEY if at.fold.composition.account else 0
     return AccountView(
         currency=quote_currency(of.symbol),
         balance=balance / _MONEY,
@@ -325,7 +326,8 @@ def _guards(at: _Reader, equity: float) -> dict[str, Any]:
         "daily_loss": bool(r["daily_halt"]),
         "drawdown": bool(r["drawdown_halt"]),
         "cooldown": now < int(r["pause_until_ns"]),
-        "kill": bool(r["kill"]) or bool(r["paused"]),
+        "kill": bool(r["kill"]) or bool(r["paused"] & BY_OPERATOR),
+        BASIS_GUARD: bool(r["paused"] & BY_BASIS),
     }
     return {
         "day_pnl": equity - int(r["day_equity"]) / _MONEY if r["started"] else None,

@@ -122,7 +122,7 @@ def _backtests(
             m["venue"] if own else reference.venue or m["venue"], m["symbol"],
             m["range"]["from_ns"] if own else reference.from_ns or None,
             m["range"]["to_ns"] if own else reference.to_ns or None,
-            dict(m["params"]), plans=from_manifest(m),
+            _of_model(m["params"]), plans=from_manifest(m),
         )  # fmt: skip
         store = LogStore(m["log"]["path"] if own else reference.log)
         outcome = run(store, request, sink, progress, on_cold)
@@ -131,6 +131,11 @@ def _backtests(
     if reference.log:
         return sink.joined(), max(starts), min(ends)
     return sink.joined(), min(_start(r) for r in runs), max(_end(r) for r in runs)
+
+
+def _of_model(params: dict[str, str]) -> dict[str, str]:
+    """The settings of a run without those that only a live fold has: the model knows no basis."""
+    return {key: value for key, value in params.items() if not key.startswith("basis.")}
 
 
 def windows(

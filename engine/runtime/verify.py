@@ -22,12 +22,12 @@ from data.log import LogStore
 from data.log.compact import explained
 from data.runs import MANIFEST, Run
 from data.times import format_utc
-from engine.plans.load import from_manifest
 from engine.report.statistics import headline, summarise
 from engine.report.tables import Statistic, read_statistics
 from engine.runtime.compare import Comparison, Mismatch, RecordedRows, stored_text
+from engine.runtime.compose import BROKERS, SIMULATED
 from engine.runtime.records import Digest, Totals
-from engine.runtime.replay import Progress, Request, manifest, ofs_version, run
+from engine.runtime.replay import Progress, manifest, ofs_version, request_of, run
 from engine.runtime.strategy import Strategy
 
 
@@ -150,6 +150,14 @@ def check_manifest(recorded: Run) -> None:
             missing.append("params")
         if not all(_says(e, "path", _TEXT) and _says(e, "sha256", _TEXT) for e in entries):
             missing.append("log.entries")
+        broker, place = (
+            recorded.manifest.get("broker", SIMULATED),
+            recorded.manifest.get("execution"),
+        )
+        if broker not in BROKERS:
+            missing.append("broker")
+        if place is not None and not all(_says(place, k, _TEXT) for k in ("venue", "symbol")):
+            missing.append("execution")
     if missing:
         raise DataError(
             "the manifest does not say what was run",
@@ -178,11 +186,7 @@ def verify(
 ) -> Verdict:
     """Fold the range of ``recorded`` again and compare; DataError when the log lacks it."""
     m = recorded.manifest
-    span = m["range"]
-    request = Request(
-        strategy, m["strategy"], m["venue"], m["symbol"], span["from_ns"], span["to_ns"],
-        dict(m["params"]), chunk_rows, plans=from_manifest(m), upto_seq=span.get("upto_seq"),
-    )  # fmt: skip
+    request = request_of(m, strategy, chunk_rows)
     sink = CompareSink(recorded)
     outcome = run(store, request, sink, progress, on_cold)
     verdict = Verdict(recorded.id)

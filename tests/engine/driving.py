@@ -68,14 +68,14 @@ def probe(name: str) -> Composition:
             decide = probe_groups.DECIDES[group]
             strategy = Strategy(f"probe_{group}", f"Probe {group}.", names, WHICH, probes.STATE,
                                 decide, overrides=(*probes.short(names), *which))  # fmt: skip
-            return compose(strategy, simulated=False)
+            return compose(strategy, broker="none")
     return alone(name)
 
 
 @cache
 def alone(name: str) -> Composition:
     """The composition of handler ``name`` and what it needs, nothing else, without matching."""
-    return compose(probes.alone(name), simulated=False)
+    return compose(probes.alone(name), broker="none")
 
 
 @cache

@@ -89,7 +89,7 @@ def test_fixed_offsets(text: str, minutes: int) -> None:
 
 
 def test_a_zone_is_a_setting() -> None:
-    c = compose(probes.alone("risk"), simulated=False)
+    c = compose(probes.alone("risk"), broker="none")
     p = build(c, settle(c, {"risk.zone": "Europe/Athens"}), SCALES)["risk"]
     assert int(p["zone_n"][0]) == len(zone_switches("Europe/Athens"))
     assert int(p["zone_offset_ns"][0, 1]) == 3 * 3600 * NS

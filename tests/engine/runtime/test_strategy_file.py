@@ -46,7 +46,7 @@ from engine.runtime.compose import compose
 import strategies
 from tests.engine.driving import fold_events
 from tests.engine.tapes import market
-c = compose(strategies.get(sys.argv[1]), simulated=False)
+c = compose(strategies.get(sys.argv[1]), broker="none")
 print(json.dumps(fold_events(c, market(1, 30)).sink.rows("decision")["delta"].tolist()))
 """
 
@@ -64,7 +64,7 @@ def seen(name: str) -> int:
     """The number that the strategy wrote, the same in every decision."""
     from engine.runtime.compose import compose
 
-    c = compose(strategies.get(name), simulated=False)
+    c = compose(strategies.get(name), broker="none")
     (number,) = set(fold_events(c, TAPE).sink.rows("decision")["delta"].tolist())
     return number
 

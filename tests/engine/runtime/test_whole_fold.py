@@ -106,7 +106,7 @@ def test_a_cheat_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same test must fail for a handler that looks one trade ahead."""
     monkeypatch.setattr(registry, "_ALL", (*registry._ALL, cheat.HANDLER))
     monkeypatch.setitem(registry.HANDLERS, "cheat", cheat.HANDLER)
-    c = compose(cheat.STRATEGY, simulated=False)
+    c = compose(cheat.STRATEGY, broker="none")
     # a book that is the first to reach a boundary, with no trade after it in the prefix
     grid = [e["ts_ns"] // (5 * S) for e in MARKET]
     cuts = [
