@@ -43,9 +43,9 @@ _PLAN = ["explain_key", "explain_value"]
 def command(app: App, sql: str | None, as_csv: bool, parquet: str | None, listing: bool) -> None:
     """Ask the log and the runs in SQL.
 
-    Views over the log: trades, depth, bars, quotes, gaps and more; views over all runs: runs,
-    signals, decisions, orders, fills, positions, equity. Prices are scaled, time is UTC. One
-    statement that reads is answered; nothing can be written.
+    Views over the log: trades, depth, bars, quotes, gaps, what brokers answered, and more; views
+    over all runs: runs, signals, decisions, intents, orders, fills, positions, equity. Prices are
+    scaled, time is UTC. One statement that reads is answered; nothing can be written.
     """
     if sum((app.json, as_csv, parquet is not None)) > 1:
         raise UsageError("--json, --csv and --parquet exclude each other", do="give one of them")

@@ -1,4 +1,4 @@
-"""Twelve questions that show what the views can answer; a test runs each of them.
+"""Fourteen questions that show what the views can answer; a test runs each of them.
 
 Owns nothing but the texts. They must run on an empty log and without a single run.
 """
@@ -54,6 +54,23 @@ EXAMPLES: tuple[tuple[str, str], ...] = (
         "SELECT session, max(time) - min(time) AS length, max(memory_mb) AS memory_mb, "
         "avg(cpu_percent) AS cpu_percent, max(lag_p99_ms) AS lag_p99_ms, max(gaps) AS gaps "
         "FROM monitor GROUP BY session ORDER BY session",
+    ),
+    (
+        "What did a live session ask of its broker, and what came of it? (--log: the session's)",
+        "SELECT i.run, i.order_id, i.time, i.side, i.qty, "
+        "list(b.state ORDER BY b.seq) FILTER (b.act = 'ORDER') AS states, "
+        "sum(b.qty) FILTER (b.act = 'FILL') AS filled, max(b.recv) - i.time AS took, "
+        "sum((b.price - if(i.side = 'BUY', i.ask, i.bid)) * if(i.side = 'BUY', 1, -1) * b.qty) "
+        "FILTER (b.act = 'FILL') / filled AS slip "
+        "FROM intents i JOIN brokers b ON b.order_id = i.order_id AND b.recv >= i.time "
+        "WHERE i.action NOT IN ('CANCEL', 'MOVE_STOP') "
+        "GROUP BY i.run, i.order_id, i.time, i.side, i.qty ORDER BY i.time",
+    ),
+    (
+        "How long was each instrument blocked by what nobody knew?",
+        "SELECT symbol, time AS blocked, code, lead(time) OVER w - time AS length FROM brokers "
+        "WHERE act IN ('BLOCK', 'UNBLOCK') WINDOW w AS (PARTITION BY symbol ORDER BY seq) "
+        "QUALIFY act = 'BLOCK' ORDER BY time",
     ),
     (
         "Each round trip with how long it was held",

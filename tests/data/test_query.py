@@ -144,8 +144,8 @@ def test_every_example_runs(number: int, database: Database, tmp_path: Path) -> 
         assert isinstance(answer(empty, sql), list)
 
 
-def test_there_are_twelve_examples_and_one_joins_what_was_decided(database: Database) -> None:
-    assert len(EXAMPLES) == 12
+def test_there_are_fourteen_examples_and_one_joins_what_was_decided(database: Database) -> None:
+    assert len(EXAMPLES) == 14
     assert answer(database, EXAMPLES[-1][1])[0]["slip"] == pytest.approx(0.1)
 
 

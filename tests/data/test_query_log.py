@@ -6,13 +6,17 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from data.enums import Action, BrokerAct, Kind, OrderState
 from data.errors import CorruptFileError, UsageError
+from data.events import EVENTS, Scales
 from data.log import LogStore
 from data.query import Database
 from data.query_examples import EXAMPLES
 from tests.data.make_log import T, make_log
+from tests.data.make_runs import make_run
 from tests.data.test_query import answer
 
 
@@ -69,6 +73,38 @@ def test_every_example_runs_over_events(number: int, database: Database) -> None
     rows = answer(database, EXAMPLES[number][1])
     if "trades" in EXAMPLES[number][1] and "runs" not in EXAMPLES[number][1]:
         assert rows
+
+
+BROKERS: tuple[dict[str, int], ...] = (
+    {"act": BrokerAct.ORDER, "order_id": 1, "state": OrderState.WORKING},
+    {"act": BrokerAct.BLOCK, "code": -10002},
+    {"act": BrokerAct.FILL, "order_id": 1, "side": 1, "price": 600_010, "qty": 3},
+    {"act": BrokerAct.FILL, "order_id": 1, "side": 1, "price": 600_030, "qty": 1},
+    {"act": BrokerAct.ORDER, "order_id": 1, "state": OrderState.FILLED},
+    {"act": BrokerAct.UNBLOCK},
+)
+"""What a broker said of one order, a second after the other."""
+
+
+def test_examples_tell_what_became_of_an_intent(store: LogStore, tmp_path: Path) -> None:
+    second = 10**9
+    names = [field.name for field in EVENTS[Kind.BROKER].fields]
+    columns = {name: np.array([row.get(name, 0) for row in BROKERS]) for name in names}
+    at = T + np.arange(1, 7) * second
+    with store.transaction() as change:
+        rows = {"ts_ns": at, "recv_ns": at, "seq": np.arange(1, 7), "id": 100 + np.arange(6)}
+        change.merge(Kind.BROKER, "mt5", "BTCUSDc", {**columns, **rows}, Scales(1, 3))
+    intent = {"ts_ns": T, "id": 1, "action": Action.ENTER_LONG, "side": 1, "qty": 4, "order_id": 1}
+    runs = tmp_path / "runs"
+    make_run(runs, "live", {"intent": [{**intent, "bid": 599_990, "ask": 600_000}]})
+    asked, blocked = (sql for _, sql in EXAMPLES if "brokers" in sql)
+    with Database(store, runs) as database:
+        (row,) = answer(database, asked)
+        (block,) = answer(database, blocked)
+    assert (row["filled"], row["states"]) == (0.004, ["WORKING", "FILLED"])
+    assert row["slip"] == pytest.approx(1.5) and row["took"].nanoseconds == 5 * second
+    assert (block["symbol"], block["code"]) == ("BTCUSDc", -10002)
+    assert block["length"].nanoseconds == 4 * second
 
 
 def test_nothing_is_written_into_the_log(database: Database, store: LogStore) -> None:
