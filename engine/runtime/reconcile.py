@@ -90,7 +90,7 @@ def tell_deals(
             continue  # the balance that the session began with has it
         fold, order = _owner(ledger, names, deal, found)
         if fold >= 0 and (fold, deal.ticket) not in ledger.seen:
-            if patient and _too_early(ledger, deal):
+            if patient and _too_early(ledger, deal, ledger.tracks.get((fold, order))):
                 found.early.append(deal)
                 continue
             _say_fill(ledger, names, deal, fold, order, now_ns)
@@ -193,11 +193,15 @@ def _owner(ledger: Ledger, names: Names, deal: DealFact, found: Found) -> tuple[
     return fold, 0
 
 
-def _too_early(ledger: Ledger, deal: DealFact) -> bool:
-    """The deal closes more than the deals before it opened."""
+def _too_early(ledger: Ledger, deal: DealFact, track: Track | None) -> bool:
+    """The deal closes more than the deals before it opened. Only an order that opens may turn a
+    netting position round, and so be larger than what it closes."""
+    if not deal.closes:
+        return False
     held = ledger.held.get(deal.position)
     against = -held.net * int(deal.side) if held is not None else 0
-    return deal.closes and against <= 0
+    turns = track is not None and not track.intent.reduces
+    return against <= 0 or (against < deal.qty and not turns)
 
 
 def _say_fill(
