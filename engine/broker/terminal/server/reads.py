@@ -9,8 +9,8 @@ It refuses to know what may be done.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,15 +18,17 @@ from engine.broker.terminal.server.ledger import Ledger
 from engine.broker.terminal.server.quotes import Quotes
 from engine.broker.terminal.server.specs import CFD_LEVERAGE, LOT, SymbolSpec
 from engine.broker.terminal.server.state import Deal, Order, Position
-from engine.broker.terminal.server.words import Act, Entry, Type
+from engine.broker.terminal.server.words import Entry, Type
 
 Struct = dict[str, Any]
+T = TypeVar("T")
 
 MAX_BARS = 100_000
 """Bars of a chart that a terminal keeps, ``terminal_info().maxbars``."""
 
 _BID, _ASK = 2, 4
-_PENDING_ACTION = Act.PENDING
+_ANY_CLOCK_S = 15 * 3600
+"""No clock is further from UTC."""
 
 
 class Reads:
@@ -220,9 +222,11 @@ class Reads:
     def past_orders(self, payload: Struct) -> list[Struct]:
         """``history_orders_get``: by dates (of the end), else by ticket, else by position."""
         now_ns, ledger = -1 if self.elsewhere else self._now_ns(), self.ledger
-        seen = [o for t, o in ledger.past.items() if ledger.past_seen_ns[t] <= now_ns]
         if payload.get("date_from") is not None:
+            recent = _since(ledger.past.values(), lambda o: o.done_ns, payload)
+            seen = [o for o in recent if ledger.past_seen_ns[o.ticket] <= now_ns]
             return [self.order(o) for o in seen if self._within(o.done_ns, payload)]
+        seen = [o for t, o in ledger.past.items() if ledger.past_seen_ns[t] <= now_ns]
         if payload.get("ticket") is not None:
             return [self.order(o) for o in seen if o.ticket == payload["ticket"]]
         return [self.order(o) for o in seen if self._ident(o.position) == payload.get("position")]
@@ -231,9 +235,11 @@ class Reads:
         """``history_deals_get``: by dates, else one deal by ticket (its own, else of its order),
         else those of a position."""
         now_ns = -1 if self.elsewhere else self._now_ns()
-        seen = [d for d in self.ledger.deals if d.seen_ns <= now_ns]
         if payload.get("date_from") is not None:
+            recent = _since(self.ledger.deals, lambda d: d.ts_ns, payload)
+            seen = [d for d in recent if d.seen_ns <= now_ns]
             return self._deals(d for d in seen if self._within(d.ts_ns, payload))
+        seen = [d for d in self.ledger.deals if d.seen_ns <= now_ns]
         ticket = payload.get("ticket")
         if ticket is not None:
             found = [d for d in seen if d.ticket == ticket] or [
@@ -261,3 +267,15 @@ class Reads:
             "profit": money(d.profit), "fee": money(d.fee), "symbol": d.symbol,
             "comment": d.comment,
         }  # fmt: skip
+
+
+def _since(rows: Iterable[T], time_ns: Callable[[T], int], payload: Struct) -> list[T]:
+    """The later end of rows in the order of their times: what a window from a wall time can hold,
+    whatever the clock. Sessions last for days and are asked every second."""
+    from_ns = (payload["date_from"] - _ANY_CLOCK_S) * 10**9
+    found = []
+    for row in reversed(list(rows)):
+        if time_ns(row) < from_ns:
+            break
+        found.append(row)
+    return found[::-1]
