@@ -55,6 +55,8 @@ def test_a_terminal_and_its_flow_under_one_clock(log: Path, tmp_path: Path) -> N
             (tmp_path / "line.json").write_text(line, encoding="utf-8")
             module = Terminal()
             assert module.initialize(str(tmp_path / "line.json"), login=77)
+            assert module.symbol_info_tick("BTCUSDc") is None
+            assert module.symbol_select("BTCUSDc", True)
             first = module.symbol_info_tick("BTCUSDc")
             assert (first.bid, first.ask) == (60_000.0, 60_000.1)
             opened = module.order_send(BUY)

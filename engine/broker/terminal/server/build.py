@@ -86,6 +86,7 @@ def build(store: LogStore, wanted: Wanted) -> Sandbox:
     sim.advance(from_ns)
     sim.market.stand()
     sim.begin_script(wanted.faults or Script())
+    sim.reads.selected.clear()  # a terminal shows no quotes of a symbol before it is selected
     _check_rates(sim)
     clock = TapeClock(from_ns, end_ns, wanted.speed, wanted.grace_s)
     return Sandbox(sim, wanted.place, clock, flow)

@@ -69,13 +69,17 @@ KINDS = {
     "python_off": Kind("the terminal takes no orders from Python for VALUE", value="30s",
                        state=True),
     "restart": Kind("the terminal dies, and is there again after VALUE", value="5s", state=True),
+    "reopen": Kind("every position gets another ticket, as by a swap; its identifier stays"),
     "deposit": Kind("VALUE of the account's currency is deposited (below 0: taken)", value=100.0),
 }  # fmt: skip
 """Every fault; ``state`` ones last for a time, and begin at a moment where one is set."""
 
 _EXECUTED = {"lost_answer": True, "delay": True, "late_answer": True}
 _MAY_EXECUTE = ("hang", "pipe_death", "none", "retcode")
-_TIMED = frozenset({k for k, v in KINDS.items() if v.state} | {"deposit"})
+EVENTS = frozenset({"deposit", "reopen"})
+"""What happens at the server at once, whoever calls."""
+
+_TIMED = frozenset({k for k, v in KINDS.items() if v.state} | EVENTS)
 _KEYS = ("kind", "call", "symbol", "share", "at", "every", "count", "times", "value", "executed")
 
 

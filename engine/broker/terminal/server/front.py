@@ -175,7 +175,10 @@ class Front:
             ticket = self.ledger.ticket()
             done = self.desk.result(10009, r, deal=ticket, order=ticket, volume=r.volume)
             return Reply(done)
-        return Reply(self.desk.send(r, twist))
+        result = self.desk.send(r, twist)
+        if result["order"] and r.symbol in self.market.specs:
+            self.reads.selected.add(r.symbol)
+        return Reply(result)
 
     def _calc_margin(self, p: dict[str, Any]) -> Reply:
         spec = self.market.specs.get(p["symbol"])

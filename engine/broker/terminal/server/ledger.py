@@ -233,6 +233,14 @@ class Ledger:
         self.positions[held.ticket] = held
         self.show_position(held)
 
+    def reopen(self) -> None:
+        """Give every position another ticket; its identifier stays."""
+        for held in list(self.positions.values()):
+            self.drop(held)
+            held.ticket, held.update_ns = self.ticket(), self.market.now_ns
+            self.positions[held.ticket] = held
+            self.show_position(held)
+
     def drop(self, held: Position) -> None:
         """A position is gone."""
         del self.positions[held.ticket]

@@ -19,7 +19,7 @@ from typing import Any
 from engine.broker.terminal.server.clock import ServerClock
 from engine.broker.terminal.server.conditions import Conditions
 from engine.broker.terminal.server.desk import PLAIN, Desk, Twist
-from engine.broker.terminal.server.faults import KINDS, Fault, Plan, Script
+from engine.broker.terminal.server.faults import EVENTS, KINDS, Fault, Plan, Script
 from engine.broker.terminal.server.front import Front
 from engine.broker.terminal.server.keeper import Keeper
 from engine.broker.terminal.server.ledger import NS, Ledger
@@ -115,6 +115,8 @@ class SimServer:
     def _begin(self, fault: Fault) -> None:
         if fault.kind == "deposit":
             self.move_money(fault.value, "deposit" if fault.value >= 0 else "withdrawal")
+        elif fault.kind == "reopen":
+            self.ledger.reopen()
         else:
             self.conditions.begin(fault.kind, fault.long_ns)
 
@@ -127,7 +129,7 @@ class SimServer:
         met = self.plan.met(name, symbol, self.now_ns)
         struck = {f.kind: f for f in met}
         for fault in met:
-            if KINDS[fault.kind].state or fault.kind == "deposit":
+            if KINDS[fault.kind].state or fault.kind in EVENTS:
                 self._begin(fault)
         self.conditions.look()
         if self.conditions.active("restart"):

@@ -227,6 +227,30 @@ def test_money_that_no_trade_brings() -> None:
     books_hold(made)
 
 
+def test_a_position_gets_another_ticket_and_keeps_its_identifier() -> None:
+    made = server(*FLAT)
+    module = joined(made)
+    first = module.order_send(BUY)
+    made.fault("reopen", at="1s")
+    made.advance(NOON_NS + 2 * NS)
+    [held] = module.positions_get()
+    assert held.identifier == first.order != held.ticket
+    close = BUY | {"type": 1, "position": first.order}
+    assert module.order_send(close).retcode == 10036
+    assert module.order_send(close | {"position": held.ticket}).retcode == 10009
+    assert [d.position_id for d in module.history_deals_get(position=first.order)] == [
+        first.order,
+        first.order,
+    ]
+    books_hold(made)
+
+
+def test_the_readme_names_every_kind() -> None:
+    readme = (Path(__file__).parents[5] / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("### `ofs sandbox`")[2].partition("\n### ")[0]
+    assert not [kind for kind in KINDS if f"`{kind}`" not in section]
+
+
 def test_the_same_seed_strikes_the_same_calls() -> None:
     def struck() -> list[bool]:
         made = server(*FLAT)
