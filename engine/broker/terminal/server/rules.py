@@ -156,7 +156,12 @@ class Rules:
             _need(not self.ledger.account.hedging, Ret.INVALID)
             return None
         _need(volume <= held.volume, Ret.INVALID_CLOSE_VOLUME)
-        under_way = (o.position for o in self.ledger.orders.values() if o.type in _MARKET)
+        # what is left of the order that opened it stands under the same ticket, on the other side
+        under_way = {
+            o.position
+            for o in self.ledger.orders.values()
+            if o.type in _MARKET and is_buy(o.type) == buy
+        }
         _need(held.ticket not in under_way, Ret.CLOSE_ORDER_EXIST)
         if self.ledger.account.fifo:
             older = [
