@@ -162,7 +162,9 @@ class Keeper:
     def next_ns(self) -> int:
         """When something is due without a quote."""
         expiring = [o.expires_ns for o in self.ledger.orders.values() if o.expires_ns]
-        return min([self.midnight_ns, *expiring])
+        # nobody pays for a night in which nothing is held
+        nights = [self.midnight_ns] if self.waits() else []
+        return min([*nights, *expiring], default=1 << 62)
 
     def due(self) -> None:
         """Do what is due by now."""
