@@ -40,8 +40,9 @@ def command(app: App, order: str, session: str | None) -> int:
     """Order a running session: pause, resume, flatten, reload-plans or stop.
 
     pause: no new entries; a position's exits go on. resume: entries again (after a stop or a
-    drawdown halt, too). flatten: close the position now. reload-plans: read the file of plans again
-    and take its changes over. stop: close the position, then drain, seal and end.
+    drawdown halt, too). flatten: close the position now; a live session then ends, too, as by stop.
+    reload-plans: read the file of plans again and take its changes over. stop: close the position,
+    then drain, seal and end.
 
     The order becomes a control event in the session's log, so a backtest over that log does the
     same. It is answered with the event's number once that is on the disk. Exit code 1: the session

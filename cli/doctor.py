@@ -38,6 +38,7 @@ _DISK = "the disk does not answer: look at its health and at what mounts it"
         "ofs doctor --offline",
         "ofs doctor --offline --json",
         "ofs doctor --offline --warm --strategy delta_flip --strategy scalper",
+        "ofs doctor --offline --live live.toml",
     ),
     exits=(EXIT_FINDING,),
     tolerant=True,
@@ -58,6 +59,12 @@ _DISK = "the disk does not answer: look at its health and at what mounts it"
 )
 @click.option("--clock", "clock_url", metavar="URL", help="Compare the clock with this host's.")
 @click.option(
+    "--live", "live_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Look at the account and the terminal of this live configuration, too.",
+)  # fmt: skip
+@click.option("--sandbox", "sandbox_file", metavar="FILE",
+              help="With --live: at the sandbox whose line stands in this file.")  # fmt: skip
+@click.option(
     "--timeout",
     "timeout_ns",
     type=DURATION,
@@ -72,6 +79,8 @@ def command(
     strategy: tuple[str, ...],
     endpoints: tuple[str, ...],
     clock_url: str | None,
+    live_file: Path | None,
+    sandbox_file: str | None,
     timeout_ns: int,
 ) -> int:
     """Look at the machine, the settings, the log and the network, and say what to mend.
@@ -91,6 +100,11 @@ def command(
         lines.take(line)
     for name in (strategy or (_setting("backtest", "strategy"),)) if warm else ():
         for line in examine([Check("warm", partial(_warm, app, name), _WARM_S, _BUSY)]):
+            lines.take(line)
+    if live_file is not None:
+        from cli.live_check import doctor_lines
+
+        for line in doctor_lines(app, live_file, sandbox_file or ""):
             lines.take(line)
     counts = Counter(str(line.status) for line in lines.taken)
     failed = counts[Status.FAIL] > 0

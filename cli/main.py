@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "record": ("cli.record", "Record a venue's streams into the log."),
     "control": ("cli.control", "Order a running session: pause, resume, flatten, stop."),
     "paper": ("cli.paper", "Trade on paper: a live session, and its verdict."),
+    "live": ("cli.live", "Trade an account of a terminal, or try it in a sandbox."),
     "calibrate": ("cli.calibrate", "Fit the classifier's model on a range of the log."),
     "doctor": ("cli.doctor", "Look at machine, settings, log and network; say what to mend."),
     "strategy": ("cli.strategy", "List strategies, show one, or start a new one."),

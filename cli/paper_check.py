@@ -34,12 +34,12 @@ def check(app: App, path: Path) -> int:
         mistakes += around(found.config)
     rows = [*shown(found.config)] if found.config and not mistakes else []
     if app.json:
-        app.emit(_facts(path, found.config, rows, settled, mistakes))
+        app.emit(rows_facts(path, found.config, rows, settled, mistakes))
     elif mistakes:
         for mistake in mistakes:
             app.print(f"error: {mistake}")
     else:
-        _print(app, rows, settled, found.config)
+        print_rows(app, rows, settled, found.config)
     return EXIT_CONFIG if mistakes else EXIT_OK
 
 
@@ -53,7 +53,8 @@ def around(config: PaperConfig, *, http: bool = True) -> list[OfsError]:
 
     mistakes: list[OfsError] = []
     try:
-        kinds_of(config.venue, config.streams)
+        if config.venue != "mt5":
+            kinds_of(config.venue, config.streams)
     except UsageError as error:
         where = f"{config.path}: streams"
         mistakes.append(ConfigError(error.what, where=where, why=error.why, do=error.do))
@@ -71,7 +72,9 @@ def around(config: PaperConfig, *, http: bool = True) -> list[OfsError]:
     return mistakes
 
 
-def fitted(config: PaperConfig) -> tuple[Strategy, dict[str, str], dict[str, Any] | None]:
+def fitted(
+    config: PaperConfig, broker: str = "simulated"
+) -> tuple[Strategy, dict[str, str], dict[str, Any] | None]:
     """(strategy, all settings with those of the model, the model's note) of ``config``.
 
     ConfigError, at its line where that is known, for whatever does not fit; scales are the finest,
@@ -88,7 +91,7 @@ def fitted(config: PaperConfig) -> tuple[Strategy, dict[str, str], dict[str, Any
     except UsageError as error:
         where = f"{config.path}: strategy"
         raise ConfigError(error.what, where=where, why=error.why, do=error.do) from None
-    composition = compose(strategy)
+    composition = compose(strategy, broker=broker)
     config.settled(composition)
     pairs, noted = _with_model(config, composition)
     settled = config.over(composition, pairs)
@@ -118,7 +121,7 @@ def _with_model(config: PaperConfig, composition: Any) -> tuple[dict[str, str], 
     return pairs, note(model, doubts)
 
 
-def _facts(
+def rows_facts(
     path: Path,
     config: PaperConfig | None,
     rows: list[tuple[str, str, str, str]],
@@ -139,7 +142,7 @@ def _facts(
     }
 
 
-def _print(
+def print_rows(
     app: App,
     rows: list[tuple[str, str, str, str]],
     settled: dict[str, str],

@@ -18,6 +18,7 @@ from cli.common import App
 from data.errors import EXIT_CONFIG, EXIT_DATA, EXIT_INTERRUPT, EXIT_NETWORK, UsageError
 
 if TYPE_CHECKING:
+    from data.enums import Kind
     from data.live.endpoint import Endpoint
     from data.live.wiring import Ask
     from engine.runtime.paper_config import PaperConfig
@@ -69,12 +70,12 @@ def command(app: App, file: Path, check: bool, **options: Any) -> int:
     with Stop() as stop:
         setup = _setup(app, file, options)
         session = prepare(setup)
-        app.say(_begun(session))
+        app.say(begun(session))
         for other, reason in left_unfinished(setup, session):
             app.say(f"note: {other} of this file did not end, and is not gone on with: {reason}")
         days = options["days"] or session.config.days or 0
         ends = Ends(lambda: stop.asked, options["until_end"], int(days * _DAY_NS))
-        with _beside(app, session, http=options["http"]):
+        with beside_session(app, session, http=options["http"]):
             why = session.run(ends)
         app.say(f"{session.folder.id}: {why}")
         say_unfilled(app, session.recorder.fill_error, session.folder.log)
@@ -105,8 +106,8 @@ def _setup(app: App, file: Path, options: dict[str, Any]) -> Setup:
     endpoint = Endpoint.of(text) if text else Endpoint.real(config.venue)
     return Setup(
         config,
-        lambda c: _ask(c, endpoint),
-        _request,
+        lambda c: ask_of(c, endpoint),
+        request_of,
         app.runs,
         now_ns=served_ns(endpoint) if text else None,
         session=options["session"] or "",
@@ -115,27 +116,32 @@ def _setup(app: App, file: Path, options: dict[str, Any]) -> Setup:
     )
 
 
-def _ask(c: PaperConfig, endpoint: Endpoint) -> Ask:
+def ask_of(c: PaperConfig, endpoint: Endpoint, kinds: tuple[Kind, ...] = ()) -> Ask:
+    """What the session of a configuration records; ``kinds`` where its venue has no sockets."""
     from data.live.recorder import Limits
     from data.live.wiring import Ask, kinds_of
 
     r = c.record
     return Ask(
-        c.venue, c.symbols, kinds_of(c.venue, c.streams), endpoint, r.sync_ms, r.sync_events,
-        r.segment_bytes, Limits(r.checkpoint_ns, r.checkpoint_bytes), r.hold_ns, r.hold_most,
-        r.rotate_ns, r.queue_frames, r.queue_bytes, named_in=f"{c.path}: symbols",
+        c.venue, c.symbols, kinds or kinds_of(c.venue, c.streams), endpoint, r.sync_ms,
+        r.sync_events, r.segment_bytes, Limits(r.checkpoint_ns, r.checkpoint_bytes), r.hold_ns,
+        r.hold_most, r.rotate_ns, r.queue_frames, r.queue_bytes, named_in=f"{c.path}: symbols",
     )  # fmt: skip
 
 
-def _request(c: PaperConfig) -> Request:
+def request_of(c: PaperConfig, broker: str = "simulated") -> Request:
+    """What the folds of a configuration are; ``broker`` says who fills their orders."""
     from cli.paper_check import fitted
     from engine.runtime.replay import Request
 
-    strategy, settings, note = fitted(c)
-    return Request(strategy, c.strategy, c.venue, settings=settings, model=note, plans=c.plans)
+    strategy, settings, note = fitted(c, broker=broker)
+    return Request(
+        strategy, c.strategy, c.venue, settings=settings, model=note, plans=c.plans, broker=broker
+    )
 
 
-def _begun(session: Session) -> str:
+def begun(session: Session) -> str:
+    """How a session begins, or goes on, in words."""
     r = session.recovery
     if not r.last_seq:
         return f"session {session.folder.id}"
@@ -146,7 +152,7 @@ def _begun(session: Session) -> str:
 
 
 @contextmanager
-def _beside(app: App, session: Session, *, http: bool) -> Iterator[None]:
+def beside_session(app: App, session: Session, *, http: bool) -> Iterator[None]:
     """Monitor, HTTP API, control and screen, for as long as the session runs."""
     from contextlib import ExitStack
 

@@ -193,7 +193,10 @@ class MarketState(IntEnum):
 
 
 class Control(IntEnum):
-    """What an operator or a guard may order. A plan travels as words between BEGIN and COMMIT."""
+    """What an operator or a guard may order. A plan travels as words between BEGIN and COMMIT.
+
+    UNPROVEN orders nothing: it says that a live session began without a verdict on paper.
+    """
 
     PAUSE = 1
     RESUME = 2
@@ -203,6 +206,7 @@ class Control(IntEnum):
     PLAN_WORD = 6
     PLAN_COMMIT = 7
     PLAN_CANCEL = 8
+    UNPROVEN = 9
 
 
 class BrokerAct(IntEnum):

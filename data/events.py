@@ -226,7 +226,7 @@ _EVENTS: dict[Kind, Table] = {
         "an operator's or a guard's act",
         (
             *_common("0"),
-            Field("code", "id", "1 pause, 2 resume, 3 flatten, 4 stop, 5 to 8 plans"),
+            Field("code", "id", "1 pause, 2 resume, 3 flatten, 4 stop, 5 to 8 plans, 9 unproven"),
             Field("value", "id", "argument of the act"),
         ),
     ),

@@ -101,7 +101,9 @@ class FeedFacts:
 class Feed(Protocol):
     """Whatever gives items: sockets, or a list in a test."""
 
-    facts: FeedFacts
+    @property
+    def facts(self) -> FeedFacts:
+        """What it counted."""
 
     def start(self) -> None:
         """Begin; returns at once."""

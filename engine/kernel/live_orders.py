@@ -166,7 +166,9 @@ def live_submit(s, m, p, lp, b, out, now, decision_id, r):
     k = _reducible(m, r.side, _ANY) if reduces else _ANY
     slot = m.position_at[k] if k >= 0 else _ANY
     if p.hedging == 0 or slot < 0 or r.qty <= m.positions[slot].qty:
-        return _send(s, m, p, lp, b, out, now, r, decision_id, r.qty, slot)
+        # a strategy knows no lots: what it opens is what the broker's step holds of it
+        qty = r.qty if reduces or r.qty < p.qty_step else r.qty - r.qty % p.qty_step
+        return _send(s, m, p, lp, b, out, now, r, decision_id, qty, slot)
     left = r.qty
     last = _ZERO
     while left > 0 and k >= 0:

@@ -54,7 +54,7 @@ class Account:
                     low=1, high=BASE_MAX)  # fmt: skip
     clock: str = key("new-york", "text", "the server's clock: new-york, eet, or an offset (utc+3)")
     close_unknown: bool = key(
-        False, "flag", "a flatten also closes positions in our instruments that are not ours"
+        False, "flag", "close positions in our instruments that this session did not open"
     )
 
 
@@ -76,6 +76,10 @@ class Limits:
     slippage_bp: float = key(
         5.0, "number", "how far a price may run from the one decided on, bp; then it is not sent",
         low=0, high=1000,
+    )  # fmt: skip
+    quote_age_ns: int = key(
+        30 * NS_OF["s"], "duration", "oldest quote of the terminal on which anything is sent",
+        name="quote_age", low=NS_OF["s"], high=NS_OF["h"],
     )  # fmt: skip
     settle_ns: int = key(
         10 * NS_OF["s"], "duration", "how long an unknown outcome is looked for before it is ruled",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,12 @@ class Given:
     unproven: str = ""
 
 
-def config_lines(config: LiveConfig, composition: Composition, settled: dict[str, str],
-                 given: Given) -> Iterator[Line]:  # fmt: skip
-    """What can be judged without a broker: the account's number, and the limits."""
-    yield account_named(config, given)
-    yield limits_set(config, composition, settled)
+@dataclass
+class Seen:
+    """What the lines saw of the broker: the account, and its instruments by name."""
+
+    account: Account | None = None
+    instruments: dict[str, Instrument] = field(default_factory=dict)
 
 
 def account_named(config: LiveConfig, given: Given) -> Line:
@@ -108,13 +109,18 @@ def proven(config: LiveConfig, runs: Path, source: str, given: Given, *, served:
 # --- the broker ----------------------------------------------------------------------------------
 
 
-def broker_lines(broker: Broker, config: LiveConfig, *, currency: str = "") -> Iterator[Line]:
-    """Connect and look: the account, its permission, the link and its clock, every instrument."""
+def broker_lines(broker: Broker, config: LiveConfig, seen: Seen | None = None) -> Iterator[Line]:
+    """Connect and look: the account, its permission, the link and its clock, every instrument.
+
+    ``seen`` takes up what they tell.
+    """
+    seen = seen or Seen()
     try:
         account = broker.connect()
     except OfsError as error:
         yield failed("terminal", error)
         return
+    seen.account = account
     yield Line("terminal", Status.OK, f"{broker.name}: connected")
     yield _account(account, config)
     yield _permission(account)
@@ -124,6 +130,7 @@ def broker_lines(broker: Broker, config: LiveConfig, *, currency: str = "") -> I
     except OfsError as error:
         yield failed("instruments", error)
         return
+    seen.instruments = {i.symbol: i for i in instruments}
     for symbol in config.symbols:
         yield _instrument(config.traded(symbol), instruments, account)
 

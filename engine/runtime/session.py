@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -347,14 +348,14 @@ def prepare(setup: Setup) -> Session:
     ask, request = setup.ask(config), setup.request(config)
     known = series_in(folder.facts.get("series", []))
     with folder.beginning():
-        series = instruments(ask, known)
-        if setup.trader is not None:
-            series = setup.trader.series(series, known)
+        asked = partial(instruments, ask, known)
+        series = asked() if setup.trader is None else setup.trader.series(asked, known)
         opened = reopen(folder.log, folder.id, series, **ask.journal_options)
     try:
         # the session is this process's to change only now that the lock of its log is held
         if series != known:
-            folder.update(series=series_facts(series))
+            terms = {} if setup.trader is None else {"terms": setup.trader.terms()}
+            folder.update(series=series_facts(series), **terms)
         return _ready(setup, config, folder, opened, ask, request)
     except BaseException:
         opened.close(clean=False)
@@ -365,7 +366,10 @@ def _ready(setup: Setup, config: PaperConfig, folder: SessionFolder, opened: Ope
            request: Request) -> Session:  # fmt: skip
     places = Places(folder.id, opened.store, folder.log, folder.state, setup.runs, setup.command)
     trader = setup.trader
-    folds = Folds.make(opened.series, request, places, setup.on_cold)
+    execution = trader.execution(opened.series) if trader is not None else {}
+    folds = Folds.make(
+        opened.series, request, places, setup.on_cold, execution, _terms(folder, config)
+    )
     folds.crash_point = setup.crash_point
     folds.digests = dict(folder.facts.get("digests", {}))
     recovery = recover(folds, opened)
@@ -394,12 +398,22 @@ def _ready(setup: Setup, config: PaperConfig, folder: SessionFolder, opened: Ope
     folder.update(served=setup.served)
     if trader is not None:
         picture.trader = trader
-        trader.join(recorder, folds, folder.id)
+        trader.join(recorder, folds, folder, log)
     return Session(
         setup, config, folder, opened, folds, recorder, recovery, picture, Board(began), log,
         Notes(log, began),
         plans=config.plans,
     )  # fmt: skip
+
+
+def _terms(folder: SessionFolder, config: PaperConfig) -> dict[str, dict[str, str]]:
+    """Settings that a broker ruled when the session began, by symbol; what the configuration says
+    stands over them."""
+    kept: dict[str, dict[str, str]] = folder.facts.get("terms", {})
+    return {
+        symbol: {key: text for key, text in terms.items() if key not in config.settings}
+        for symbol, terms in kept.items()
+    }
 
 
 def _feed_of(setup: Setup, ask: Ask, opened: Opened) -> Callable[[SessionClock], Feed] | None:

@@ -92,11 +92,13 @@ class Folds:
         places: Places,
         on_cold: Callable[[], None] | None = None,
         execution: Mapping[int, int] | None = None,
+        terms: Mapping[str, Mapping[str, str]] | None = None,
     ) -> Folds:
         """A fold of ``request`` for each instrument, all with an empty state.
 
         ``execution`` gives, by number of the series whose flow is read, the number of the one in
         which its orders are executed; such series stand behind all others and have no fold.
+        ``terms`` are settings of some symbols alone.
         """
         buffers = Buffers()
         lives: list[LiveFold] = []
@@ -107,8 +109,10 @@ class Folds:
                 continue
             assert n == len(lives), "a series of execution stands before one of flow"
             own = request
+            if terms and s.symbol in terms:
+                own = replace(request, settings={**request.settings, **terms[s.symbol]})
             if place is not None:
-                own = replace(request, execution=(series[place].venue, series[place].symbol))
+                own = replace(own, execution=(series[place].venue, series[place].symbol))
             lives.append(LiveFold.make(n, s, own, buffers, on_cold, place))
         folds = cls(lives, places, layout_of(request, lives))
         folds._owner = {live.number: live.number for live in lives}

@@ -16,6 +16,8 @@ from data.live.blocks import Series
 from data.live.clock import SessionClock
 from data.live.items import Feed
 from data.live.recorder import Recorder
+from data.live.session_folder import SessionFolder
+from data.live.session_log import SessionLog
 from engine.runtime.session_folds import Folds
 from engine.runtime.view import BrokerView
 
@@ -23,9 +25,14 @@ from engine.runtime.view import BrokerView
 class Trader(Protocol):
     """Sends what a session decides, and tells it what became of that. One thread calls it."""
 
-    def series(self, flow: Sequence[Series], known: Sequence[Series]) -> list[Series]:
-        """The instruments of ``flow`` at the scales that both sides need, then those on which
-        orders are executed, where these are others; ``known`` is what a session had before."""
+    def series(self, flow: Callable[[], Sequence[Series]], known: Sequence[Series]) -> list[Series]:
+        """The instruments that the venue tells (``flow``) at the scales that both sides need, then
+        those on which orders are executed, where these are others; ``known`` is what a session had
+        before, which it keeps."""
+
+    def terms(self) -> dict[str, dict[str, str]]:
+        """Settings of the fold that the broker rules, by symbol; a session keeps those with which
+        it began."""
 
     def execution(self, series: Sequence[Series]) -> dict[int, int]:
         """Number of the series that executes, by the number of the series that decides; empty
@@ -34,8 +41,9 @@ class Trader(Protocol):
     def feed(self, flow: Callable[[], Feed], clock: SessionClock) -> Feed:
         """A feed of the venue's streams (``flow`` makes it) and the execution quotes."""
 
-    def join(self, recorder: Recorder, folds: Folds, session: str) -> None:
-        """The session stands as its log says; begin by finding out what the broker thinks."""
+    def join(self, recorder: Recorder, folds: Folds, folder: SessionFolder, log: SessionLog
+             ) -> None:  # fmt: skip
+        """The session stands as its log says; take up what it asked of the broker and was told."""
 
     def start(self) -> None:
         """The session runs from here on."""

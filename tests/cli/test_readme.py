@@ -33,7 +33,7 @@ MAY_FIND = ("ofs log check", "ofs log gaps", "ofs log fill", "ofs diff", "ofs do
 IN_A_PROCESS = ("ofs import BTCUSDT", "ofs verify last", "ofs config schema >", "ofs log ls")
 """Beginnings of the examples that get a process of their own."""
 
-NEEDS_A_VENUE = ("ofs record", "ofs paper", "ofs control")
+NEEDS_A_VENUE = ("ofs record", "ofs paper", "ofs live", "ofs control")
 """Beginnings of the examples that run until they are stopped, or speak to one that does; tests/e2e
 run them against a served venue."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from data.enums import GapReason, Kind
 from data.events import Scales
 from data.live.blocks import Series
+from data.live.inlet import BROKER_COLUMNS
 from data.live.items import Closed, Frame, Opened, Overrun
 from tests.data.live.frames import (
     MS,
@@ -185,3 +186,15 @@ def test_books_keep_their_levels_however_many_are_read_whichever_way() -> None:
         # blanks are not the usual form: every third frame is read the slow way
         door.put(i, Frame(door.at(i), 1, frame.replace(b",", b", ") if i % 3 else frame))
     assert door.rows("bid_price", kind=Kind.DEPTH) == [[price] for price in sent]
+
+
+def test_what_a_broker_tells_is_an_event_at_once() -> None:
+    door = Door()
+    row = (T0_NS + 5, 77, 2, 3, 9, 0, 1, 27950, 0, 4, -50, 20, 0, 0, 0)
+    door.inlet.broker_event(0, row)
+    door.inlet.broker_event(0, (0, *row[1:]))
+    group = door.inlet.collect()
+    assert group is not None
+    rows = group.parts[Kind.BROKER].rows
+    assert [int(rows[name][0]) for name in BROKER_COLUMNS] == list(row)
+    assert rows["ts_ns"][1] == door.inlet.clock.now(), "its time is that of the venue by now"
