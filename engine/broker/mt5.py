@@ -68,6 +68,7 @@ from engine.broker.protocol import (
 from engine.broker.retcodes import (
     DONE,
     INVALID_FILL,
+    NO_DATA,
     link_is_gone,
     treatment_of,
     treatment_of_error,
@@ -81,6 +82,12 @@ IDENTITY_NS = NS
 
 SYMBOL_NS = 60 * NS
 """A symbol's properties are read again after this long, or when a request did not fit them."""
+
+TOUCH_NS = NS
+"""A quote that was read so long ago serves an order whose price does not bind the server."""
+
+NO_TICK = Tick(0, 0, 0)
+"""A symbol that has not been quoted yet."""
 
 LOST = -10002
 """Code of an outcome whose answer was lost on our side, as the package has it."""
@@ -105,6 +112,7 @@ class Mt5Broker:
         self.clock_proven = False
         self._symbols: dict[str, Symbol] = {}
         self._read_ns: dict[str, int] = {}
+        self._touches: dict[str, tuple[int, Tick]] = {}
         self._checked_ns = 0
         self._fillings: dict[str, int] = {}
         self._seen: dict[int, int] = {}
@@ -178,27 +186,36 @@ class Mt5Broker:
         return Tick(ts, s.units(float(bid)), s.units(float(ask)))
 
     def _tick(self, symbol: str) -> Tick:
-        """The last tick, held against the clock rule."""
+        """The last tick, held against the clock rule; NO_TICK where there is none yet."""
         answer = self.terminal.call("symbol_info_tick", symbol, deadline_s=self.settings.call_s)
+        now = self.terminal.now_ns()
+        if answer.value is None and answer.code == NO_DATA:
+            # not quoted yet, or no longer followed: it is selected again before the next order
+            self._read_ns.pop(symbol, None)
+            self._touches[symbol] = now, NO_TICK
+            return NO_TICK
         if answer.value is None:
             raise failure("symbol_info_tick", answer)
-        now = self.terminal.now_ns()
         verdict = self.clock.check(answer.value, now)
         if verdict.wrong:
             raise refuted(self.settings.clock, symbol, verdict.words)
         self.clock_proven = self.clock_proven or verdict.proven
         v = answer.value
-        return self._as_tick(symbol, v.time_msc or v.time * 1000, v.bid, v.ask, now)
+        shown = v.time_msc or v.time * 1000
+        tick = self._as_tick(symbol, shown, v.bid, v.ask, now) if shown else NO_TICK
+        self._touches[symbol] = now, tick
+        return tick
 
     # --- what changes something
 
     def submit(self, order: NewOrder) -> Outcome:
         """See :meth:`Broker.submit`."""
         symbol, tick = self._before(order.symbol)
-        age = self.terminal.now_ns() - tick.ts_ns
-        if age > self.settings.stale_s * NS or min(tick.bid, tick.ask) <= 0:
-            return unsent(Treatment.FRESH_PRICE, f"the last quote is {age // NS} s old")
-        found = wrong_order(symbol, order, tick)
+        found = self._wrong(symbol, order, tick)
+        if found is not None:
+            # the quote may have been read before this, and the market moved since
+            tick = self._tick(order.symbol)
+            found = self._wrong(symbol, order, tick)
         if found is not None:
             return found
         closing = order.position != 0
@@ -210,12 +227,20 @@ class Mt5Broker:
             symbol, order.ioc, lambda mode: order_request(symbol, order, tick, mode), closing
         )
 
+    def _wrong(self, symbol: Symbol, order: NewOrder, tick: Tick) -> Outcome | None:
+        """Why an order is not sent, by this quote; None where nothing stands against it."""
+        age = self.terminal.now_ns() - tick.ts_ns
+        if age > self.settings.stale_s * NS or min(tick.bid, tick.ask) <= 0:
+            return unsent(Treatment.FRESH_PRICE, f"the last quote is {age // NS} s old")
+        return wrong_order(symbol, order, tick)
+
     def modify(self, symbol: str, position: int, stop: int, target: int) -> Outcome:
         """See :meth:`Broker.modify`."""
-        s, tick = self._before(symbol)
+        s, _ = self._before(symbol)
         held = self._position(s, position)
         if held is None:
             return unsent(Treatment.REREAD, f"there is no position {position}")
+        tick = self._tick(symbol)
         found = wrong_move(s, held, stop, target, tick)
         if found is not None:
             return found
@@ -224,15 +249,15 @@ class Mt5Broker:
     def close(self, position: PositionFact, qty: int, magic: int, comment: str) -> Outcome:
         """See :meth:`Broker.close`."""
         s, tick = self._before(position.symbol)
-        held = self._position(s, position.ticket)
-        if held is None:
-            return unsent(Treatment.REREAD, f"there is no position {position.ticket}")
-        found = wrong_close(s, held, qty) or frozen(s, held, tick)
+        found = wrong_close(s, position, qty)
+        if found is None and frozen(s, position, tick) is not None:
+            tick = self._tick(s.name)
+            found = frozen(s, position, tick)
         if found is not None:
             return found
         more = {"magic": magic, "comment": comment, "deviation": self.settings.deviation}
         return self._fill(
-            s, True, lambda mode: close_request(s, held, qty, tick, mode) | more, closing=True
+            s, True, lambda mode: close_request(s, position, qty, tick, mode) | more, closing=True
         )
 
     def cancel(self, symbol: str, order: int) -> Outcome:
@@ -248,7 +273,11 @@ class Mt5Broker:
         self._recent_identity()
         if self.terminal.now_ns() - self._read_ns.get(name, 0) > SYMBOL_NS:
             self._read_symbol(name)
-        return self._symbol(name), self._tick(name)
+        symbol = self._symbol(name)
+        read_ns, tick = self._touches.get(name, (0, NO_TICK))
+        # where no price binds the server, the quote only tells whether the market lives
+        old = self.terminal.now_ns() - read_ns > TOUCH_NS
+        return symbol, self._tick(name) if old or symbol.holds_price() else tick
 
     def _fill(
         self, s: Symbol, ioc: bool, request: Callable[[int], Request], closing: bool
@@ -373,7 +402,8 @@ class Mt5Broker:
             offset = self.clock.offset_ns(t.now_ns())
             terminal = self._read("terminal_info")
             why = why_not(terminal, self._identity())
-            ages = [t.now_ns() - self._tick(name).ts_ns for name in self.settings.symbols]
+            ticks = [self._tick(name) for name in self.settings.symbols]
+            ages = [t.now_ns() - tick.ts_ns for tick in ticks if tick is not NO_TICK]
         except OfsError as error:  # the clock of a link may fail too
             return Health(False, False, -1, t.round_trip_ns, t.restarts, 0, error.what)
         age = max(0, min(ages)) if ages else -1

@@ -22,8 +22,9 @@ INVALID_FILL = 10030
 CHECK_OK = 0
 """Retcode of ``order_check`` where nothing is wrong; the one that ``order_send`` never gives."""
 
-SUCCESS = 1
-NO_CONNECTION = -10004
+NO_DATA = -1
+"""``last_error`` of a call about a symbol that has nothing to tell yet."""
+
 _T = Treatment
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import io
 import json
 import os
 import queue
@@ -42,6 +43,12 @@ from engine.broker.worker_main import PROTOCOL, frame, read_frame
 
 START_S = 60.0
 """A worker has this long to import its module, seconds."""
+
+CLOSE_S = 2.0
+"""A worker that is let go has so long to end by itself, seconds."""
+
+KILL_S = 5.0
+"""A killed worker is waited for so long, seconds; a system may be slow to end it."""
 
 _ROOT = Path(__file__).parents[2]
 
@@ -255,7 +262,8 @@ class _Pipe(Channel):
     def _listen(self) -> None:
         """Read frames until the process ends."""
         assert self._process.stdout is not None
-        with self._process.stdout as stdout:
+        # buffered: head and body of an answer come with one wait, mostly
+        with io.BufferedReader(self._process.stdout) as stdout:  # type: ignore[type-var]
             while True:
                 try:
                     body = read_frame(stdout)
@@ -287,11 +295,11 @@ class _Pipe(Channel):
         return "" if ended is None else f"the worker ended with exit code {ended}"
 
     def close(self) -> None:
-        """See :meth:`Channel.close`; one that does not end within 2 s is killed."""
+        """See :meth:`Channel.close`; one that does not end by itself is killed."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
-            self._process.wait(2.0)
+            self._process.wait(CLOSE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
         self._end()
@@ -299,10 +307,11 @@ class _Pipe(Channel):
     def _end(self) -> None:
         """Reap the process and let go of its pipes."""
         assert self._process.stdin is not None
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # one that the system cannot end yet
+            self._process.wait(KILL_S)
         with contextlib.suppress(OSError):  # what could not be flushed has nobody to read it
             self._process.stdin.close()
-        self._reader.join(2.0)
+        self._reader.join(KILL_S)
 
 
 def _object(body: bytes | None) -> dict[str, Any]:

@@ -233,6 +233,8 @@ def pump(child: Any, connection: socket.socket) -> None:
 def attend(connection: socket.socket, module: str, token: str) -> None:
     """Serve one connection with a process of its own, which ends with it."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # a client whose machine is gone says nothing: its process must not stay for ever
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     connection.settimeout(HANDSHAKE_S)
     stream: Any = connection.makefile("rb", buffering=0)
     try:

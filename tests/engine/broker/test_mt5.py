@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 from data.enums import Side
 from data.errors import ConfigError
 from data.events import Scales
-from engine.broker.mt5 import LOST, Mt5Broker
+from engine.broker.mt5 import LOST, Mt5Broker, Mt5Settings
 from engine.broker.mt5_link import symbol_scales
-from engine.broker.protocol import BrokerError, BrokerGoneError, Outcome, Treatment
+from engine.broker.protocol import BrokerError, BrokerGoneError, Outcome, Tick, Treatment
 from engine.broker.retcodes import LAST_ERRORS, RETCODES, treatment_of
+from engine.broker.terminal.server.sim import SimServer
 from engine.broker.terminal.server.specs import AccountSpec, spec_of
 from tests.engine.broker.rigs import (
     BID,
@@ -23,6 +25,7 @@ from tests.engine.broker.rigs import (
     SYMBOL,
     TerminalRig,
     connected,
+    direct,
     executed,
     magic,
     market,
@@ -75,27 +78,29 @@ def test_no_result_at_all_becomes_what_its_error_says(rig: TerminalRig, code: in
     assert sends(rig) == 1
 
 
-@pytest.mark.parametrize("code", [-1, -6, -10000, -10004])
+READS: dict[str, Callable[[Mt5Broker], Any]] = {
+    "positions_get": lambda b: b.positions(),
+    "orders_get": lambda b: b.orders(0),
+    "history_orders_get": lambda b: b.orders(0),
+    "history_deals_get": lambda b: b.deals(0),
+    "account_info": lambda b: b.account(),
+    "terminal_info": lambda b: b.account(),
+    "copy_ticks_from": lambda b: b.quotes(SYMBOL, NOON_NS),
+    "symbol_info_tick": lambda b: b.quotes(SYMBOL, 0),
+    "initialize": lambda b: b.connect(),
+}
+CODES = (-1, -6, -10000, -10004)
+NOT_QUOTED = ("symbol_info_tick", -1)
+"""The one failure that is an answer: the symbol has no quote yet."""
+
+
 @pytest.mark.parametrize(
-    ("name", "ask"),
-    [
-        ("positions_get", lambda b: b.positions()),
-        ("orders_get", lambda b: b.orders(0)),
-        ("history_orders_get", lambda b: b.orders(0)),
-        ("history_deals_get", lambda b: b.deals(0)),
-        ("account_info", lambda b: b.account()),
-        ("terminal_info", lambda b: b.account()),
-        ("copy_ticks_from", lambda b: b.quotes(SYMBOL, NOON_NS)),
-        ("symbol_info_tick", lambda b: b.quotes(SYMBOL, 0)),
-        ("initialize", lambda b: b.connect()),
-    ],
+    ("name", "code"), [(n, c) for n in READS for c in CODES if (n, c) != NOT_QUOTED]
 )
-def test_a_read_that_failed_is_never_empty(
-    rig: TerminalRig, code: int, name: str, ask: Any
-) -> None:
+def test_a_read_that_failed_is_never_empty(rig: TerminalRig, name: str, code: int) -> None:
     rig.server.fault("none", code, call=name, count=1)
     with pytest.raises(BrokerError, match=f"{name} failed") as error:
-        ask(rig.broker)
+        READS[name](rig.broker)
     assert isinstance(error.value, BrokerGoneError) == (code < -9999)
 
 
@@ -351,6 +356,43 @@ def test_an_old_quote_is_not_traded_on_but_closed_on(rig: TerminalRig) -> None:
     assert "31 s old" in outcome.text and sends(rig) == 1
     (held,) = rig.broker.positions()
     assert rig.broker.close(held, LOT, magic(3), "x").treatment is Treatment.DONE
+
+
+def test_an_order_goes_out_at_once_where_everything_is_known_already(rig: TerminalRig) -> None:
+    rig.broker.health()
+    for act, calls in (
+        (lambda: rig.broker.submit(market(BUY, LOT, 1)), 1),
+        (lambda: rig.broker.close(rig.broker.positions()[0], LOT, magic(2), "x"), 2),
+    ):
+        before = rig.terminal.calls
+        assert act().treatment is Treatment.DONE
+        assert rig.terminal.calls - before == calls
+    rig.wait(2)
+    before = rig.server.calls["symbol_info_tick"], rig.server.calls["account_info"]
+    rig.broker.submit(market(BUY, LOT, 3))
+    after = rig.server.calls["symbol_info_tick"], rig.server.calls["account_info"]
+    assert after == (before[0] + 1, before[1] + 1)
+
+
+def test_what_an_old_quote_speaks_against_is_asked_of_a_new_one(rig: TerminalRig) -> None:
+    rig.broker.health()
+    moved = rig.server.now_ns + NS // 2
+    rig.server.feed([(moved, SYMBOL, 61_000.0, 61_002.0)])
+    rig.server.advance(moved)
+    done = rig.broker.submit(market(BUY, LOT, stop=6_050_000))
+    assert (done.treatment, done.price) == (Treatment.DONE, 6_100_200)
+
+
+def test_a_symbol_without_a_quote_is_not_traded() -> None:
+    spec = replace(COIN, name="ETHUSDc")
+    server = SimServer("new-york", [spec], AccountSpec(), start_ns=NOON_NS)
+    settings = Mt5Settings(5_000_001, "ofs-Sandbox", {"ETHUSDc": SCALES})
+    broker = Mt5Broker(direct(server), settings)
+    broker.connect()
+    assert broker.quotes("ETHUSDc", 0) == [Tick(0, 0, 0)]
+    outcome = broker.submit(replace(market(BUY, LOT), symbol="ETHUSDc"))
+    assert (outcome.treatment, outcome.code) == (Treatment.FRESH_PRICE, 0)
+    assert broker.health().connected and broker.health().tick_age_ns == -1
 
 
 def test_more_quotes_in_a_second_than_are_asked_for_at_once(
