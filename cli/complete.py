@@ -77,6 +77,14 @@ class StrategyType(WordOrFileType):
         return str(folder / Path(word).expanduser()) if ".py" in word else word
 
 
+class AddressType(WordOrFileType):
+    """An address, or the file that a command wrote its addresses into."""
+
+    def anchor(self, word: str, folder: Path) -> str:
+        """A path in a file of settings is relative to the folder of that file."""
+        return word if ":" in word else str(folder / Path(word).expanduser())
+
+
 def _series(ctx: click.Context) -> Iterable[tuple[str, str]]:
     """(venue, symbol) of every series of the log, by the names of its folders alone."""
     root = _folder(ctx, "log")
@@ -137,6 +145,15 @@ def _sections(ctx: click.Context) -> Iterable[str]:
         yield ".".join(key.section) or key.name
 
 
+def _nothing(_ctx: click.Context) -> Iterable[str]:
+    return ()
+
+
+def _clocks(_ctx: click.Context) -> Iterable[str]:
+    """Rules by which the clocks of trade servers run; offsets can be any."""
+    return ("new-york", "eet", "utc", "utc+2", "utc+3")
+
+
 def _replays(_ctx: click.Context) -> Iterable[str]:
     folder = Path(__file__).parents[1] / "replays"
     return (path.parent.name for path in folder.glob("*/replay.json"))
@@ -191,8 +208,15 @@ REPLAY = WordType("REPLAY", _replays)
 STRATEGY = StrategyType("STRATEGY", _strategies)
 """A strategy of the package, or ``path.py:NAME``."""
 
+ADDRESS = AddressType("ADDRESS", _nothing)
+"""An address of a served venue or archive, or the file with it."""
+
+CLOCK = WordType("RULE", _clocks)
+"""Rule of a trade server's clock."""
+
 WORDS: dict[str, WordType] = {
     "venue": VENUE, "symbol": SYMBOL, "run": RUN, "strategy": STRATEGY, "replay": REPLAY,
+    "session": SESSION, "endpoint": ADDRESS, "rule": CLOCK, "clock": CLOCK,
 }  # fmt: skip
 """The types of parameters that are called so and are plain text otherwise."""
 

@@ -122,6 +122,10 @@ OTHER_VARIABLES: dict[str, str] = {
     "OFS_CACHE": "folder of compiled code",
     "OFS_DEBUG": "show the traceback of an error",
     "OFS_HTTP_TOKEN": "token of a session's HTTP interface where it is bound beyond loopback",
+    "OFS_MT5_PASSWORD": "password of a terminal's account, where the terminal is not signed in",
+    "OFS_BRIDGE_TOKEN": "secret that a bridge to a terminal and its clients share",
+    "OFS_SANDBOX": "address of ofs sandbox, or the file with its line, for the stand-in terminal",
+    "OFS_REAL_TERMINAL": "program of a real terminal, which the contract's tests may read from",
     "OFS_CAMPAIGN": "run the long test campaigns whole",
     "OFS_SHARED_DATA": "folder of real market data for the tests",
 }

@@ -28,6 +28,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for run in ("20240101T000000-delta_flip", "20240202T000000-mine", ".half"):
         (home / "runs" / run).mkdir(parents=True)
         (home / "runs" / run / "manifest.json").write_text("{}", encoding="utf-8")
+    session = home / "runs" / "_sessions" / "20261121T120000-paper-scalper"
+    session.mkdir(parents=True)
+    (session / "session.json").write_text("{}", encoding="utf-8")
     (home / "lab").mkdir()
     (home / "my_rule.py").write_text("my_rule = Strategy(\n", encoding="utf-8")
     (home / "test_my_rule.py").write_text("x = Strategy()\n", encoding="utf-8")
@@ -72,6 +75,10 @@ OFFERS = [
     ("ofs fetch BTCUSDT --venue byb", ["bybit", "bybit-spot"]),
     ("ofs fetch L", ["LTCUSDT"]),
     ("ofs fetch LTCUSDT b", ["BTCUSDT"]),
+    ("ofs sandbox --clock n", ["new-york"]),
+    ("ofs sandbox --faults fau", ["file,fau"]),
+    ("ofs paper run --endpoint sand", ["file,sand"]),
+    ("ofs record --session 2026", ["20261121T120000-paper-scalper"]),
     ("ofs config show fe", ["fetch"]),
     ("ofs config show log.p", ["log.prune"]),
     ("ofs config show se", ["serve", "set"]),

@@ -37,6 +37,9 @@ NEEDS_A_VENUE = ("ofs record", "ofs paper", "ofs live", "ofs control")
 """Beginnings of the examples that run until they are stopped, or speak to one that does; tests/e2e
 run them against a served venue."""
 
+NEEDS_A_TERMINAL = re.compile(r"ofs fetch .*--venue mt5|ofs doctor .*--live")
+"""Examples that speak to a terminal; tests of these commands run them against a sandbox."""
+
 
 def readme_examples() -> list[str]:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -62,6 +65,11 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with serve(content=world.MARKET) as server:
         world.make_files(folder, server.url)
         yield folder
+
+
+def needs_more(line: str) -> bool:
+    """Whether an example needs what is not here: a venue, a terminal, a session."""
+    return line.startswith(NEEDS_A_VENUE) or NEEDS_A_TERMINAL.match(line) is not None
 
 
 def called(line: str) -> Result:
@@ -96,7 +104,7 @@ def run_all(lines: list[str], home: Path) -> None:
     """Run every example; the slowest are printed with ``pytest -s``."""
     took = []
     for line in lines:
-        if line.startswith(NEEDS_A_VENUE):
+        if needs_more(line):
             continue
         start, wall = time.process_time(), time.perf_counter()
         result = in_a_shell(line, home) if line.startswith(IN_A_PROCESS) else called(line)

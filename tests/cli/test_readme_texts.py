@@ -1,5 +1,5 @@
-"""Commands of the README that no test runs as they stand, because they need a venue or a service:
-each is a command that exists, with options that it takes."""
+"""Commands of the README and of the helps that no test runs as they stand, because they need a
+venue, a terminal or a service: each is a command that exists, with options that it takes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from cli.lazy import LazyGroup
 from cli.main import ofs
 from tests.cli.run import ROOT, words_of
+from tests.cli.test_readme import help_examples, needs_more, readme_examples
 
 TEXTS = re.compile(r"```text\n(.*?)```", re.DOTALL)
 SERVICES = re.compile(r"^ExecStart=\S*/(ofs .*)$|<arguments>(.*)</arguments>", re.MULTILINE)
@@ -24,6 +25,7 @@ def lines() -> Iterator[str]:
         yield from (line for line in block.splitlines() if line.startswith("ofs "))
     for unit, service in SERVICES.findall(text):
         yield unit or f"ofs {service}"
+    yield from filter(needs_more, [*readme_examples(), *help_examples()])
 
 
 def test_there_are_such_lines() -> None:
