@@ -8,6 +8,8 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from data.events import Kind
 from tests.engine.kernel.oracle import Oracle, S
 
@@ -56,21 +58,23 @@ class Minutes(Oracle):
     def minute(self) -> None: ...
 
 
-def stands_out(heights: list[int], at: int, bars: int) -> bool:
-    """Above all ``bars`` before, and not below any of the ``bars`` after."""
-    if at < bars or at + bars >= len(heights):
-        return False
-    before, after = heights[at - bars : at], heights[at + 1 : at + 1 + bars]
-    return heights[at] > max(before) and heights[at] >= max(after)
+def standing_out(heights: list[int], bars: int) -> list[int]:
+    """Places above all ``bars`` before them, and not below any of the ``bars`` after."""
+    all_, n = np.array(heights, dtype=np.int64), len(heights) - 2 * bars
+    if n <= 0:
+        return []
+    here = all_[bars : bars + n]
+    good = np.ones(n, dtype=bool)
+    for k in range(1, bars + 1):
+        good &= (here > all_[bars - k :][:n]) & (here >= all_[bars + k :][:n])
+    return [int(at) + bars for at in np.flatnonzero(good)]
 
 
 def pivots_of(minutes: list[Minute], kind: int, bars: int = 3, apart: int = 5) -> list[int]:
     """Numbers of the pivots of ``kind`` (0 high, 1 low) among the minutes."""
     heights = [-m.low if kind else m.high for m in minutes]
     found: list[int] = []
-    for at in range(len(heights)):
-        if not stands_out(heights, at, bars):
-            continue
+    for at in standing_out(heights, bars):
         if found and at - found[-1] < apart:
             if heights[at] <= heights[found[-1]]:
                 continue
