@@ -23,6 +23,7 @@ from engine.kernel.candles import CANDLE, FLAG_GAP, SPANS_NS
 from engine.kernel.events import READ_COLUMNS, empty_columns
 from engine.report import payload_fold as tape
 from engine.report.payload_levels import Chunk, Level, round_height
+from engine.runtime.lean import lean
 from engine.runtime.parameters import GROUPS, feed_latency, parse_value
 from engine.runtime.plain import field_records
 
@@ -45,6 +46,9 @@ COLUMNS: dict[Kind, tuple[str, ...]] = {
     Kind.BAR: (*READ_COLUMNS[Kind.BAR], "interval_ns", "buy_volume"),
 }
 """What is read of each kind."""
+
+Columns = dict[Kind, dict[str, np.ndarray]]
+_NONE = {"ts_ns": np.zeros(0, dtype=np.int64)}
 
 _ARGUMENTS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     (Kind.TRADE, ("ts_ns", "price", "qty", "side")),
@@ -129,6 +133,8 @@ class Tape:
         self._empty = {kind: empty_columns(kind) for kind, _ in _ARGUMENTS}
         self._book_span_ns = book_span_ns
         self.books: list[np.ndarray] = []
+        with lean(last=True):  # compiled by a call over nothing, which changes nothing
+            self._fold({}, np.zeros(0, dtype=np.int8), np.zeros(0, dtype=np.int64))
 
     def set_rows(self, row_units: int) -> None:
         """Height of the price rows in price units; before the first trade is taken."""
@@ -136,20 +142,22 @@ class Tape:
 
     def take(self, batch: Batch, drain: Callable[[Chunk], None]) -> None:
         """Fold one batch; closed candles go to ``drain``."""
+        if len(self._side) < len(batch.columns.get(Kind.TRADE, _NONE)["ts_ns"]):
+            self._side = np.zeros(len(batch.columns[Kind.TRADE]["ts_ns"]), np.int8)
+        self.cursor[:] = np.zeros(1, tape.CURSOR)
+        while not self._fold(batch.columns, batch.run_kind, batch.run_stop):
+            self._drain(drain)
+        self._drain(drain)
+
+    def _fold(self, columns: Columns, run_kind: np.ndarray, run_stop: np.ndarray) -> bool:
         args = [
-            batch.columns.get(kind, self._empty[kind])[name]
+            columns.get(kind, self._empty[kind])[name]
             for kind, names in _ARGUMENTS
             for name in names
         ]
-        if len(self._side) < len(args[0]):
-            self._side = np.zeros(len(args[0]), np.int8)
-        self.cursor[:] = np.zeros(1, tape.CURSOR)
-        while not tape.fold_batch(
-            self.state, self.params, self.out, self.cursor, self._side,
-            batch.run_kind, batch.run_stop, *args,
-        ):  # fmt: skip
-            self._drain(drain)
-        self._drain(drain)
+        return bool(tape.fold_batch(
+            self.state, self.params, self.out, self.cursor, self._side, run_kind, run_stop, *args
+        ))  # fmt: skip
 
     def finish(self, drain: Callable[[Chunk], None]) -> None:
         """Hand on the candle that stands open."""

@@ -6,6 +6,7 @@ makes them short is asserted instead.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from data.jitcache import cache_dir, cache_key
 from tests.cli.run import environment
-from tests.e2e.support import User, new_user
+from tests.e2e.support import CAMPAIGN, User, new_user
 
 HEAVY = ("numba", "numpy", "pyarrow", "duckdb", "pandas", "llvmlite", "rich", "msgspec")
 
@@ -54,9 +56,15 @@ def compiled(folder: Path) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def cold(tmp_path_factory: pytest.TempPathFactory) -> tuple[User, Path, Any, str]:
-    """A first start with an empty cache: the user, the cache, its facts and its talk."""
+    """A first start without a compiled fold: the user, the cache, its facts and its talk.
+
+    By default what other folds have lowered is there, which is a fifth of the compile to wait for.
+    """
     user = new_user(tmp_path_factory.mktemp("cold"))
     cache = user.home / "cache"
+    lowered = cache_dir() / "lowered"
+    if lowered.is_dir() and not CAMPAIGN:
+        shutil.copytree(lowered, cache / "jit" / cache_key() / "lowered")
     done = user.ofs("backtest", "--json", OFS_CACHE=str(cache))
     assert done.code == 0, done.err
     return user, cache, done.json(), done.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numba
 import numpy as np
 from numba import njit
 
@@ -24,6 +25,7 @@ from engine.kernel.matching import (
     sim_trades,
 )
 from engine.kernel.outputs import OUT
+from engine.runtime.lean import lean
 
 BASE = {
     "mul": 10_000, "div": 1, "qty_unit": 1, "order_latency_ns": 0, "response_latency_ns": 0,
@@ -83,6 +85,18 @@ def one(dtype: np.dtype) -> tuple[np.ndarray, Any]:
 _NO_LEVELS = np.zeros(1, dtype=np.int64)
 
 
+def _compile(s: Any, p: Any, out: Any) -> None:
+    """As a fold is compiled: what other folds lowered serves here. None of the calls does a thing.
+
+    Without it numba would compile each of the functions below as if Python called it.
+    """
+    if not numba.config.DISABLE_JIT and not play.signatures:
+        n = _NO_LEVELS
+        with lean():
+            play(s, p, out, -1, np.zeros(11, dtype=np.int64), n, n, 0, 0, n, n, 0, 0)
+            play_trades(s, p, out, n, n, n, n, n.astype(np.int8), 0, 0)
+
+
 class Sim:
     """Compiled matching with its own state, parameters and output."""
 
@@ -93,6 +107,7 @@ class Sim:
         for name, value in {**BASE, **params}.items():
             self.params[0][name] = value
         sim_init(self.s, self.p)
+        _compile(self.s, self.p, self.out)
 
     def _play(self, op: int, *args: int) -> int:
         a = np.array([*args, *([0] * (11 - len(args)))], dtype=np.int64)
