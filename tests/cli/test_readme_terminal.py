@@ -15,6 +15,7 @@ from engine.broker import terminal
 from engine.broker.retcodes import LAST_ERRORS, RETCODES
 from engine.broker.terminal.server.faults import KINDS, read_script
 from engine.broker.terminal.server.terms import read_terms
+from engine.runtime.live_config import LiveConfig, parse_live
 from tests.cli.run import ROOT, command, environment
 from tests.data.venue.made import make
 
@@ -80,3 +81,16 @@ def test_the_python_runs_against_a_sandbox(
         sandbox.wait(READY_S)
     said = capsys.readouterr().out
     assert said.startswith("10009 (TradePosition(") and said.endswith("(1, 'Success')\n"), said
+
+
+def test_the_configuration_of_a_live_session_has_no_mistake(tmp_path: Path) -> None:
+    text = block("toml", "# paper.toml") + block("toml", "# live.toml")
+    found = parse_live(text, "live.toml", tmp_path)
+    assert not found.mistakes
+    config = found.sound()
+    assert isinstance(config, LiveConfig)
+    assert (config.account.login, config.traded("BTCUSDT")) == (5_000_001, "BTCUSDc")
+    with_bridge = text.replace("terminal = ", "# ").replace(
+        "[map]", 'bridge = "127.0.0.1:18812"\n[map]'
+    )
+    assert not parse_live(with_bridge, "live.toml", tmp_path).mistakes
