@@ -182,7 +182,7 @@ class Mt5Broker:
 
     def _as_tick(self, symbol: str, time_msc: Any, bid: Any, ask: Any, now: int) -> Tick:
         s = self._symbol(symbol)
-        ts = self.clock.to_utc_ns(int(time_msc), now)
+        ts = self.clock.past_utc_ns(int(time_msc), now)
         return Tick(ts, s.units(float(bid)), s.units(float(ask)))
 
     def _tick(self, symbol: str) -> Tick:

@@ -88,16 +88,23 @@ class ServerClock:
         A time that comes twice is the one nearest to ``near_ns`` (0: the later one); a time that
         does not come, in the hour that spring skips, is read by the offset before the change.
         """
-        wall = server * (NS if abs(server) < _SECONDS_BELOW else MS)
-        found = []
-        for offset in {self.offset_ns(wall - d * HOUR_NS) for d in (-14, 0, 14)}:
-            if self.offset_ns(wall - offset) == offset:
-                found.append(wall - offset)
-        if not found:
-            return wall - self.offset_ns(wall - 14 * HOUR_NS)
+        found = self._candidates(server)
         if near_ns == 0:
-            return max(found)
+            return found[-1]
         return min(found, key=lambda utc: abs(utc - near_ns))
+
+    def past_utc_ns(self, server: int, now_ns: int) -> int:
+        """UTC of a server time (s or ms) of something that has happened by ``now_ns``: of a time
+        that comes twice the later one that is not in the future."""
+        found = self._candidates(server)
+        return max((utc for utc in found if utc <= now_ns + FUTURE_NS), default=found[0])
+
+    def _candidates(self, server: int) -> list[int]:
+        """What a server time can mean, rising; one time but for two hours a year."""
+        wall = server * (NS if abs(server) < _SECONDS_BELOW else MS)
+        offsets = {self.offset_ns(wall - d * HOUR_NS) for d in (-14, 0, 14)}
+        found = sorted(wall - o for o in offsets if self.offset_ns(wall - o) == o)
+        return found or [wall - self.offset_ns(wall - 14 * HOUR_NS)]
 
     def window_from_s(self, since_ns: int, now_ns: int) -> int:
         """Where a query must begin to see all from ``since_ns`` on, server seconds: what happened

@@ -77,14 +77,14 @@ def read_position(p: Any, symbol: Symbol, clock: ServerClock, now_ns: int) -> Po
         price=symbol.units(p.price_open),
         stop=symbol.units(p.sl),
         target=symbol.units(p.tp),
-        open_ns=clock.to_utc_ns(p.time_msc or p.time, now_ns),
+        open_ns=clock.past_utc_ns(p.time_msc or p.time, now_ns),
     )
 
 
 def read_order(o: Any, symbol: Symbol, clock: ServerClock, now_ns: int, over: bool) -> OrderFact:
     """A TradeOrder, of the history where ``over``."""
     done = (o.time_done_msc or o.time_done) if over else 0
-    setup = clock.to_utc_ns(o.time_setup_msc or o.time_setup, now_ns)
+    setup = clock.past_utc_ns(o.time_setup_msc or o.time_setup, now_ns)
     return OrderFact(
         ticket=o.ticket,
         symbol=o.symbol,
@@ -97,7 +97,7 @@ def read_order(o: Any, symbol: Symbol, clock: ServerClock, now_ns: int, over: bo
         price=symbol.units(o.price_open),
         setup_ns=setup,
         # an order of the history has ended, even if the server forgot to say when
-        done_ns=(clock.to_utc_ns(done, now_ns) if done else setup) if over else 0,
+        done_ns=(clock.past_utc_ns(done, now_ns) if done else setup) if over else 0,
         filled=o.state == _FILLED,
         position=o.position_id,
     )
@@ -121,7 +121,7 @@ def read_deal(d: Any, symbols: Mapping[str, Symbol], clock: ServerClock, now_ns:
         price=symbol.units(d.price) if symbol is not None and ours else 0,
         profit=0 if d.type == _DEAL_CREDIT else money(d.profit),
         fee=-(money(d.commission) + money(d.swap) + money(d.fee)),
-        ts_ns=clock.to_utc_ns(d.time_msc or d.time, now_ns),
+        ts_ns=clock.past_utc_ns(d.time_msc or d.time, now_ns),
         reason=_REASONS.get(d.reason, ExitReason.OPEN) if ours else ExitReason.OPEN,
         closes=ours and d.entry != _ENTRY_IN,
         by_hand=ours and d.reason in _BY_HAND,

@@ -38,7 +38,6 @@ from engine.broker.calls import (
     CallRaisedError,
     CallTimeoutError,
 )
-from engine.broker.protocol import BrokerGoneError
 from engine.broker.worker_main import PROTOCOL, frame, read_frame
 
 START_S = 60.0
@@ -133,7 +132,8 @@ class FramedTerminal(ABC):
             body = channel.receive(self._start_s)
         except OSError:  # a TimeoutError is one too
             body = None
-        hello = _object(body).get("hello", {})
+        hello = _object(body).get("hello")
+        hello = hello if isinstance(hello, dict) else {}
         if hello.get("protocol") != PROTOCOL or "failed" in hello:
             how = channel.kill()
             raise CallNotSentError(
@@ -174,14 +174,20 @@ class FramedTerminal(ABC):
             body = None
         said = _object(body)
         if said.get("id") != self._number:
-            why = self._drop() or "the worker ended, or answered another request"
-            raise CallLostError(
-                f"the answer to {name} was lost",
-                why=why,
-                do="what was asked may have been done: read positions, orders and deals",
-            )
+            raise self._lost(name, "the worker ended, or answered another request")
         self.round_trip_ns = time.monotonic_ns() - began
-        return self._read(name, said)
+        try:
+            return self._read(name, said)
+        except (KeyError, TypeError, ValueError):
+            raise self._lost(name, "the worker's answer is of no version that is known") from None
+
+    def _lost(self, name: str, why: str) -> CallLostError:
+        """The error of an answer that cannot be had; its worker is of no more use."""
+        return CallLostError(
+            f"the answer to {name} was lost",
+            why=self._drop() or why,
+            do="what was asked may have been done: read positions, orders and deals",
+        )
 
     def _read(self, name: str, said: dict[str, Any]) -> Answer:
         """An answer as its caller wants it."""
@@ -189,7 +195,9 @@ class FramedTerminal(ABC):
             kind, text = said["raised"]
             raise CallRaisedError(f"{name} raised {kind}", why=str(text))
         code, text = said["error"]
-        return Answer(decoded(said["value"]), code, text, said["began_ns"], said["took_ns"])
+        return Answer(
+            decoded(said["value"]), int(code), str(text), said["began_ns"], said["took_ns"]
+        )
 
     def _drop(self) -> str:
         """Kill the worker; how it had ended, in words."""
@@ -330,7 +338,8 @@ def _tuple_type(name: str, fields: tuple[str, ...]) -> Any:
 
 
 def decoded(value: Any) -> Any:
-    """What ``worker_main.plain`` made of a value, turned back; arrays are read-only."""
+    """What ``worker_main.plain`` made of a value, turned back; arrays are read-only.
+    ValueError, KeyError or TypeError for anything else."""
     if not isinstance(value, dict):
         return value
     if "struct" in value:
@@ -344,6 +353,4 @@ def decoded(value: Any) -> Any:
     if "array" in value:
         dtype = np.dtype([(name, form) for name, form in value["array"]])
         return np.frombuffer(base64.b64decode(value["bytes"]), dtype=dtype)
-    raise BrokerGoneError(
-        "the worker's answer cannot be read", why="it is of another version of the protocol"
-    )
+    raise ValueError("the worker's answer is of another version of the protocol")

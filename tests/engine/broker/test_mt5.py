@@ -340,6 +340,18 @@ def test_deals_on_both_sides_of_the_hour_that_comes_twice() -> None:
     assert rig.broker.health().offset_ns == 2 * 3_600 * NS
 
 
+def test_nothing_that_happened_lies_in_the_future() -> None:
+    rig = connected()
+    change = 1_762_063_200 * NS
+    rig.wait((change - NOON_NS) / NS - 1_800)
+    rig.broker.submit(market(BUY, LOT, 1))
+    rig.wait(2_400)
+    # ten minutes after the change; the same wall time comes again in twenty
+    assert rig.broker.deals(0)[-1].ts_ns == rig.broker.positions()[0].open_ns == change - 1_800 * NS
+    ticks = rig.broker.quotes(SYMBOL, change - 2_000 * NS)
+    assert [t.ts_ns - change for t in ticks] == [-1_800 * NS, 600 * NS]
+
+
 def test_a_deal_of_this_moment_is_seen_though_the_server_is_hours_ahead(rig: TerminalRig) -> None:
     rig.broker.submit(market(BUY, LOT))
     assert [d.magic for d in rig.broker.deals(rig.server.now_ns)] == [0, magic(1)]

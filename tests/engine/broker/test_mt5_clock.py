@@ -71,6 +71,17 @@ def test_the_hour_that_autumn_repeats_is_told_apart_by_what_is_near():
     assert clock.to_utc_ns(wall) == after * NS
 
 
+def test_what_has_happened_is_the_later_one_that_is_not_in_the_future():
+    clock = ServerClock("new-york")
+    change = utc_s(2025, 11, 2, 6)
+    first, second = change - HOUR // 2, change + HOUR // 2
+    wall = clock.to_server_s(first * NS)
+    assert clock.past_utc_ns(wall, (change + 60) * NS) == first * NS
+    assert clock.past_utc_ns(wall, (second + 1) * NS) == second * NS
+    plain = clock.to_server_s(NOON_S * NS)
+    assert clock.past_utc_ns(plain, 0) == clock.past_utc_ns(plain, NOON_S * NS) == NOON_S * NS
+
+
 def test_the_hour_that_spring_skips_is_read_by_the_offset_before_it():
     clock = ServerClock("new-york")
     change = utc_s(2026, 3, 8, 7)

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.broker import worker_main
 from engine.broker.bridge import BridgeTerminal
@@ -26,7 +28,7 @@ from engine.broker.calls import (
     CallTimeoutError,
     Terminal,
 )
-from engine.broker.worker import FramedTerminal, WorkerTerminal, decoded
+from engine.broker.worker import Channel, FramedTerminal, WorkerTerminal, decoded
 from engine.broker.worker_main import CALLS, frame, plain
 from tests.engine.broker import scripted
 from tests.engine.broker.terminal.modules import FACTS
@@ -265,6 +267,83 @@ def test_the_script_needs_nothing_but_python() -> None:
 
 def test_it_can_call_every_function_of_the_package_and_no_other() -> None:
     assert set(FACTS["functions"]) - {"Buy", "Sell", "Close", "_RawOrder"} == CALLS
+
+
+class Said(Channel):
+    """A worker that greets well and then says what it is told to."""
+
+    def __init__(self, bodies: list[bytes | None]) -> None:
+        self.bodies = [json.dumps({"hello": {"protocol": 1}}).encode(), *bodies]
+        self.killed = 0
+
+    def send(self, data: bytes) -> None: ...
+
+    def receive(self, seconds: float) -> bytes | None:
+        return self.bodies.pop(0)
+
+    def kill(self) -> str:
+        self.killed += 1
+        return ""
+
+    def close(self) -> None: ...
+
+
+class Scripted(FramedTerminal):
+    """A terminal whose worker is a list of what it says."""
+
+    def __init__(self, *bodies: bytes | None) -> None:
+        super().__init__()
+        self.said = Said(list(bodies))
+
+    def _open(self) -> Channel:
+        return self.said
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(
+        ["id", "value", "error", "raised", "struct", "fields", "values", "rows", "tuple", "array"]
+    ), inner, max_size=4),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(body=st.binary(max_size=40) | JSON.map(lambda v: json.dumps(v).encode()) | st.none())
+def test_what_cannot_be_read_is_a_lost_answer(body: bytes | None) -> None:
+    check_lost(body)
+
+
+@given(parts=st.dictionaries(st.sampled_from(["value", "error", "raised", "took_ns"]), JSON))
+def test_half_an_answer_is_a_lost_answer(parts: dict[str, object]) -> None:
+    check_lost(json.dumps({"id": 1, "began_ns": 1, **parts}).encode())
+
+
+def check_lost(body: bytes | None) -> None:
+    """A call whose answer is ``body`` answers, is lost, or raised; nothing else comes out."""
+    terminal = Scripted(body)
+    try:
+        terminal.call("version", deadline_s=1)
+    except CallLostError:
+        assert terminal.said.killed == 1
+    except CallRaisedError:
+        assert body is not None and b"raised" in body
+
+
+def test_an_answer_to_another_request_is_not_taken() -> None:
+    other = json.dumps({"id": 7, "value": 1, "error": [1, ""], "began_ns": 1, "took_ns": 1})
+    terminal = Scripted(other.encode())
+    with pytest.raises(CallLostError, match="answer to version was lost"):
+        terminal.call("version", deadline_s=1)
+    assert terminal.said.killed == 1
+
+
+@pytest.mark.parametrize("hello", [b"", b"[]", b'{"hello": {"protocol": 99}}', b'{"hello": []}'])
+def test_a_worker_of_another_version_is_not_used(hello: bytes) -> None:
+    terminal = Scripted()
+    terminal.said.bodies = [hello]
+    with pytest.raises(CallNotSentError, match="did not start"):
+        terminal.call("version", deadline_s=1)
+    assert terminal.said.killed == 1
 
 
 @pytest.mark.parametrize("value", [None, True, 0, -1, 2**64 - 1, 1.5, "x", (), (1, "a", (2.0,))])
