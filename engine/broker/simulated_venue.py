@@ -125,6 +125,7 @@ class SimulatedVenue:
         self._quotes.append(self._tick)
         self._quoted += 1
         self._step(self._door.QUOTE, ts_ns, self._quoted, bid, bid_qty, ask, ask_qty)
+        self._step(self._door.BOUNDARY, ts_ns)
 
     def _step(self, step: int, *args: int) -> int:
         """One step of matching; what it wrote is read at once."""
@@ -135,9 +136,9 @@ class SimulatedVenue:
         return made
 
     def _due(self) -> int:
-        """Let happen what is due by now; now."""
+        """Let happen what is due by now, a stop-out too; now."""
         now = self._clock()
-        self._step(self._door.CLOCK, now)
+        self._step(self._door.BOUNDARY, now)
         return now
 
     # --- what matching wrote

@@ -9,10 +9,16 @@ from __future__ import annotations
 
 from numba import njit
 
-from engine.kernel.matching import sim_cancel, sim_clock, sim_move_stop, sim_quote, sim_submit
+from engine.kernel.matching import (
+    sim_boundary,
+    sim_cancel,
+    sim_move_stop,
+    sim_quote,
+    sim_submit,
+)
 from engine.kernel.matching_reports import settle
 
-QUOTE, CLOCK, SUBMIT, CANCEL, MOVE_STOP, TARGET = range(6)
+QUOTE, BOUNDARY, SUBMIT, CANCEL, MOVE_STOP, TARGET = range(6)
 ARGUMENTS = 12
 
 
@@ -21,15 +27,15 @@ def sim_step(s, p, out, step, a):
     """One step with the int64 arguments in ``a`` (12 places; times in ns, prices and quantities in
     units); what the function behind it returns, else 0.
 
-    QUOTE: ts, id, bid, bid_qty, ask, ask_qty. CLOCK: now. SUBMIT: now, decision_id, kind, side,
+    QUOTE: ts, id, bid, bid_qty, ask, ask_qty. BOUNDARY: now. SUBMIT: now, decision_id, kind, side,
     qty, price, stop, target, reduce_only, tif, exit_reason, and the one position that the order may
     reduce (0: any). CANCEL: now, order_id. MOVE_STOP: now, position_id, stop. TARGET: position_id,
     target, which is held from this moment on.
     """
     if step == QUOTE:
         sim_quote(s, p, out, a[0], a[1], a[2], a[3], a[4], a[5])
-    elif step == CLOCK:
-        sim_clock(s, p, out, a[0])
+    elif step == BOUNDARY:
+        sim_boundary(s, p, out, a[0])
     elif step == SUBMIT:
         made = sim_submit(
             s, p, out, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10]
