@@ -37,7 +37,7 @@ class Day:
         script = {n: self.rng.choice(FAULTS) for n in range(1, 60) if self.rng.random() < 0.4}
         self.broker = ScriptedBroker(
             hedging=self.rng.random() < 0.7, script=script,
-            hide_ns=self.rng.choice((0, 0, S // 2, 3 * S)),
+            hide_ns=self.rng.choice((0, 0, S // 2, 3 * S, 14 * S)),
         )  # fmt: skip
         self.desk = Desk(self.broker, settings=GatewaySettings(entry_age_ns=20 * S))
         self.orders = 0
@@ -135,6 +135,9 @@ class Day:
             self.run(self.rng.choice((0.001, 0.01, 0.3, 2, 12)))
         self.broker.script = {}
         self.run(60)
+        while not self.desk.gateway.quiet:  # each order in the line waits for the one before
+            assert self.desk.now_ns - self.broker.history[-1].setup_ns < 100 * S
+            self.run(20)
 
 
 def check(day: Day) -> None:
