@@ -20,7 +20,7 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-VENUES = ("binance-um", "binance-spot", "bybit", "bybit-spot", "synthetic")
+VENUES = ("binance-um", "binance-spot", "bybit", "bybit-spot", "mt5", "synthetic")
 """Venues whose files can be read, completed before the log holds anything of them."""
 
 

@@ -1,6 +1,7 @@
-"""``ofs fetch``: days of the public archive into the log.
+"""``ofs fetch``: days of the public archive into the log, or of what a terminal has.
 
-Owns the options and the report. What is fetched, and how, stands in :mod:`data.sources.fetch`.
+Owns the options and the report. What is fetched, and how, stands in :mod:`data.sources.fetch`; a
+terminal's history is :mod:`cli.fetch_terminal`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from cli import common
 from cli.common import App
 from cli.complete import SYMBOL
 from cli.fetching import endpoint_options, terms_of
+from cli.terminals import VENUE, only_for_terminals, terminal_options
 from data.errors import EXIT_DATA, EXIT_FINDING, EXIT_INTERRUPT, EXIT_NETWORK, EXIT_OK, UsageError
 from data.units import format_size
 
@@ -39,6 +41,7 @@ _DAY_NS = 86_400_000_000_000
         "ofs fetch BTCUSDT --venue binance-um --from 2024-03-01 --to 2024-03-01 "
         "--kinds trade,quote --jobs 2 --rate 5MiB/s --keep archive",
         "ofs fetch BTCUSDT --venue bybit --from 2025-01-06 --to 2025-01-06",
+        "ofs fetch EURUSD XAUUSD --venue mt5 --from 2025-01-06 --clock eet",
     ),
     exits=(EXIT_FINDING, EXIT_DATA, EXIT_NETWORK, EXIT_INTERRUPT),
 )
@@ -47,19 +50,23 @@ _DAY_NS = 86_400_000_000_000
     "--venue",
     required=True,
     metavar="VENUE",
-    help="binance-um, binance-spot, bybit (contracts) or bybit-spot.",
+    help="binance-um, binance-spot, bybit (contracts) or bybit-spot; mt5: a terminal.",
 )
 @click.option("--from", "from_ns", type=common.TIME, required=True, help="First day, UTC.")
 @click.option(
-    "--to", "to_ns", type=common.TIME, help="Last day, UTC, included. [default: yesterday]"
+    "--to",
+    "to_ns",
+    type=common.TIME,
+    help="Last day, UTC, included. [default: yesterday; of a terminal: until now]",
 )
 @click.option(
     "--kinds",
     type=common.KINDS,
     default=(),
-    help="trade, bar (1 minute), quote. [default: trade,bar, of Bybit trade]",
+    help="trade, bar (1 minute), quote. [default: trade,bar, of Bybit trade, of mt5 quote,bar]",
 )
 @endpoint_options
+@terminal_options
 @click.option("--daily", is_flag=True, help="Daily files only, also for whole months.")
 @click.option("--dry-run", is_flag=True, help="Say what would be fetched, and fetch nothing.")
 def command(
@@ -85,9 +92,17 @@ def command(
     where there is none or it is known to be broken. What the log has already is not fetched again,
     unless the archive has replaced it. A fetch that was stopped or killed goes on where it was.
 
+    Of a terminal (mt5) ticks and minutes are fetched as far as it has them, its server's time
+    turned into UTC by --clock; --endpoint then names the file of a sandbox.
+
     Ends with 1 when a day is missing (each is listed; a day is published the next morning), with 5
     when nothing could be reached.
     """
+    only_for_terminals(venue.lower(), how)
+    if venue.lower() == VENUE:
+        from cli.fetch_terminal import fetch_terminal
+
+        return fetch_terminal(app, symbols, kinds, from_ns, to_ns, how, dry_run=dry_run)
     from data.sources.fetch import fetch
 
     now = datetime.now(UTC)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,13 @@ import click
 
 from cli import common
 from cli.common import App
+from cli.terminals import VENUE, sandbox_of, source_of
 from data.errors import EXIT_CONFIG, EXIT_DATA, EXIT_INTERRUPT, EXIT_NETWORK, UsageError
 
 if TYPE_CHECKING:
     from data.enums import Kind
     from data.live.endpoint import Endpoint
+    from data.live.source import Source
     from data.live.wiring import Ask
     from engine.runtime.paper_config import PaperConfig
     from engine.runtime.replay import Request
@@ -44,7 +47,8 @@ _DAY_NS = 86_400_000_000_000
 @click.option("--days", type=click.FloatRange(min=0, min_open=True),
               help="End after this much market time. [default: as the file says]")  # fmt: skip
 @click.option("--endpoint", metavar="ADDRESS",
-              help="Instead of the venue: ws://..,http://.. or a file with the line of ofs serve.",
+              help="Instead of the venue: ws://..,http://.. or a file with the line of ofs serve "
+              "(of ofs sandbox for mt5).",
               )  # fmt: skip
 @click.option("--until-end", is_flag=True, help="End when the served range is over.")
 @click.option("--session", metavar="ID", help="Go on with this session.")
@@ -102,11 +106,16 @@ def _setup(app: App, file: Path, options: dict[str, Any]) -> Setup:
     config = read_config(file)
     for mistake in around(config, http=options["http"]):
         raise mistake
-    text = options["endpoint"]
-    endpoint = Endpoint.of(text) if text else Endpoint.real(config.venue)
+    text, source = options["endpoint"], None
+    if config.venue == VENUE:
+        box = sandbox_of(text)
+        endpoint = box.endpoint if box is not None else Endpoint.real(config.venue)
+        source = source_of(asdict(config.account), box)
+    else:
+        endpoint = Endpoint.of(text) if text else Endpoint.real(config.venue)
     return Setup(
         config,
-        lambda c: ask_of(c, endpoint),
+        lambda c: ask_of(c, endpoint, source=source),
         request_of,
         app.runs,
         now_ns=served_ns(endpoint) if text else None,
@@ -116,8 +125,11 @@ def _setup(app: App, file: Path, options: dict[str, Any]) -> Setup:
     )
 
 
-def ask_of(c: PaperConfig, endpoint: Endpoint, kinds: tuple[Kind, ...] = ()) -> Ask:
-    """What the session of a configuration records; ``kinds`` where its venue has no sockets."""
+def ask_of(
+    c: PaperConfig, endpoint: Endpoint, kinds: tuple[Kind, ...] = (), source: Source | None = None
+) -> Ask:
+    """What the session of a configuration records; ``kinds`` and ``source`` where its venue has no
+    sockets."""
     from data.live.recorder import Limits
     from data.live.wiring import Ask, kinds_of
 
@@ -126,6 +138,7 @@ def ask_of(c: PaperConfig, endpoint: Endpoint, kinds: tuple[Kind, ...] = ()) -> 
         c.venue, c.symbols, kinds or kinds_of(c.venue, c.streams), endpoint, r.sync_ms,
         r.sync_events, r.segment_bytes, Limits(r.checkpoint_ns, r.checkpoint_bytes), r.hold_ns,
         r.hold_most, r.rotate_ns, r.queue_frames, r.queue_bytes, named_in=f"{c.path}: symbols",
+        source=source,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import click
 from cli import common
 from cli.common import KINDS, App
 from cli.complete import SYMBOL
+from cli.terminals import VENUE, only_for_terminals, sandbox_of, source_of, terminal_options
 from cli.units import DURATION, SIZE
 from data.errors import EXIT_DATA, EXIT_INTERRUPT, EXIT_NETWORK, UsageError
 
@@ -33,16 +34,21 @@ LOOK_EVERY_S = 0.25
     examples=(
         "ofs record --venue binance-um --symbol BTCUSDT --streams trade,depth,quote",
         "ofs record --venue binance-um --symbol BTCUSDT --endpoint served.json --until-end --json",
+        "ofs record --venue mt5 --symbol EURUSD --symbol XAUUSD --clock eet",
+        "ofs record --venue mt5 --symbol EURUSD --endpoint sandbox.json --until-end",
     ),
     exits=(EXIT_DATA, EXIT_NETWORK, EXIT_INTERRUPT),
 )
-@click.option("--venue", required=True, help="binance-um, binance-spot or bybit.")
+@click.option("--venue", required=True,
+              help="binance-um, binance-spot, bybit; mt5: a MetaTrader 5 terminal.")  # fmt: skip
 @click.option("--symbol", "symbols", type=SYMBOL, multiple=True, required=True,
               help="Symbol; may be repeated.")  # fmt: skip
 @click.option("--streams", type=KINDS, default=(), help="Kinds to record. [default: all there are]")
 @click.option("--endpoint", metavar="ADDRESS",
-              help="Instead of the venue: ws://..,http://.. or a file with the line of ofs serve.",
+              help="Instead of the venue: ws://..,http://.. or a file with the line of ofs serve "
+              "(of ofs sandbox for mt5).",
               )  # fmt: skip
+@terminal_options
 @click.option("--until-end", is_flag=True, help="Stop when the served range is over.")
 @click.option("--for", "length_ns", type=DURATION, help="Stop after this much market time.")
 @click.option("--session", metavar="ID", help="Go on with this session.")
@@ -64,6 +70,10 @@ def command(app: App, **options: Any) -> int:
     was missed is recorded as a gap. Ctrl-C and SIGTERM drain and seal; the same command goes on
     where the last one stopped, with a gap for the time between. A second Ctrl-C aborts, which
     loses nothing that was synced.
+
+    Of a terminal quotes and closed minutes are recorded, its server's time turned into UTC by
+    --clock; a rule that its quotes refute is refused. What a lost terminal missed is a gap, which
+    is fetched from its history after the next checkpoint.
     """
     from cli.beside import say_unfilled
     from cli.stop import Stop
@@ -113,13 +123,22 @@ def _ask(options: dict[str, Any]) -> Ask:
         raise UsageError("a real venue has no end", where="--until-end",
                          do="name a served one with --endpoint; or say --for")  # fmt: skip
     venue, text = options["venue"].lower(), options["endpoint"]
+    only_for_terminals(venue, options)
+    kinds, source = kinds_of(venue, options["streams"]), None
+    if venue == VENUE:
+        box = sandbox_of(text)
+        endpoint = box.endpoint if box is not None else Endpoint.real(venue)
+        source = source_of(options, box)
+    else:
+        endpoint = Endpoint.of(text) if text else Endpoint.real(venue)
     return Ask(
         venue,
-        tuple(dict.fromkeys(symbol.upper() for symbol in options["symbols"])),
-        kinds_of(venue, options["streams"]),
-        Endpoint.of(text) if text else Endpoint.real(venue),
+        tuple(dict.fromkeys(s if source else s.upper() for s in options["symbols"])),
+        kinds,
+        endpoint,
         sync_ms=options["sync_ms"],
         limits=Limits(checkpoint_ns=options["checkpoint_ns"]),
+        source=source,
     )
 
 

@@ -28,7 +28,8 @@ from data.live.recorder import Limits
 from data.live.reopen import Opened, left_behind, seal_rest
 from data.live.rest import Rest
 from data.live.session_folder import SessionFolder, open_session, sessions
-from data.live.streams import plan, venue_named
+from data.live.source import Source
+from data.live.streams import TERMINAL, plan, venue_named
 from data.sources.http import Http
 
 _PROBE_S = 10.0
@@ -38,7 +39,8 @@ _PROBE_S = 10.0
 class Ask:
     """What is recorded, from where, and the bounds of doing so. Times int64 ns, sizes bytes.
 
-    ``named_in`` is the option or the file that named the symbols, for messages."""
+    ``named_in`` is the option or the file that named the symbols, for messages. ``source`` stands
+    in the place of the endpoint where the venue has no sockets."""
 
     venue: str
     symbols: tuple[str, ...]
@@ -54,6 +56,7 @@ class Ask:
     queue_frames: int = MOST_FRAMES
     queue_bytes: int = MOST_BYTES
     named_in: str = "--symbol"
+    source: Source | None = None
 
     @property
     def journal_options(self) -> dict[str, Any]:
@@ -81,7 +84,12 @@ def kinds_of(venue: str, names: Sequence[str]) -> tuple[Kind, ...]:
     kinds = tuple(dict.fromkeys(Kind[name.upper()] for name in names))
     for kind in kinds:
         about.stream("X", kind)
-    if Kind.TRADE not in kinds:
+    if venue == TERMINAL:
+        if Kind.QUOTE not in kinds:
+            raise UsageError("the streams lack quote", where="--streams",
+                             why="what a terminal tells of the market are quotes",
+                             do="add quote")  # fmt: skip
+    elif Kind.TRADE not in kinds:
         raise UsageError("the streams lack trade", where="--streams",
                          why="only the ids of trades show what was missed",
                          do="add trade")  # fmt: skip
@@ -114,7 +122,11 @@ def instruments(ask: Ask, known: Sequence[Series] = ()) -> list[Series]:
     """The session's instruments in the order asked for; those that are known are not asked."""
     have = {s.symbol: s for s in known}
     missing = [symbol for symbol in ask.symbols if symbol not in have]
-    asked = series_of(ask.venue, missing, ask.endpoint, where=ask.named_in) if missing else []
+    asked: list[Series] = []
+    if missing and ask.source is not None:
+        asked = ask.source.series(missing, ask.named_in)
+    elif missing:
+        asked = series_of(ask.venue, missing, ask.endpoint, where=ask.named_in)
     found = {s.symbol: s for s in asked}
     return [have.get(symbol) or found[symbol] for symbol in ask.symbols]
 
@@ -145,7 +157,7 @@ def wire(ask: Ask, opened: Opened, now_ns: int | None,
          feed: Callable[[SessionClock], Feed] | None = None) -> Wired:  # fmt: skip
     """Clock, inlet and feed for what stands in ``opened``; the feed is not started. ``now_ns`` is
     the time of a served venue, None of a real one: the hole since the last event ends there.
-    ``feed`` makes another feed than that of the venue's sockets."""
+    ``feed`` makes another feed than that of the venue's sockets or of what stands in for them."""
     floor_ns = max(opened.last_recv_ns, now_ns or 0)
     clock = SessionClock(served=now_ns is not None, floor_ns=floor_ns)
     inlet = Inlet(
@@ -156,8 +168,11 @@ def wire(ask: Ask, opened: Opened, now_ns: int | None,
         hold_ns=ask.hold_ns,
         hold_most=ask.hold_most,
     )
-    made = feed(clock) if feed is not None else socket_feed(ask, opened)
-    return Wired(clock, inlet, made)
+    if feed is not None:
+        return Wired(clock, inlet, feed(clock))
+    if ask.source is not None:
+        return Wired(clock, inlet, ask.source.feed(ask.symbols, ask.kinds, clock))
+    return Wired(clock, inlet, socket_feed(ask, opened))
 
 
 def recording_session(runs: Path, log: Path, ask: Ask, *, new: bool) -> SessionFolder:
@@ -194,7 +209,10 @@ def named_session(path: Path, ask: Ask) -> SessionFolder:
 
 
 def filler(ask: Ask, opened: Opened, now_ns: Callable[[], int]) -> Callable[[], None]:
-    """What fetches the trades and bars that the session missed, within the venue's reach before
-    ``now_ns`` (session time). It raises NetworkError where the venue cannot be asked."""
+    """What fetches the trades and bars (of a terminal quotes and bars) that the session missed,
+    within the venue's reach before ``now_ns`` (session time). It raises NetworkError where the
+    venue cannot be asked."""
+    if ask.source is not None:
+        return ask.source.filler(opened.store, ask.symbols, now_ns)
     rest = Rest(ask.venue, ask.endpoint)
     return Filler(opened.store, ask.venue, ask.symbols, rest, now_ns).fill

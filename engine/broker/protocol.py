@@ -23,13 +23,15 @@ from enum import Enum
 from typing import Protocol
 
 from data.enums import ExitReason, OrderType, Side
-from data.errors import OfsError
+from data.errors import EXIT_NETWORK, OfsError
 from data.events import Scales
 
 
 class BrokerError(OfsError):
     """A broker could not answer: what it was asked, why, and what to do. Nothing was executed by
     the call that raised it (a call that may have executed answers UNKNOWN instead)."""
+
+    exit_code = EXIT_NETWORK
 
 
 class BrokerGoneError(BrokerError):

@@ -19,7 +19,6 @@ from data.errors import ConfigError
 from data.settings_file import parse_settings, read_text
 from data.units import NS_OF
 from engine.broker.intent_id import BASE_MAX
-from engine.broker.mt5_clock import ServerClock
 from engine.runtime.paper_config import (
     SETTINGS,
     PaperConfig,
@@ -31,7 +30,7 @@ from engine.runtime.paper_config import (
     shown,
 )
 from engine.runtime.paper_keys import key
-from engine.runtime.paper_sections import SECTIONS
+from engine.runtime.paper_sections import SECTIONS, TerminalAccount
 
 WHAT = "a configuration of a live session"
 MAP = "map"
@@ -42,7 +41,7 @@ LIVE_ONLY = ("basis.",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Account(TerminalAccount):
     """The account that is traded, and how its terminal is reached."""
 
     login: int = key(MISSING, "count", "number of the account; --yes-trade-account says it again",
@@ -177,14 +176,7 @@ class LiveReader(Reader):
     def _account(self, account: Account | None, limits: Limits | None) -> None:
         """One way to the account, a clock that there is, and a limit that is one."""
         if account is not None:
-            if account.terminal and account.bridge:
-                why = "a session has one way to its account"
-                what = "both a terminal and a bridge are named"
-                self.wrong(("account", "bridge"), what, why, "leave one of them out")
-            try:
-                ServerClock(account.clock)
-            except ConfigError as error:
-                self.wrong(("account", "clock"), error.what, error.why, error.do)
+            self.check_account(account)
         if limits is not None and not limits.daily_loss:
             do = "write the loss of a day that ends trading, in account currency"
             why = "the account would have none"

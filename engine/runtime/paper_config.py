@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import ConfigError
+from data.live.streams import TERMINAL
 from data.live.streams import VENUES as SOCKETS
 from data.settings_file import SettingsFile, leaves, parse_settings, read_text, text_of
+from engine.broker.mt5_clock import ServerClock
 from engine.plans.load import PlanText, text_of_file
 from engine.runtime.compose import Composition
 from engine.runtime.paper_keys import (
@@ -33,13 +35,21 @@ from engine.runtime.paper_keys import (
     required_of,
     show_value,
 )
-from engine.runtime.paper_sections import SECTIONS, Disk, Gates, Http, Record, Reference
+from engine.runtime.paper_sections import (
+    SECTIONS,
+    Disk,
+    Gates,
+    Http,
+    Record,
+    Reference,
+    TerminalAccount,
+)
 from engine.runtime.parameters import settle
 
 WHAT = "a configuration of a paper session"
 """What messages call the file."""
 
-VENUES = ("binance-um", "binance-spot", "bybit", "mt5")
+VENUES = ("binance-um", "binance-spot", "bybit", TERMINAL)
 STREAMS = ("trade", "depth", "bar", "quote", "liquidation", "mark")
 SYMBOLS_MAX = 300
 
@@ -81,6 +91,7 @@ class PaperConfig:
     http: Http = field(default_factory=Http)
     gates: Gates = field(default_factory=Gates)
     reference: Reference = field(default_factory=Reference)
+    account: TerminalAccount = field(default_factory=TerminalAccount)
     where: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -217,6 +228,8 @@ def shown(
         for name, value in top.items()
     ]
     for section, made in sections.items():
+        if made is TerminalAccount and config.venue != TERMINAL:
+            continue
         values = getattr(config, section)
         for name, (attribute, k) in keys_of(made).items():
             value = getattr(values, attribute)
@@ -236,7 +249,7 @@ def _content_hash(path: Path) -> str:
 def _default_streams(venue: str) -> tuple[str, ...]:
     """What is recorded where the file does not say: of the usual streams those that the venue has
     (spot markets have no mark price)."""
-    if venue == "mt5":
+    if venue == TERMINAL:
         return ("bar", "quote")
     known = SOCKETS.get(venue)
     has = {kind.name.lower() for kind in known.names} if known else set(STREAMS)
@@ -308,7 +321,12 @@ class Reader:
         )
 
     def look(self, top: dict[str, Any], sections: dict[str, Any]) -> None:
-        """Note what else is wrong with the file; for a reader that knows more sections."""
+        """Note what else is wrong with the file; a reader that knows more sections has its own."""
+        if "account" in self.file.values and top.get("venue") != TERMINAL:
+            self.wrong(("account",), "only a terminal has an account", "the venue has sockets",
+                       f'leave [account] out, or write venue = "{TERMINAL}"')  # fmt: skip
+        elif sections["account"] is not None:
+            self.check_account(sections["account"])
 
     def made(self, *values: Any, **sections: Any) -> PaperConfig:
         """The configuration of a file without mistakes."""
@@ -375,7 +393,7 @@ class Reader:
 
     def check_symbols(self, symbols: tuple[str, ...]) -> None:
         """Symbols are words that a venue could list; a broker's may have any letters."""
-        broker = self.file.values.get("venue") == "mt5"
+        broker = self.file.values.get("venue") == TERMINAL
         for symbol in () if broker else symbols:
             if not symbol.replace("_", "").isalnum() or symbol != symbol.upper():
                 why = "capital letters, digits and _ are asked for"
@@ -388,7 +406,7 @@ class Reader:
 
     def check_streams(self, streams: tuple[str, ...]) -> None:
         """Without trades nothing is decided, and no hole is found; a terminal has quotes alone."""
-        if self.file.values.get("venue") == "mt5":
+        if self.file.values.get("venue") == TERMINAL:
             if "quote" not in streams:
                 self.wrong(("streams",), "the streams lack quote", "flow is made of quotes here",
                            'write streams = ["quote", "bar"]')  # fmt: skip
@@ -396,6 +414,16 @@ class Reader:
             self.wrong(("streams",), "the streams lack trade",
                        "flow is read from trades, and their ids show what was missed",
                        'write streams = ["trade", ...]')  # fmt: skip
+
+    def check_account(self, account: TerminalAccount) -> None:
+        """One way to the account, and a clock that there is."""
+        if account.terminal and account.bridge:
+            self.wrong(("account", "bridge"), "both a terminal and a bridge are named",
+                       "a session has one way to its account", "leave one of them out")  # fmt: skip
+        try:
+            ServerClock(account.clock)
+        except ConfigError as error:
+            self.wrong(("account", "clock"), error.what, error.why, error.do)
 
     def check_reference(self, r: Reference) -> None:
         """A range has its start before its end, and belongs to a log."""

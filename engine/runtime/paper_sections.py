@@ -1,8 +1,8 @@
 """The sections of ``paper.toml``: every key with its default, its unit and what it does.
 
-Owns the tables ``[record]``, ``[disk]``, ``[http]``, ``[gates]`` and ``[reference]``. What must
-hold: a key that stands here is read by the part that it names; the defaults alone make a session
-that can run unattended.
+Owns the tables ``[record]``, ``[disk]``, ``[http]``, ``[gates]``, ``[reference]`` and, where the
+venue is a terminal, ``[account]``. What must hold: a key that stands here is read by the part that
+it names; the defaults alone make a session that can run unattended.
 
 It refuses to know how a file is read.
 """
@@ -180,7 +180,19 @@ class Reference:
     windows_min: int = key(20, "count", "fewest windows that say something", low=2, high=100_000)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TerminalAccount:
+    """The terminal that the quotes come from, and the account that it must be signed in to."""
+
+    login: int = key(0, "count", "number of the account; 0 takes the one that is signed in", low=0)
+    server: str = key("", "text", "name of the broker's server, as the terminal shows it")
+    terminal: str = key("", "text", "path of terminal64.exe; the one that runs where left out")
+    bridge: str = key("", "text", "HOST:PORT of a worker under the terminal's own Python")
+    clock: str = key("new-york", "text", "the server's clock: new-york, eet, or an offset (utc+3)")
+
+
 SECTIONS: dict[str, type] = {
     "record": Record, "disk": Disk, "http": Http, "gates": Gates, "reference": Reference,
+    "account": TerminalAccount,
 }  # fmt: skip
 """Sections by the name of their table; [settings] is the strategy's and has no keys of its own."""

@@ -254,3 +254,23 @@ def test_a_damaged_file_is_mistakes_and_never_another_error(hits: list[tuple[int
         return
     assert (found.config is None) == bool(found.mistakes)
     assert all(m.where.startswith("paper.toml") for m in found.mistakes)
+
+
+def test_a_terminal_has_an_account_and_nothing_else_does() -> None:
+    terminal = 'venue = "mt5"\nsymbols = ["EURUSDm"]\nstrategy = "watch_proxy"\n'
+    config = parsed(terminal + '[account]\nlogin = 7\nserver = "X"\nclock = "eet"\n')
+    assert (config.account.login, config.account.clock, config.streams) == (
+        7, "eet", ("bar", "quote"),
+    )  # fmt: skip
+    assert config.identity == parsed(terminal).identity
+    assert [row[1] for row in shown(config) if row[0] == "account"] == [
+        "login", "server", "terminal", "bridge", "clock",
+    ]  # fmt: skip
+    for text, what in (
+        (LEAST + "[account]\nlogin = 7\n", "only a terminal has an account"),
+        (terminal + '[account]\nclock = "gmt+3"\n', "is no rule of a server's clock"),
+        (terminal + '[account]\nterminal = "a"\nbridge = "b:1"\n', "both a terminal and a bridge"),
+        (terminal + 'streams = ["bar"]\n', "the streams lack quote"),
+    ):
+        with pytest.raises(ConfigError, match=what):
+            parsed(text)
