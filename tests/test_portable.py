@@ -12,12 +12,12 @@ import ast
 import re
 import subprocess
 import tomllib
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from tests.test_tidy import FLOORS, ROOT, imports, place, sources, tree
+from tests.test_tidy import FLOORS, ROOT, imports, nodes, place, sources, tree
 
 GUARD = re.compile(r"\bos\.name\b|\bsys\.platform\b|\bskipif\b|\bimportorskip\b|\bhasattr\b")
 ONLY_POSIX = {
@@ -37,8 +37,9 @@ PATH_MAX = 140
 """Longest path of the repository, in letters: a clone lies some way down on a disk."""
 
 
-def calls(path: Path) -> Iterator[ast.Call]:
-    return (node for node in ast.walk(tree(path)) if isinstance(node, ast.Call))
+@cache
+def calls(path: Path) -> tuple[ast.Call, ...]:
+    return tuple(node for node in nodes(path) if isinstance(node, ast.Call))
 
 
 def keywords(call: ast.Call) -> set[str]:

@@ -45,12 +45,18 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All nodes of a file, found once for all the tests that look through them."""
+    return tuple(ast.walk(tree(path)))
+
+
 def place(path: Path, line: int) -> str:
     return f"{path.relative_to(ROOT).as_posix()}:{line}"
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield node
 
@@ -58,7 +64,7 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 def imports(path: Path) -> Iterator[tuple[int, str]]:
     """(line, full dotted name) of everything that ``path`` imports, anywhere in the file."""
     package = path.relative_to(ROOT).with_suffix("").parts[:-1]
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -100,7 +106,7 @@ def test_the_kernel_imports_only_its_allowlist() -> None:
 def test_the_kernel_has_no_clock_no_random_no_io() -> None:
     wrong = []
     for path in sources("engine/kernel"):
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in IMPURE:
                 wrong.append(f"{place(path, node.lineno)} uses {node.id}")
             if isinstance(node, ast.Attribute) and node.attr in {"random", "tofile", "fromfile"}:
@@ -112,7 +118,7 @@ def test_nothing_asks_numba_for_other_arithmetic() -> None:
     banned = {"fastmath", "parallel", "prange"}
     wrong = []
     for path in sources(*FLOORS):
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             if isinstance(node, ast.keyword) and node.arg in banned:
                 wrong.append(f"{place(path, node.value.lineno)} passes {node.arg}")
             if isinstance(node, ast.Name) and node.id == "prange":
@@ -133,7 +139,7 @@ def test_whoever_catches_everything_says_why() -> None:
     wrong = []
     for path in sources(*FLOORS):
         lines = path.read_text(encoding="utf-8").splitlines()
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             if not isinstance(node, ast.ExceptHandler) or not catches_all(node):
                 continue
             cleans_up = isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None
