@@ -146,6 +146,8 @@ def _place(app: App, file: Path | None, options: dict[str, Any], stack: ExitStac
     if options["endpoint"]:
         line = _read_line(options["endpoint"])
     elif options["sandbox"]:
+        if config is not None and config.one_series:
+            _compiled(app, config)
         line = stack.enter_context(sandbox(app, words_of(app, options, config)))
         app.say(f"sandbox: terminal {line['terminal']}, account {line['login']}")
     else:
@@ -158,6 +160,17 @@ def _place(app: App, file: Path | None, options: dict[str, Any], stack: ExitStac
         config = made
     config, box = _boxed(config, line)
     return config, box, Endpoint(line["ws"], line["rest"], line["venue"])
+
+
+def _compiled(app: App, config: LiveConfig) -> None:
+    """Compile the fold before a clock begins that waits for nobody."""
+    from data.events import Scales
+    from data.live.blocks import Series
+    from engine.runtime.fold import Buffers
+    from engine.runtime.session_fold import LiveFold
+
+    series = Series(config.venue, config.symbols[0], Scales(8, 8))
+    LiveFold.make(0, series, _request(config), Buffers(), lambda: app.say("compiling…"))
 
 
 def sandbox_of(config: LiveConfig, endpoint: str) -> tuple[LiveConfig, Sandbox]:

@@ -118,7 +118,9 @@ def _line(child: subprocess.Popen[str], said: list[str]) -> dict[str, Any]:
 
 def words_of(app: App, options: dict[str, Any], config: Any) -> list[str]:
     """Options of the child for the session of ``config`` (None: a try without a file)."""
-    words = ["--speed", str(options["speed"] or 1.0), "--hold", "30s", "--grace", "0.5s",
+    # without flow the clock begins with the first look at the account, before the session does
+    grace = "8s" if config is not None and config.one_series else "0.5s"
+    words = ["--speed", str(options["speed"] or 1.0), "--hold", "30s", "--grace", grace,
              "--history", "1h"]  # fmt: skip
     for name, flag in (("from_ns", "--from"), ("to_ns", "--to")):
         if options[name]:

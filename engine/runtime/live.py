@@ -81,6 +81,7 @@ class LiveTrader:
     _execution: dict[int, int] = field(default_factory=dict)
     _feed: CombinedFeed | None = None
     _day: DayLoss = field(default_factory=DayLoss)
+    _breach: Account | None = None
     _lost_after_s: float = 0.0
     _stopped: bool = False
 
@@ -208,7 +209,7 @@ class LiveTrader:
         if self.thread.failure is not None:
             raise self.thread.failure
         for words in self.thread.take_alarms():
-            self.log.warn("broker", text=words)
+            self.log.warn("broker", text="; ".join(x.strip() for x in words.splitlines()))
         if self.recorder.full:
             return  # they wait, as everything does, until there is space
         rows = self.thread.take()
@@ -247,6 +248,8 @@ class LiveTrader:
         return self._daily_loss() or self._lost_feed()
 
     def _daily_loss(self) -> str:
+        """Believed only once a second look has the same: money may be paid out between the look at
+        the deals and that at the account."""
         account = self.gateway.account
         if account is None or not self.gateway.reconciled:
             return ""
@@ -256,6 +259,10 @@ class LiveTrader:
             self.folder.keep(day=self._day.facts())
         most = self.config.limits.daily_loss
         if loss < most:
+            self._breach = None
+            return ""
+        self._breach = self._breach or account
+        if account is self._breach:
             return ""
         return f"the day lost {loss:,.2f} {account.currency}, the limit is {most:,.2f}"
 

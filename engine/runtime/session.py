@@ -294,6 +294,8 @@ class Session:
         flat = passed and all(not live.open_qty for live in self.folds.lives)
         flat = flat and (self.trader is None or self.trader.flat)
         late = time.monotonic() >= by_s
+        if late and not flat:
+            self.log.error("not everything could be closed in time", why=self._stop_why)
         return self._stop_why if flat or late else ""
 
     # -- what a last object says ------------------------------------------------------------------
