@@ -91,6 +91,7 @@ _KIND = np.int64(Kind.BROKER)
 _FILLED_BY = np.int64(FillReason.BY_BROKER)
 _ZERO = np.int64(0)
 _NO_SLOT = np.int64(-1)
+REASONS = len(ExitReason)
 MONEY_MOST = 1 << 60
 """No money of one answer, and no balance, may be this far from 0."""
 
@@ -239,13 +240,21 @@ def _book(s, m, p, b, out, o):
 
 
 @internal
+def _bounded(money):
+    """True for an amount of money that a few of can be added up; the least int64 has no abs."""
+    return -MONEY_MOST < money < MONEY_MOST
+
+
+@internal
 def _sane(s, m, p):
     """True when the numbers of an execution can be booked."""
     e = s.answer
-    money = abs(e.pnl) < MONEY_MOST and abs(e.fee) < MONEY_MOST and abs(m.balance) < MONEY_MOST
-    if not money or e.qty <= 0 or e.price <= 0 or (e.side != 1 and e.side != -1):
+    if not (_bounded(e.pnl) and _bounded(e.fee) and _bounded(m.balance)):
         return False
-    return money_fits(p, e.price, e.qty) and abs(m.net_qty) < SUM_MAX - e.qty
+    if e.qty <= 0 or e.price <= 0 or (e.side != 1 and e.side != -1):
+        return False
+    known = e.reason >= 0 and e.reason < REASONS
+    return known and money_fits(p, e.price, e.qty) and abs(m.net_qty) < SUM_MAX - e.qty
 
 
 @internal
@@ -283,7 +292,7 @@ def _server_order(s, m):
     o.exit_reason = e.reason if e.reason != _OPEN else _BY_HAND
     if e.reason == _EXIT_STOP_OUT:
         o.reason = _STOPPED_OUT
-    elif e.reason == _OPEN:
+    elif e.reason == _OPEN or e.reason == _BY_HAND:
         o.reason = _BY_BROKER
     return o
 
@@ -302,7 +311,8 @@ def _fill(s, m, p, b, out):
     m.queue_ahead = 0
     m.liquidity = _TAKER
     i = find_order(m, e.order_id) if e.order_id > 0 else _NO_SLOT
-    if i >= 0:
+    turned = i >= 0 and m.orders[i].side != e.side
+    if i >= 0 and not turned:
         o = m.orders[i]
         m.now_ns = max(m.now_ns, o.sent_ns)
         if o.state == _PENDING:
@@ -315,7 +325,7 @@ def _fill(s, m, p, b, out):
             o.left = e.qty
         _book(s, m, p, b, out, o)
         return
-    if 0 < e.order_id <= m.order_id:
+    if 0 < e.order_id <= m.order_id and not turned:
         o = _late_order(s, m)
     else:
         if e.order_id != 0:
@@ -383,7 +393,7 @@ def _balance(s, m):
     """The balance as it stands. Money that was put in or taken out is no result: the peak moves
     along."""
     e = s.answer
-    if abs(e.balance) >= MONEY_MOST:
+    if not _bounded(e.balance):
         s.violations[V_BAD_ANSWER] += 1
         return
     moved = e.balance - m.balance

@@ -19,7 +19,7 @@ V_OVERFILL = 2
 V_BAD_ANSWER = 3
 V_POSITIONS = 4
 LIVE_VIOLATIONS = (
-    "answer about an order that was never sent",
+    "answer about an order that was never sent, or not on that side",
     "execution or levels of a position that is not held",
     "execution larger than what was left to fill",
     "answer of the broker that makes no sense, not used",
@@ -52,9 +52,7 @@ price units), and which decision asked."""
 
 LIVE_STATE = np.dtype(
     [
-        *_ints(
-            "blocked blocks intents event_ns known_basis adjusted balances told told_balances late"
-        ),
+        *_ints("blocked blocks intents event_ns known_basis adjusted balances told late"),
         ("violations", "i8", (8,)),
         ("answer", ANSWER),
         ("tickets", "i8", (ORDERS + 1,)),
@@ -65,8 +63,8 @@ LIVE_STATE = np.dtype(
 """blocked: 1 while an outcome is unknown; blocks: how often that began; intents: rows written so
 far; event_ns: time of the latest answer; known_basis: mean basis at the entries of the position
 that is known (price units); adjusted: money that BALANCE answers brought over what was booked;
-balances: how many of those came; told and told_balances: both, as the guards last heard them; late:
-answers about orders that had ended; tickets: the broker's, by slot of the order."""
+balances: how many of those came; told: ``adjusted`` as the guards last heard it; late: answers
+about orders that had ended; tickets: the broker's, by slot of the order."""
 
 LIVE_PARAMS = np.dtype(_ints("apart"), align=True)
 """apart: 1 where orders are executed in another series than the one whose flow is read."""

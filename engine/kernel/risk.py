@@ -289,19 +289,18 @@ def risk_basis(s, good):
 
 @njit(cache=True, nogil=True)
 def risk_funds(s, live):
-    """Before :func:`risk_boundary`: money that a broker's balances brought over what was booked.
+    """Before :func:`risk_boundary`: what the fold's own executions did not bring is no result.
 
-    The first balance is where the account begins, whatever the settings said. Later a deposit is no
-    gain, so that it hides no loss; what is taken out counts as a loss, because nobody says that it
-    was none. ``live`` is a LIVE_STATE record, in which it is noted as told.
+    That is where the account begins, what is paid in or taken out, and what other symbols earn on
+    the same account: a fold answers for its own trading, the session for the account. ``live`` is a
+    LIVE_STATE record, in which the sum (money) is noted as told.
     """
     moved = live.adjusted - live.told
-    if s.started == 1 and (moved > 0 or live.told_balances == 0):
+    if s.started == 1:
         s.day_equity += moved
         s.peak += moved
         s.flat_balance += moved
     live.told = live.adjusted
-    live.told_balances = live.balances
 
 
 @njit(cache=True, nogil=True)
