@@ -38,7 +38,7 @@ from engine.broker.calls import (
     CallRaisedError,
     CallTimeoutError,
 )
-from engine.broker.worker_main import PROTOCOL, frame, read_frame
+from engine.broker.worker_main import PROTOCOL, SECRETS, frame, read_frame
 
 START_S = 60.0
 """A worker has this long to import its module, seconds."""
@@ -238,7 +238,7 @@ class WorkerTerminal(FramedTerminal):
 
     def _open(self) -> Channel:
         """A new worker process."""
-        env = os.environ | self._env
+        env = {k: v for k, v in os.environ.items() if k not in SECRETS} | self._env
         if self.module.startswith("engine."):
             env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), env.get("PYTHONPATH")]))
         main = Path(__file__).with_name("worker_main.py")

@@ -44,6 +44,9 @@ FRAME_MAX = 1 << 29
 TOKEN_LETTERS_LEAST = 16
 CONNECTIONS_MOST = 8
 HANDSHAKE_S = 10.0
+SECRETS = ("OFS_MT5_PASSWORD", "OFS_BRIDGE_TOKEN")
+"""Variables that no worker is given: what it must know of them comes with a call."""
+
 CALLS = frozenset({
     "initialize", "login", "shutdown", "version", "last_error", "terminal_info", "account_info",
     "symbols_total", "symbols_get", "symbol_info", "symbol_info_tick", "symbol_select",
@@ -244,7 +247,10 @@ def attend(connection: socket.socket, module: str, token: str) -> None:
     except (OSError, ValueError):
         return  # nobody who speaks this protocol
     command = [sys.executable, os.path.abspath(__file__), "--module", module]  # noqa: PTH100
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    env = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    child = subprocess.Popen(
+        command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    )
     back = threading.Thread(target=pump, args=(child, connection), daemon=True)
     back.start()
     try:

@@ -46,7 +46,7 @@ def play(rig: Rig, day: list[Any]) -> list[Any]:
     for number, (name, *args) in enumerate(day, 1):
         outcome = None
         b = rig.broker
-        held = sorted(b.positions(), key=lambda p: p.ticket)
+        held = sorted(b.positions(), key=lambda p: p.magic)
         if name == "quote":
             mid += args[0] * DOLLAR
             rig.quote(mid - DOLLAR, mid + DOLLAR)
@@ -84,7 +84,7 @@ def beside(mid: int, distance: int) -> int:
 def state(rig: Rig) -> tuple[Any, ...]:
     """Positions, waiting orders, deals and money, without tickets: each numbers in its way."""
     b = rig.broker
-    held = sorted(b.positions(), key=lambda p: p.ticket)
+    held = sorted(b.positions(), key=lambda p: p.magic)
     positions = [(p.side, p.qty, p.price, p.stop, p.target, p.magic) for p in held]
     waiting = sorted((o.magic, o.side, o.left, o.price) for o in b.orders(0) if o.done_ns == 0)
     deals = sorted((d.side, d.qty, d.price, d.profit, d.closes, d.reason) for d in b.deals(0))

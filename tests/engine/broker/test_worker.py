@@ -29,7 +29,7 @@ from engine.broker.calls import (
     Terminal,
 )
 from engine.broker.worker import Channel, FramedTerminal, WorkerTerminal, decoded
-from engine.broker.worker_main import CALLS, frame, plain
+from engine.broker.worker_main import CALLS, SECRETS, frame, plain
 from tests.engine.broker import scripted
 from tests.engine.broker.terminal.modules import FACTS
 
@@ -190,15 +190,18 @@ def test_an_interrupt_from_the_keyboard_is_left_to_the_master() -> None:
     terminal.close()
 
 
-def test_the_command_line_of_a_worker_has_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OFS_MT5_PASSWORD", SECRET)
+def test_nothing_that_is_seen_of_a_worker_has_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SECRETS:
+        monkeypatch.setenv(name, SECRET)
     terminal = WorkerTerminal(MODULE, env=PATHS)
     with pytest.raises(CallRaisedError):
         terminal.call("login", 7, password=SECRET, deadline_s=20)
     if not sys.platform.startswith("linux"):
         pytest.skip("command lines are looked at in /proc")
     line = Path(f"/proc/{terminal.pid}/cmdline").read_bytes()
-    assert b"worker_main" in line and SECRET.encode() not in line
+    around = Path(f"/proc/{terminal.pid}/environ").read_bytes()
+    assert b"worker_main" in line and b"PATH=" in around
+    assert SECRET.encode() not in line + around
     terminal.close()
 
 
