@@ -181,7 +181,8 @@ def sandbox_of(config: LiveConfig, endpoint: str) -> tuple[LiveConfig, Sandbox]:
 def _boxed(config: LiveConfig, line: dict[str, Any]) -> tuple[LiveConfig, Sandbox]:
     """The session's account there: a sandbox has a server of its own."""
     from data.live.endpoint import Endpoint
-    from engine.runtime.live_link import Sandbox, SandboxClock
+    from engine.broker.sandbox_clock import SandboxClock
+    from engine.runtime.live_link import Sandbox
 
     at = replace(config.account, server=line["server"], clock=line["clock"], terminal="", bridge="")
     flow = Endpoint(line["ws"], line["rest"], line["venue"])

@@ -18,13 +18,12 @@ from dataclasses import dataclass
 from data.enums import Kind
 from data.errors import ConfigError
 from data.events import Scales
-from data.live.endpoint import Endpoint
-from data.sources.http import Http
 from engine.broker.bridge import BridgeTerminal
 from engine.broker.mt5 import Mt5Broker, Mt5Settings
 from engine.broker.mt5_clock import ServerClock
 from engine.broker.mt5_feed import EVERY_S, Mt5Feed
 from engine.broker.mt5_link import select, sign_in, symbol_scales
+from engine.broker.sandbox_clock import SandboxClock
 from engine.broker.terminal.endpoint import ENVIRONMENT
 from engine.broker.worker import FramedTerminal, WorkerTerminal
 from engine.runtime.live_config import LiveConfig
@@ -32,50 +31,7 @@ from engine.runtime.secrets import bridge_token, password_of
 
 STAND_IN = "engine.broker.terminal"
 PACKAGE = "MetaTrader5"
-FASTEST_S = 0.005
 _NS = 1_000_000_000
-_STALE_NS = _NS
-"""A sandbox's clock is asked again when it may be off by so much of its own time."""
-
-
-class SandboxClock:
-    """The one clock of a sandbox, asked over its REST address; between two questions it goes on at
-    the speed that the sandbox told, and never back."""
-
-    def __init__(self, endpoint: Endpoint, mono_ns: Callable[[], int] = time.monotonic_ns) -> None:
-        self._endpoint, self._mono_ns = endpoint, mono_ns
-        self._http = Http(connect_s=5.0, read_s=5.0, whole_s=10.0)
-        self._at = self._told = self._last = self._end = 0
-        self._speed = 1.0
-        self.ended = False
-        """The range that it plays is over."""
-
-    def now_ns(self) -> int:
-        """Its time, ns UTC; NetworkError where it does not answer."""
-        mono = self._mono_ns()
-        ahead = round((mono - self._at) * self._speed)
-        if not self._at or ahead > _STALE_NS:
-            clock = self._endpoint.clock(self._http)
-            if clock is None:
-                raise ConfigError(
-                    "this is no sandbox", where=self._endpoint.rest, why="it tells no time",
-                    do="name the file with the line of ofs sandbox",
-                )  # fmt: skip
-            self._at, self._told, self._speed = mono, clock.now_ns, max(clock.speed, 0.01)
-            self.ended = clock.ended
-            ahead = 0
-        # what it said is at least what it is now; beyond the last word nothing is certain
-        self._last = max(self._last, self._told + (0 if self.ended else ahead))
-        return self._last
-
-    @property
-    def every_s(self) -> float:
-        """How often (wall time) its quotes should be asked for: about once a second of its own."""
-        return max(FASTEST_S, min(EVERY_S, 1.0 / self._speed))
-
-    def sleep(self, seconds: float) -> None:
-        """Let so much of its time pass."""
-        time.sleep(min(seconds, seconds / self._speed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +82,7 @@ class Link:
             terminal, lambda: _select(terminal, settings), ServerClock(settings.clock),
             list(scales), kinds=kinds, deadline_s=self.config.limits.deadline_ns / _NS,
             every_s=EVERY_S if clock is None else clock.every_s, until_ns=until_ns, tells=tells,
-            ended=(lambda: clock.ended) if clock is not None and tells else lambda: False,
+            served=clock.look if clock is not None and tells else None,
         )  # fmt: skip
 
     def settings(self, scales: Mapping[str, Scales]) -> Mt5Settings:
