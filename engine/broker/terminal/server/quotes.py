@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-ROWS_MOST = 4_000_000
+ROWS_MOST = 2_000_000
 """Quotes that are kept of a symbol: beyond that the older half is dropped."""
 
 
