@@ -23,7 +23,7 @@ def elsewhere(module: str, *words: str, **environment: str) -> Any:
     env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     done = subprocess.run(
         [sys.executable, "-m", module, *words], env=env, cwd=ROOT, capture_output=True, text=True,
-        encoding="utf-8", timeout=280, check=False,
+        encoding="utf-8", timeout=560, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
