@@ -104,6 +104,8 @@ class Gateway:
         self.health: Health | None = None
         self.halted = ""
         """Why nothing can be traded until a person acts; empty where it can."""
+        self.link_error = ""
+        """Why there is no link to the broker; empty where there is one, or none was tried."""
         self._alarms: list[str] = []
         self.alarmed = 0
         """How many alarms there were."""
@@ -217,6 +219,7 @@ class Gateway:
             "blocked": {str(n): list(why) for n, why in self.blocked.items()},
             "halted": self.halted,
             "connected": bool(self.health and self.health.connected and self._linked),
+            "link_error": self.link_error,
             "reconciled": self.reconciled,
             "waiting": sum(len(lane.line) for lane in self._lanes.values()),
             "unknown_now": sum(len(lane.doubts.unknown) for lane in self._lanes.values()),
@@ -307,10 +310,10 @@ class Gateway:
 
     def _lost(self, why: str, now_ns: int) -> None:
         """The link is dead: nothing may leave until it is back and all was looked at."""
-        if self._linked:
-            self.counts.links_lost += 1
-            self._alarm(f"the link to the broker is lost: {why}")
-        self._linked = False
+        self.counts.links_lost += self._linked
+        if self._linked or why != self.link_error:
+            self._alarm(f"there is no link to the broker: {why}")
+        self._linked, self.link_error = False, why
         self._looks.now, self._looks.errors, self._looks.whole = None, 0, True
         pause_ns = CONNECT_PAUSES_NS[min(self._connects, len(CONNECT_PAUSES_NS) - 1)]
         self._connect_ns = now_ns + pause_ns
@@ -324,7 +327,7 @@ class Gateway:
         self.account = account
         if before is not None and (before.login, before.server) != (account.login, account.server):
             self._halt("the terminal is logged in to another account", now_ns)
-        self._linked = True
+        self._linked, self.link_error = True, ""
         self._looks.next_ns = now_ns
         for number, series in self.names.series.items():
             if number not in self.ledger.balances:

@@ -182,14 +182,16 @@ class Lane:
 
     def _submit(self, job: Job, number: int, now_ns: int) -> Call | None:
         intent, series = job.intent, self.series
+        if now_ns - job.arrived_ns > self.desk.settings.pause_ns and series.slippage:
+            job.quote = True  # it had to wait: the price may have run away
         if job.quote:
             if self.quote is None:
                 return Call(number, Ask.QUOTES, series.symbol)
-            if self._too_far(intent, self.quote):
+            tick, self.quote = self.quote, None
+            if self._too_far(intent, tick):
                 self.desk.counts.dropped += 1
                 self._end(job, now_ns)
                 return None
-            job.quote = False
         magic, comment = self._id(intent)
         order = NewOrder(
             series.symbol, magic, comment, intent.type, intent.side, intent.qty,

@@ -53,6 +53,7 @@ class Engine:
     kill: Callable[[Call, bool], bool]
     trips: int = 2
     moved: bool = False
+    hold_ns: int = 0
     calls: list[tuple[int, Call]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -65,8 +66,7 @@ class Engine:
         self.journal.set_series(SERIES)
         self.assembler = Assembler(last_seq + 1, self.now_ns)
         self.marks: dict[int, int] = {}
-        self.settled_ns = 0
-        self.blocked_ns = 0
+        self.since_ns = self.now_ns
         self.gateway = Gateway(
             [GatewaySeries(FOLD, EXECUTION, SYMBOL, SCALES, slippage=5_000)], BASE, TAG, SETTINGS,
             self.ledger,
@@ -121,8 +121,9 @@ class Engine:
         ledger = self.gateway.ledger
         if FOLD in ledger.blocked or not self.gateway.reconciled or ledger.open_tracks:
             return
-        if not self.gateway.quiet:
+        if not self.gateway.quiet or self.now_ns - self.since_ns < self.hold_ns:
             return
+        self.since_ns = self.now_ns
         held = list(ledger.held.values())
         bid, ask = self.rig.touch
         known = {"bid": bid, "ask": ask, "tif": 1}
@@ -203,6 +204,8 @@ class Cell:
     rng: random.Random = field(init=False)
     deaths: int = 0
     longest_ns: int = 0
+    trips: int = 2
+    hold_ns: int = 0
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -216,7 +219,7 @@ class Cell:
         self.struck = False
 
     def begun(self) -> Engine:
-        return Engine(self.rig, self.folder, self._kill)
+        return Engine(self.rig, self.folder, self._kill, trips=self.trips, hold_ns=self.hold_ns)
 
     def _kill(self, call: Call, before_the_answer: bool) -> bool:
         """The engine dies some calls after the fault: before it sees an answer, or before it has
@@ -234,6 +237,7 @@ class Cell:
             assert now_ns - began_ns < most_s * NS, self.story()
             if not self.struck and self.strike(self, self.engine):
                 self.struck = True
+                self.trips = self.engine.trips
                 if self.killed and not self.deaths:
                     self.kill_in = self.rng.randint(0, 6)
             try:
@@ -288,7 +292,8 @@ class Cell:
         assert sorted(r.id for r in told) == sorted(d.ticket for d in deals), self.story()
         assert self.engine.gateway.books.equal
         assert again.balances[FOLD] == server.balance * 10**6, self.story()
-        assert sum(r.pnl - r.fee for r in told) == (server.balance - 1_000_000) * 10**6
+        booked = sum(d.profit + d.commission + d.fee + d.swap for d in deals)
+        assert sum(r.pnl - r.fee for r in told) == booked * 10**6, "a day's loss is counted whole"
         assert all(t.ended for t in again.tracks.values()), self.story()
         assert self.longest_ns <= 14 * NS, f"blocked for {self.longest_ns / NS:.1f} s"
 
@@ -309,3 +314,62 @@ class Cell:
         lines += [str(a) for a in self.rig.server.plan.acts]
         lines += [str(self.engine.gateway.facts()), str(self.rig.server.facts())]
         return "\n".join(lines)
+
+
+DAY_KINDS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("hang", "order_send", {}), ("hang", "order_send", {"executed": True}),
+    ("hang", "positions_get", {}), ("pipe_death", "order_send", {"executed": True}),
+    ("pipe_death", "history_deals_get", {}), ("lost_answer", "order_send", {}),
+    ("late_execution", "order_send", {"value": "5s"}), ("none", "order_send", {"value": -10001}),
+    ("none", "account_info", {"value": -10002}), ("duplicate_answer", "order_send", {}),
+    ("requote", "order_send", {}), ("partial", "order_send", {"value": 0.3}),
+    ("placed", "order_send", {"value": "2s"}), ("slip", "order_send", {"value": 20}),
+    ("retcode", "order_send", {"value": 10012, "executed": True}),
+    ("retcode", "order_send", {"value": 10024}), ("no_price", "order_send", {}),
+    ("out_of_order", "order_send", {"value": "4s"}),
+    ("hidden_deals", "order_send", {"value": "4s"}),
+    ("duplicate_deals", "history_deals_get", {}), ("delay", "order_send", {"value": "3s"}),
+    ("stale_quotes", "symbol_info_tick", {"value": "10s"}),
+    ("disconnect", "account_info", {"value": "15s"}),
+    ("market_closed", "order_send", {"value": "20s"}),
+    ("autotrading_off", "order_send", {"value": "20s"}),
+    ("python_off", "order_send", {"value": "9s"}),
+    ("restart", "order_send", {"value": "5s"}), ("restart", "positions_get", {"value": "9s"}),
+    ("deposit", "order_send", {"value": 250.0}), ("deposit", "order_send", {"value": -130.55}),
+)  # fmt: skip
+"""Thirty things that go wrong in a day: kind, the call that meets it, and more."""
+
+
+def day(folder: Path, seed: int, hours: float) -> Cell:
+    """A day of trading in which all of :data:`DAY_KINDS` happen in turn, the market moves (stops
+    and targets are hit), and the engine is killed now and then; the cell as it stands."""
+    left = list(DAY_KINDS)
+    random.Random(seed).shuffle(left)
+    gap_ns = int(hours * 3600 * NS) // (len(left) + 2)
+    next_ns = 0
+
+    def strike(cell: Cell, engine: Engine) -> bool:
+        nonlocal next_ns
+        now_ns = cell.rig.server.now_ns
+        if now_ns < next_ns or not engine.gateway.reconciled:
+            return False
+        next_ns = now_ns + gap_ns
+        if not left:
+            engine.trips = 0
+            return True
+        kind, call, more = left.pop()
+        cell.rig.server.fault(kind, call=call, count=1, times=1, **more)
+        bid, ask = cell.rig.touch
+        step = cell.rng.choice((-110_000, -4_000, 0, 4_000, 110_000))
+        step = max(step, 1_000_000 - bid)
+        cell.rig.touch = bid + step, ask + step
+        if cell.rng.random() < 0.2:
+            cell.kill_in = cell.rng.randint(0, 40)
+        return False
+
+    cell = Cell(folder, seed, strike, killed=False)
+    cell.engine.trips = cell.trips = 1 << 30
+    cell.hold_ns = 20 * NS
+    cell.engine.hold_ns = cell.hold_ns
+    cell.run(most_s=hours * 3600 + 3600)
+    return cell

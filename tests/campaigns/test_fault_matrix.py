@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.campaigns.fault_cell import Cell, Engine
+from tests.campaigns.fault_cell import DAY_KINDS, Cell, Engine, day
 from tests.e2e.support import CAMPAIGN
 
 SEEDS = 20 if CAMPAIGN else 1
@@ -116,6 +116,17 @@ def test_a_cell(fault: str, point: str, killed: bool, tmp_path: Path) -> None:
         assert cell.rig.server.plan.done, "nothing was struck"
         SEEN["deaths"] += cell.deaths
         SEEN["unknown"] += cell.engine.gateway.counts.unknown
+
+
+@pytest.mark.campaign
+def test_a_day_with_thirty_faults(tmp_path: Path) -> None:
+    """Positions are opened and closed all day, by us and by the server; the books agree to the last
+    unit at its end, and every fault was met."""
+    cell = day(tmp_path, 5, 24 if CAMPAIGN else 0.3)
+    cell.check()
+    cell.engine.drop()
+    assert {kind for kind, _, _ in DAY_KINDS} == set(cell.rig.server.plan.done)
+    assert cell.deaths and len(cell.rig.server.ledger.deals) > 20
 
 
 def test_every_fault_was_met() -> None:

@@ -179,8 +179,9 @@ class ScriptedBroker:
             if fact.ticket == ticket:
                 self.history[i] = replace(fact, done_ns=self.now_ns, left=0, filled=True)
                 self._trade(
-                    fact.ticket, fact.magic, fact.side, fact.left, 0, 0, 0, ExitReason.OPEN, False
-                )
+                    fact.ticket, fact.magic, fact.symbol, fact.side, fact.left, 0, 0, 0,
+                    ExitReason.OPEN, False,
+                )  # fmt: skip
 
     # -- within -----------------------------------------------------------------------------------
 
@@ -234,23 +235,23 @@ class ScriptedBroker:
             return replace(_said(Treatment.PLACED), order=ticket)
         by_hand = order.magic == 0
         deal = self._trade(
-            ticket, order.magic, order.side, qty, order.position, order.stop, order.target, reason,
-            by_hand,
+            ticket, order.magic, order.symbol, order.side, qty, order.position, order.stop,
+            order.target, reason, by_hand,
         )  # fmt: skip
         return replace(_said(Treatment.DONE), order=ticket, deal=deal, qty=qty)
 
     def _trade(
-        self, order: int, magic: int, side: Side, qty: int, position: int, stop: int, target: int,
-        reason: ExitReason, by_hand: bool,
+        self, order: int, magic: int, symbol: str, side: Side, qty: int, position: int, stop: int,
+        target: int, reason: ExitReason, by_hand: bool,
     ) -> int:  # fmt: skip
         fact = self._position(position) if position else None
         if not self.hedging and fact is None:
-            fact = next(iter(self.book.values()), None)
+            fact = next((p for p in self.book.values() if p.symbol == symbol), None)
         closes = fact is not None and fact.side != side
         profit = 0
         if fact is None:
             self.book[order] = PositionFact(
-                order, order, "EURUSD", magic, "", side, qty, self.price, stop, target, self.now_ns
+                order, order, symbol, magic, "", side, qty, self.price, stop, target, self.now_ns
             )
             ident = order
             self._hide("position", ident)
@@ -270,7 +271,7 @@ class ScriptedBroker:
                             ticket=order if flips else fact.ticket)
                 )  # fmt: skip
         return self._deal(
-            order, ident, magic, "EURUSD", side, qty, profit, self.fee, reason, closes, by_hand
+            order, ident, magic, symbol, side, qty, profit, self.fee, reason, closes, by_hand
         )
 
     def _deal(
@@ -342,7 +343,7 @@ class Desk:
         )  # fmt: skip
         one = replace(one, **more)
         self.log.append(one)
-        self.gateway.intent(0, one)
+        self.gateway.intent(one.series, one)
         return one
 
     def keep(self, rows: Sequence[BrokerRow]) -> None:

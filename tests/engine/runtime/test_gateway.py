@@ -8,9 +8,9 @@ import pytest
 
 from data.enums import Action, BrokerAct, ExitReason, OrderType, Side
 from engine.broker.protocol import Treatment
-from engine.runtime.gateway import Ask, GatewaySettings
+from engine.runtime.gateway import Ask, GatewaySeries, GatewaySettings
 from engine.runtime.gateway_state import followed
-from tests.engine.runtime.scripted_broker import EURUSD, Desk, S, ScriptedBroker
+from tests.engine.runtime.scripted_broker import EURUSD, SCALES, Desk, S, ScriptedBroker
 
 
 def started(**more: object) -> Desk:
@@ -343,7 +343,48 @@ def test_a_lost_link_blocks_until_everything_was_looked_at() -> None:
     desk.broker.down = False
     desk.run(10)
     assert not desk.gateway.blocked and desk.say() == ["ORDER REJECTED 1 0"]
-    assert len([a for a in desk.alarms if "link" in a]) == 1
+    assert [a for a in desk.alarms if "link" in a] == [
+        "there is no link to the broker: no link", "there is no link to the broker: down",
+    ]  # fmt: skip
+
+
+def test_why_nothing_can_be_reached_is_said_once() -> None:
+    desk = Desk(ScriptedBroker(down=True))
+    desk.run(60)
+    assert desk.alarms == ["there is no link to the broker: down"]
+    assert desk.gateway.facts()["link_error"] == "down" and not desk.gateway.reconciled
+
+
+def test_an_entry_that_had_to_wait_is_held_against_the_price_by_then() -> None:
+    desk = started(hide_ns=S)
+    desk.intend(1)
+    desk.intend(2)
+    desk.run(0.5)
+    desk.broker.price += 60
+    desk.run(5)
+    assert "ORDER REJECTED 2 0" in desk.say() and len(desk.changes) == 1
+    assert desk.gateway.counts.dropped == 1
+
+
+GOLD = GatewaySeries(5, 6, "XAUUSD", SCALES)
+
+
+@pytest.mark.parametrize("hedging", [True, False])
+def test_two_instruments_of_one_account(hedging: bool) -> None:
+    """What is unknown of one stops only that one; both know the whole balance."""
+    desk = Desk(ScriptedBroker(hedging=hedging, script={1: "lost"}, hide_ns=3 * S), (EURUSD, GOLD))
+    desk.run(5)
+    desk.intend(1)
+    desk.run(0.1)
+    desk.intend(1, series=5, id=1, stop=0, target=0)
+    desk.run(0.1)
+    assert set(desk.gateway.blocked) == {0} and len(desk.changes) == 2
+    desk.run(10)
+    fills = [(r.fold, r.series) for r in desk.rows if r.act == BrokerAct.FILL]
+    assert sorted(fills) == [(0, 1), (5, 6)]
+    assert desk.gateway.ledger.balances == dict.fromkeys((0, 5), desk.broker.balance)
+    assert desk.gateway.books.equal and not desk.gateway.blocked
+    assert {p.symbol for p in desk.broker.book.values()} == {"EURUSD", "XAUUSD"}
 
 
 @pytest.mark.parametrize("synced", [False, True])
