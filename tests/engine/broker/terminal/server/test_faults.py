@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -245,10 +246,13 @@ def test_a_position_gets_another_ticket_and_keeps_its_identifier() -> None:
     books_hold(made)
 
 
-def test_the_readme_names_every_kind() -> None:
+def test_the_readmes_script_holds_every_kind(tmp_path: Path) -> None:
     readme = (Path(__file__).parents[5] / "README.md").read_text(encoding="utf-8")
     section = readme.partition("### `ofs sandbox`")[2].partition("\n### ")[0]
-    assert not [kind for kind in KINDS if f"`{kind}`" not in section]
+    [script] = [b for b in re.findall(r"```toml\n(.*?)```", section, re.DOTALL) if "kind" in b]
+    path = tmp_path / "faults.toml"
+    path.write_text(script, encoding="utf-8")
+    assert {f.kind for f in read_script(path).faults} == set(KINDS)
 
 
 def test_the_same_seed_strikes_the_same_calls() -> None:
