@@ -24,6 +24,7 @@ from data.times import format_utc
 from engine.kernel.metrics import METRICS
 from engine.plans.explain import in_unit
 from engine.runtime.compare import RecordedRows
+from engine.runtime.compose import OF_EXECUTION
 from engine.runtime.moment import Moment, moment
 from engine.runtime.plan_explain import plans_of
 from engine.runtime.records import packed
@@ -273,11 +274,12 @@ def _scaled(name: str, array: np.ndarray) -> tuple[str, Any]:
 
 def _event(store: LogStore, at: Moment, kind: Kind, ts_ns: int, number: int) -> Shown | None:
     """The event of ``kind`` at ``ts_ns`` with that venue id (0: the last one), as it is read."""
-    mine = (at.venue, at.symbol)
+    elsewhere = at.execution if kind in OF_EXECUTION else None
+    mine = elsewhere or (at.venue, at.symbol)
     if kind not in {x.kind for x in store.series() if (x.venue, x.symbol) == mine}:
         return None
     columns = all_columns([kind])
-    reader = LogReader(store, at.venue, at.symbol, columns, ts_ns, ts_ns + 1, ahead=False)
+    reader = LogReader(store, *mine, columns, ts_ns, ts_ns + 1, ahead=False)
     found = None
     for batch in reader:
         rows = len(batch.columns[kind]["ts_ns"])

@@ -41,7 +41,8 @@ class Moment:
     """The state right after the decision at ``ts_ns``.
 
     ``fold`` holds it; ``decision`` is its record (structured, shape (1,)), ``signals`` those that
-    came with it, ``plans`` the plans of the request as they were compiled.
+    came with it, ``plans`` the plans of the request as they were compiled, ``execution`` the series
+    in which its orders were executed, where that is another one.
     """
 
     fold: Fold
@@ -52,6 +53,7 @@ class Moment:
     decision: np.ndarray
     signals: np.ndarray
     plans: list[Compiled] = field(default_factory=list)
+    execution: tuple[str, str] | None = None
 
 
 def moment(
@@ -88,7 +90,9 @@ def moment(
     last.signals = last.signals[:0]
     _fire(fold, at)
     signals = last.signals[last.signals["ts_ns"] == last.decision["ts_ns"][0]]
-    return Moment(fold, reader.scales, venue, symbol, at, last.decision, signals, plans)
+    return Moment(
+        fold, reader.scales, venue, symbol, at, last.decision, signals, plans, request.execution
+    )
 
 
 def _fire(fold: Fold, at_ns: int) -> None:

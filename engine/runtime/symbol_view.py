@@ -129,6 +129,13 @@ class _Reader:
             bid, ask = int(book["bid_price"][0]), int(book["ask_price"][0])
         return self.price(bid), self.price(ask)
 
+    def exit_touch(self) -> tuple[float | None, float | None]:
+        """Best bid and ask that an exit meets: of the venue that executes, where it is another."""
+        if not (self.fold.composition.live and self.fold.params["live"]["apart"][0]):
+            return self.touch()
+        bid, ask = self.state["sim"]["quote_price"][0].tolist()
+        return self.price(int(bid)), self.price(int(ask))
+
     def flow(self) -> dict[str, Any]:
         """Delta, CVD and the two imbalances, as far as a handler keeps them."""
         found: dict[str, Any] = {}
@@ -271,7 +278,7 @@ def _positions(at: _Reader, symbol: str) -> Iterable[PositionView]:
     if not at.fold.composition.account:
         return
     sim = at.state["sim"][0]
-    bid, ask = at.touch()
+    bid, ask = at.exit_touch()
     last = at.price(int(sim["last_price"]))
     for k in range(int(sim["n_positions"])):
         w = sim["positions"][int(sim["position_at"][k])]

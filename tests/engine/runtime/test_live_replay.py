@@ -18,10 +18,12 @@ from engine.kernel.events import READ_COLUMNS
 from engine.runtime.backtest import backtest
 from engine.runtime.bundle import log_files
 from engine.runtime.compose import OF_EXECUTION, compose
+from engine.runtime.explain import explain
 from engine.runtime.moment import moment
 from engine.runtime.records import packed
 from engine.runtime.replay import execution_of, request_of, run
 from engine.runtime.session_fold import feed_of
+from engine.runtime.symbol_view import Shown, symbol_view
 from engine.runtime.verify import verify
 from tests.engine.brokered import Live
 from tests.engine.driving import Collect
@@ -180,3 +182,30 @@ def test_the_basis_is_set_only_where_there_is_one(made: Made) -> None:
     m = find_run(folder / "runs", "last").manifest
     assert m["params"]["basis.half_life"] == "1m"
     assert SETTINGS.items() <= m["params"].items()
+
+
+def test_a_fill_is_explained_by_the_brokers_own_answer(made: Made) -> None:
+    folder, live, _ = made
+    order = int(live.sink.rows("intent")["order_id"][0])
+    found = explain(
+        LogStore(folder / "log"), find_run(folder / "runs", "last"), STRATEGY, f"order:{order}"
+    )
+    assert found.agrees and found.fills and found.orders
+    (cause,) = found.causes
+    assert cause["act"] == "FILL" and cause["order_id"] == order
+
+
+def test_a_position_is_valued_where_it_is_executed(made: Made) -> None:
+    folder, live, _ = made
+    held = live.sink.rows("decision")
+    held = held[held["position"] != 0]
+    at = moment(LogStore(folder / "log"), request(), int(held["ts_ns"][3]))
+    shown = Shown(*FLOW, SCALES, STRATEGY)
+    view = symbol_view(at.fold, shown)
+    (position,) = view.positions
+    sim = at.fold.state["sim"][0]
+    bid, ask = (int(x) / 10 for x in sim["quote_price"])
+    price = bid if position.side == "long" else ask
+    side = 1 if position.side == "long" else -1
+    assert position.pnl == pytest.approx(side * (price - position.entry_price) * position.qty)
+    assert abs(position.entry_price - (view.price or 0)) > 15  # the basis is 25
