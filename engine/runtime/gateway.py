@@ -224,6 +224,7 @@ class Gateway:
             "waiting": sum(len(lane.line) for lane in self._lanes.values()),
             "unknown_now": sum(len(lane.doubts.unknown) for lane in self._lanes.values()),
             "unknown_positions": [p.ticket for p in self.unknown_positions],
+            "unknown_orders": [o.ticket for o in self._chores.others],
             "positions": len(self.ledger.held),
             "alarms": self.alarmed,
             "books": {
@@ -371,6 +372,7 @@ class Gateway:
             orders = cast("Sequence[OrderFact]", answer)
             tell_orders(self.ledger, self.names, orders, now_ns, found)
             self._chores.strays(found.stray, now_ns)
+            self._chores.orders(found.others)
         elif call.ask is Ask.POSITIONS:
             look.positions = tuple(self._desk.positions.values())
             unknown = tell_positions(self.ledger, self.names, look.positions, now_ns)

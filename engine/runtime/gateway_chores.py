@@ -32,12 +32,23 @@ class _Chore:
 
 @dataclass
 class Chores:
-    """See the module. ``unknown`` are the positions in our symbols that are not ours, as of the
-    last look."""
+    """See the module. ``unknown`` are the positions, ``others`` the working orders in our symbols
+    that are not ours, as of the last look."""
 
     desk: Desk
     unknown: list[PositionFact] = field(default_factory=list)
+    others: list[OrderFact] = field(default_factory=list)
     _waiting: dict[int, _Chore] = field(default_factory=dict)
+
+    def orders(self, others: list[OrderFact]) -> None:
+        """These orders are live in our symbols, and not ours: they are never touched."""
+        known = {o.ticket for o in self.others}
+        for fact in others:
+            if fact.ticket not in known:
+                self.desk.alarm(
+                    f"order {fact.ticket} in {fact.symbol} is not of this session: it is left"
+                )
+        self.others = others
 
     def strays(self, orders: Sequence[OrderFact], now_ns: int) -> None:
         """These orders are live and ours, and the log has ended them."""

@@ -44,10 +44,12 @@ class Names:
 @dataclass
 class Found:
     """What could not be put into rows: ``stray`` orders at the broker that are live and ours and
-    that the ledger has ended or never had, ``early`` deals that wait for another one, ``foreign``
-    tickets of deals with our magic that no intent explains."""
+    that the ledger has ended or never had, ``others`` live orders in our symbols that are not ours,
+    ``early`` deals that wait for another one, ``foreign`` tickets of deals with our magic that no
+    intent explains."""
 
     stray: list[OrderFact] = field(default_factory=list)
+    others: list[OrderFact] = field(default_factory=list)
     early: list[DealFact] = field(default_factory=list)
     foreign: list[int] = field(default_factory=list)
 
@@ -61,6 +63,8 @@ def tell_orders(
         if track is None:
             if fact.done_ns == 0 and names.key(fact.magic) is not None:
                 found.stray.append(fact)
+            elif fact.done_ns == 0 and fact.symbol in names.symbols.values():
+                found.others.append(fact)
             continue
         if track.ended:
             if fact.done_ns == 0:

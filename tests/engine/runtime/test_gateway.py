@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from data.enums import Action, BrokerAct, ExitReason, OrderType, Side
-from engine.broker.protocol import Treatment
+from engine.broker.protocol import NewOrder, Treatment
 from engine.runtime.gateway import Ask, GatewaySeries, GatewaySettings
 from engine.runtime.gateway_state import followed
 from tests.engine.runtime.scripted_broker import EURUSD, SCALES, Desk, S, ScriptedBroker
@@ -205,6 +205,15 @@ def test_positions_of_others_are_reported_and_left() -> None:
     desk.run(30)
     assert len(desk.gateway.unknown_positions) == 1 and not desk.changes
     assert len(desk.alarms) == 1 and not desk.gateway.blocked
+
+
+def test_working_orders_of_others_are_reported_and_left() -> None:
+    desk = Desk(ScriptedBroker(linked=True))
+    theirs = NewOrder("EURUSD", 5, "", OrderType.LIMIT, Side.BUY, 9, 9_000, 0, 0, ioc=False)
+    ticket = desk.broker.submit(theirs).order
+    desk.run(30)
+    assert desk.gateway.facts()["unknown_orders"] == [ticket]
+    assert len(desk.alarms) == 1 and not desk.changes and not desk.gateway.blocked
 
 
 def test_in_a_netting_account_a_position_of_others_blocks() -> None:
