@@ -209,14 +209,15 @@ STRATEGY = StrategyType("STRATEGY", _strategies)
 """A strategy of the package, or ``path.py:NAME``."""
 
 ADDRESS = AddressType("ADDRESS", _nothing)
-"""An address of a served venue or archive, or the file with it."""
+"""An address of a served venue or archive, or the file with it; the path of a terminal."""
 
 CLOCK = WordType("RULE", _clocks)
 """Rule of a trade server's clock."""
 
 WORDS: dict[str, WordType] = {
     "venue": VENUE, "symbol": SYMBOL, "run": RUN, "strategy": STRATEGY, "replay": REPLAY,
-    "session": SESSION, "endpoint": ADDRESS, "rule": CLOCK, "clock": CLOCK,
+    "session": SESSION, "endpoint": ADDRESS, "terminal": ADDRESS, "sandbox_file": ADDRESS,
+    "rule": CLOCK, "clock": CLOCK,
 }  # fmt: skip
 """The types of parameters that are called so and are plain text otherwise."""
 
