@@ -24,8 +24,8 @@ SETTINGS = {
 }  # fmt: skip
 
 
-FIRST = ("flow", "footprint")
-"""Two of one group: the state of the fold holds all of it."""
+FIRST = ("footprint",)
+"""One of a group: the state of the fold holds all of it."""
 SHORT = {"impact.length": "12", "impact.warm": "6", "regime.warm": "4", "toxicity.warm": "2"}
 """Detectors of a short tape must come to speak."""
 
