@@ -18,26 +18,32 @@ LONG = (
     "engine/runtime/test_processes.py",
     "data/sources/test_import_recordings.py",
     "data/sources/test_importer.py",
-    "data/sources/test_archive_csv.py",
     "data/sources/test_fetch.py",
+    "test_portable.py",
+    "test_tidy.py",
+    "data/live/test_fuzz.py",
+    "data/live/test_keep.py",
     "cli/test_readme.py",
-    "engine/runtime/test_cache.py",
-    "engine/measure/test_bench.py",
     "engine/kernel/test_handlers.py",
-    "engine/kernel/test_proxy.py",
-    "e2e/test_damage.py",
+    "engine/measure/test_bench.py",
+    "e2e/test_interrupt.py",
+    "e2e/test_verdict.py",
     "campaigns/test_mutations.py",
     "campaigns/test_paper_kills.py",
+    "campaigns/test_full_disk.py",
+    "e2e/test_damage.py",
     "e2e/test_paper.py",
+    "e2e/test_watching.py",
+    "engine/runtime/test_cache.py",
+    "engine/runtime/test_lowered.py",
     "engine/runtime/test_strategy_file.py",
-    "e2e/test_golden_sessions.py",
-    "e2e/test_interrupt.py",
-    "cli/test_calibrate_command.py",
+    "engine/runtime/test_scaffold.py",
+    "engine/runtime/test_reference.py",
     "e2e/test_startup.py",
 )
 """Files that take longest. A file is run by one worker: the long ones come first, so that no worker
 is left with one when the others are done. While one worker compiles the kernel for the first file,
-the other has some that compile nothing, and finds it compiled."""
+the other has the seven below it, which compile nothing, and finds it compiled."""
 
 if os.name == "nt":
     # Otherwise what a process prints to a pipe is in the code page of the machine.
