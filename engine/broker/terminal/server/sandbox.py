@@ -87,15 +87,21 @@ class Sandbox:
         self.clock = clock
         self.venue = venue
         self._facts: dict[str, Any] = {}
+        self._over_s = 0.0
         self._rest: Any = None
         self._address = ""
 
     def now_ns(self) -> int:
-        """The market's time, ns UTC."""
-        if self.venue is None:
-            return self.clock.now_ns()
-        player = self.venue.player
-        return self.venue.tape.end_ns if player.ended else player.now_ns()
+        """The server's time, ns UTC: the market's, and after the end of the range as it passes on
+        the wall. The market is over then, but what is under way at the server comes to its end:
+        deals are seen, a terminal that died is there again."""
+        if self.venue is not None and not self.venue.player.ended:
+            return self.venue.player.now_ns()
+        now_ns = self.clock.now_ns() if self.venue is None else self.venue.tape.end_ns
+        if now_ns < self.clock.end_ns:
+            return now_ns
+        self._over_s = self._over_s or time.monotonic()
+        return now_ns + int((time.monotonic() - self._over_s) * 1e9)
 
     async def serve(self, told: Callable[[dict[str, Any]], None], stopped: asyncio.Event) -> None:
         """Listen, tell what :meth:`ready` says, play, and stay until ``stopped``; raises what broke

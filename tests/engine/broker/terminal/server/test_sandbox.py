@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -113,3 +114,19 @@ def test_two_clients_have_one_account() -> None:
         sent = one.order_send(request)
         one.shutdown()
         assert [p.ticket for p in two.positions_get()] == [sent.order]
+
+
+def test_what_is_under_way_at_the_end_of_the_range_comes_to_its_end() -> None:
+    made = server(*FLAT)
+    made.fault("hidden_deals", "500ms", call="order_send", count=1)
+    with Running(made, speed=100_000.0) as running:
+        module = joined(running.told["terminal"])
+        until_s = time.monotonic() + 20
+        while made.now_ns < NOON_NS + 600 * NS and time.monotonic() < until_s:
+            module.version()
+        request = {"action": 1, "symbol": "EURUSD", "volume": 0.1, "type": 0, "type_filling": 1}
+        assert module.order_send(request).retcode == 10009
+        while not module.positions_get() and time.monotonic() < until_s:
+            time.sleep(0.05)
+        assert len(module.positions_get()) == 1
+        assert running.sandbox.clock.facts()["now_ns"] == NOON_NS + 600 * NS
