@@ -36,7 +36,7 @@ def fetch_terminal(app: App, symbols: tuple[str, ...], kinds: tuple[str, ...], f
             _tell(app, [_none(s, k, begin, end) for s in names for k in wanted], dry_run=True)
         return EXIT_OK
     store = app.open_log(create=True)
-    told = []
+    told, closed = [], 0
     with (
         app.progress("fetch", unit="rows") as line,
         source.history(store, names, "SYMBOL", line.update) as history,
@@ -45,7 +45,10 @@ def fetch_terminal(app: App, symbols: tuple[str, ...], kinds: tuple[str, ...], f
             for kind in wanted:
                 line.label = f"{symbol} {kind.name.lower()}"
                 told.append(history.fetch(symbol, kind, begin, end))
+                closed += history.settle(told[-1])
     _tell(app, told, dry_run=False)
+    if closed:
+        app.say(f"{closed} recorded gaps are closed")
     return EXIT_OK if all(found.rows for found in told) else EXIT_FINDING
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import DataError, LockedError, NetworkError, OfsError, UsageError
 from data.events import EVENTS, Kind
+from data.live.streams import TERMINAL
 from data.log.checks import GAP_CHECKS, Wanted, check_log
 from data.log.rules import Finding
 from data.sources.archive_files import (
@@ -150,6 +151,8 @@ def _day(ts_ns: int) -> date:
 def _hopeless(finding: Finding, longest_ns: int) -> str:
     """Why no archive can fill a hole; empty where one may."""
     name = EVENTS[finding.kind].name if finding.kind is not None else ""
+    if finding.venue == TERMINAL:
+        return f"its terminal may have it: ofs fetch {finding.symbol} --venue {TERMINAL}"
     if finding.venue not in MARKETS:
         return f"no archive of {finding.venue} can close a hole"
     trades = finding.kind == Kind.TRADE and finding.check == "id_hole"

@@ -169,6 +169,15 @@ class History:
 
     # -- gaps -------------------------------------------------------------------------------------
 
+    def settle(self, told: Fetched) -> int:
+        """Mark the recorded gaps inside of a range that was fetched, where the terminal had
+        anything of it; how many there were."""
+        gaps = open_gaps(self.store, told.symbol, told.from_ns).get(told.kind, [])
+        gaps = [gap for gap in gaps if gap[1] < told.to_ns] if told.rows else []
+        if gaps:
+            self._mark(told.symbol, told.kind, gaps)
+        return len(gaps)
+
     def close(self, symbol: str, kind: Kind, gaps: list[tuple[int, int]]) -> int:
         """Fetch what lies in recorded gaps (from, to in exchange time, ns) and mark them as filled;
         how many rows were added."""

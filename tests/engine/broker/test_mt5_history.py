@@ -175,6 +175,22 @@ def test_a_recorded_gap_is_fetched_and_marked(there, store):
     assert there.calls == []  # nothing is open any more: nobody is asked
 
 
+def test_a_range_that_was_fetched_closes_the_gaps_inside_of_it(there, store):
+    told = [
+        gap(Kind.QUOTE, BEGIN - 2 * HOUR, BEGIN - HOUR, BEGIN - HOUR, 1),
+        gap(Kind.QUOTE, BEGIN - 9 * HOUR, BEGIN - HOUR, BEGIN - HOUR, 2),
+        gap(Kind.BAR, BEGIN - 2 * HOUR, BEGIN - HOUR, BEGIN - HOUR, 3),
+    ]  # fmt: skip
+    record(store, Kind.GAP, {name: [g[name] for g in told] for name in told[0]})
+    asked = history(there, store)
+    assert asked.settle(asked.fetch("EURUSD", Kind.QUOTE, BEGIN - 3 * HOUR, BEGIN)) == 1
+    assert asked.settle(asked.fetch("EURUSD", Kind.QUOTE, BEGIN + HOUR, BEGIN + 2 * HOUR)) == 0
+    by_seq = rows(store, Kind.GAP)
+    assert dict(zip(by_seq["seq"].tolist(), by_seq["filled"].tolist(), strict=True)) == {
+        1: 1, 2: 0, 3: 0,
+    }  # fmt: skip
+
+
 def test_a_gap_that_cannot_be_closed_is_left_after_three_tries(there, store, monkeypatch):
     monkeypatch.setattr(mt5_history, "RETRY_S", 0.0)
     told = gap(Kind.QUOTE, BEGIN - HOUR, BEGIN, BEGIN, 1)
