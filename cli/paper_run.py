@@ -109,6 +109,8 @@ def _setup(app: App, file: Path, options: dict[str, Any]) -> Setup:
     text, source = options["endpoint"], None
     if config.venue == VENUE:
         box = sandbox_of(text)
+        if box is not None:  # its clock begins with its first client, and a compile takes a minute
+            _compile(app, config)
         endpoint = box.endpoint if box is not None else Endpoint.real(config.venue)
         source = source_of(asdict(config.account), box)
     else:
@@ -123,6 +125,12 @@ def _setup(app: App, file: Path, options: dict[str, Any]) -> Setup:
         new=options["new"],
         on_cold=lambda: app.say("compiling…"),
     )
+
+
+def _compile(app: App, config: PaperConfig) -> None:
+    from engine.runtime.session_fold import compile_fold
+
+    compile_fold(request_of(config), config.symbols[0], lambda: app.say("compiling…"))
 
 
 def ask_of(

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import ConfigError
-from data.events import REFERENCE, Kind
+from data.events import REFERENCE, Kind, Scales
 from data.live.blocks import Group, Series
 from data.log.columns import Rows
 from engine.kernel.events import COLUMNS, column_dtype
@@ -98,6 +98,16 @@ def composition_of(request: Request) -> Composition:
             do="leave reference.vix out",
         )
     return composition
+
+
+def compile_fold(request: Request, symbol: str, on_cold: Callable[[], None] | None = None) -> None:
+    """Have the fold of ``request`` compiled (or loaded) before anything waits for it: a stand-in
+    whose clock begins with its first client does not wait. Errors as of :meth:`LiveFold.make`; the
+    scales are the finest, because those of ``symbol`` are not asked for yet."""
+    execution = None if request.execution is None else 1
+    series = Series(request.venue or "", symbol, Scales(8, 8))
+    live = LiveFold.make(0, series, request, Buffers(), on_cold, execution)
+    live.feed({}, np.zeros(0, np.int8), np.zeros(0, np.int64))
 
 
 @dataclass
