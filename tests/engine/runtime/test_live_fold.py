@@ -25,9 +25,10 @@ from tests.engine.puppet import STRATEGY, market
 from tests.engine.runtime.make_run import EAGER
 from tests.engine.tapes import Event, pack
 from tests.engine.tapes import market as whole_market
+from tests.shared import CAMPAIGN
 
 ROOT = Path(__file__).parents[3]
-SEEDS = range(200) if os.environ.get("OFS_CAMPAIGN") else range(8)
+SEEDS = range(200 if CAMPAIGN else 8)
 RESTING = {"entry": "limit", "entry_ttl": "3s", "breakeven": "0.00001"}
 
 
