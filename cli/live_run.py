@@ -20,9 +20,9 @@ from data.errors import EXIT_RISK, RiskHaltError, UsageError
 if TYPE_CHECKING:
     from data.live.endpoint import Endpoint
     from data.live.wiring import Ask
+    from engine.broker.mt5_way import Sandbox
     from engine.runtime.live_config import LiveConfig
     from engine.runtime.live_gates import Seen
-    from engine.runtime.live_link import Sandbox
     from engine.runtime.paper_config import PaperConfig
     from engine.runtime.replay import Request
     from engine.runtime.session import Session, Setup
@@ -181,12 +181,15 @@ def sandbox_of(config: LiveConfig, endpoint: str) -> tuple[LiveConfig, Sandbox]:
 def _boxed(config: LiveConfig, line: dict[str, Any]) -> tuple[LiveConfig, Sandbox]:
     """The session's account there: a sandbox has a server of its own."""
     from data.live.endpoint import Endpoint
+    from engine.broker.mt5_way import Sandbox
     from engine.broker.sandbox_clock import SandboxClock
-    from engine.runtime.live_link import Sandbox
 
     at = replace(config.account, server=line["server"], clock=line["clock"], terminal="", bridge="")
     flow = Endpoint(line["ws"], line["rest"], line["venue"])
-    return replace(config, account=at), Sandbox(line["terminal"], SandboxClock(flow))
+    box = Sandbox(
+        line["terminal"], SandboxClock(flow), flow, line["login"], line["server"], line["clock"]
+    )
+    return replace(config, account=at), box
 
 
 def _read_line(path: str) -> dict[str, Any]:

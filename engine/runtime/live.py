@@ -35,7 +35,7 @@ from engine.runtime.live_config import TERMINAL, LiveConfig
 from engine.runtime.live_gates import Seen
 from engine.runtime.live_guards import DayLoss
 from engine.runtime.live_history import INTENT, history
-from engine.runtime.live_link import Link
+from engine.runtime.live_link import HASTE_S, Link
 from engine.runtime.session_folds import Folds
 from engine.runtime.view import BrokerView
 
@@ -43,6 +43,7 @@ SETTLE_S = 20.0
 """So long (wall time) may what is under way take to end when a session drains."""
 LOOK_S = 3.0
 """And so long the last comparison of the books."""
+ENTRY_AGE_NS = GatewaySettings().entry_age_ns
 _MONEY = 10.0**MONEY_SCALE
 
 
@@ -156,9 +157,11 @@ class LiveTrader:
         ledger = followed(history(folds, recorder.opened, self._execution))
         self.broker = self.broker or self.link.broker(self._scales)
         limits = self.config.limits
+        haste_ns = round(HASTE_S * 1e9 * self.link.speed) if recorder.clock.served else 0
         settings = GatewaySettings(
-            settle_ns=limits.settle_ns, close_unknown=self.config.account.close_unknown
-        )
+            settle_ns=max(limits.settle_ns, haste_ns), entry_age_ns=max(ENTRY_AGE_NS, haste_ns),
+            close_unknown=self.config.account.close_unknown,
+        )  # fmt: skip
         self.gateway = Gateway(
             [self._gateway_series(live.number) for live in folds.lives],
             self.config.account.base, tag_of(folder.id), settings, ledger,

@@ -1,45 +1,32 @@
-"""How a live session reaches its terminal: a worker, a bridge, or the terminal of a sandbox.
+"""What a live session needs of its terminal: a broker, a feed, and the scales of its instruments.
 
-Owns :class:`Link`: from a configuration and the environment to terminals, a broker and a feed, and
-the time that goes with them. What must hold: every part has a worker of its own, so that a poll for
-quotes never stands before an order; the password goes from the environment to the one call that
-needs it, and nowhere else.
+Owns :class:`Link`, from a configuration and the environment to those, over a
+:class:`engine.broker.mt5_way.Way`. What must hold: every part has a worker of its own, so that a
+poll for quotes never stands before an order; the password goes from the environment to the one call
+that needs it, and nowhere else.
 
 It refuses to know what is traded and when.
 """
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from data.enums import Kind
-from data.errors import ConfigError
 from data.events import Scales
-from engine.broker.bridge import BridgeTerminal
 from engine.broker.mt5 import Mt5Broker, Mt5Settings
 from engine.broker.mt5_clock import ServerClock
 from engine.broker.mt5_feed import EVERY_S, Mt5Feed
 from engine.broker.mt5_link import select, sign_in, symbol_scales
-from engine.broker.sandbox_clock import SandboxClock
-from engine.broker.terminal.endpoint import ENVIRONMENT
-from engine.broker.worker import FramedTerminal, WorkerTerminal
+from engine.broker.mt5_way import Sandbox, Way
+from engine.broker.worker import FramedTerminal
 from engine.runtime.live_config import LiveConfig
 from engine.runtime.secrets import bridge_token, password_of
 
-STAND_IN = "engine.broker.terminal"
-PACKAGE = "MetaTrader5"
 _NS = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Sandbox:
-    """A stand-in terminal: ``address`` HOST:PORT, and its clock."""
-
-    address: str
-    clock: SandboxClock
+HASTE_S = 0.5
+"""What is bounded in market time has at least so much wall time in a sandbox that plays fast."""
 
 
 @dataclass
@@ -50,20 +37,29 @@ class Link:
     sandbox: Sandbox | None = None
 
     @property
+    def way(self) -> Way:
+        """To a terminal; ConfigError where this machine cannot have one."""
+        a = self.config.account
+        return Way(
+            a.terminal, a.bridge, self.sandbox, a.login, a.server, a.clock,
+            token=bridge_token().reveal() if a.bridge else "",
+        )  # fmt: skip
+
+    @property
     def names(self) -> list[str]:
         """What the broker calls the session's symbols, in their order."""
         return [self.config.traded(symbol) for symbol in self.config.symbols]
 
     def now_ns(self) -> int:
         """Time at the terminal, ns UTC."""
-        return self.sandbox.clock.now_ns() if self.sandbox is not None else time.time_ns()
+        return self.way.now_ns()
 
     def scales(self) -> dict[str, Scales]:
         """Scales that hold every price and quantity of the symbols, by the broker's name.
 
         BrokerError where the terminal cannot be reached, or is at another account.
         """
-        terminal = self._terminal()
+        terminal = self.way.open()
         try:
             return symbol_scales(terminal, self.settings(dict.fromkeys(self.names, Scales(0, 0))))
         finally:
@@ -71,12 +67,12 @@ class Link:
 
     def broker(self, scales: Mapping[str, Scales]) -> Mt5Broker:
         """A broker of its own worker, not connected yet, at the ``scales`` of the session."""
-        return Mt5Broker(self._terminal(), self.settings(scales))
+        return Mt5Broker(self.way.open(), self.settings(scales))
 
     def feed(self, scales: Mapping[str, Scales], kinds: Sequence[Kind],
              until_ns: Callable[[], int] | None, *, tells: bool) -> Mt5Feed:  # fmt: skip
         """Quotes (and bars) of the symbols from a worker of their own; see :class:`Mt5Feed`."""
-        terminal, settings = self._terminal(), self.settings(scales)
+        terminal, settings = self.way.open(), self.settings(scales)
         clock = self.sandbox.clock if self.sandbox is not None else None
         return Mt5Feed(
             terminal, lambda: _select(terminal, settings), ServerClock(settings.clock),
@@ -92,23 +88,14 @@ class Link:
         return Mt5Settings(
             login=a.login, server=a.server, symbols=dict(scales), path=a.terminal,
             password=password_of(a.login).reveal(), clock=a.clock, call_s=deadline_s,
-            send_s=deadline_s, history_s=3 * deadline_s, stale_s=limits.quote_age_ns / _NS,
+            send_s=deadline_s, history_s=3 * deadline_s,
+            stale_s=max(limits.quote_age_ns / _NS, HASTE_S * self.speed),
         )  # fmt: skip
 
-    def _terminal(self) -> FramedTerminal:
-        if self.sandbox is not None:
-            clock = self.sandbox.clock
-            env = {ENVIRONMENT: self.sandbox.address}
-            return WorkerTerminal(STAND_IN, env, clock=clock.now_ns, sleep=clock.sleep)
-        if self.config.account.bridge:
-            return BridgeTerminal(self.config.account.bridge, bridge_token().reveal())
-        if sys.platform != "win32":
-            raise ConfigError(
-                "a terminal runs on Windows", where=f"{self.config.path}: [account]",
-                why=f"{PACKAGE} has no package for {sys.platform}",
-                do="name a bridge under Wine or another host, or rehearse with --sandbox",
-            )  # fmt: skip
-        return WorkerTerminal(PACKAGE)
+    @property
+    def speed(self) -> float:
+        """Times real time; 1 where the market is real."""
+        return 1.0 if self.sandbox is None else self.sandbox.clock.speed
 
 
 def _select(terminal: FramedTerminal, settings: Mt5Settings) -> None:
