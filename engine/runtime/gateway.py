@@ -61,6 +61,7 @@ class _Look:
     positions: Sequence[PositionFact] = ()
     connected: bool = False
     allowed: bool = False
+    last_deal_ns: int = 0
 
 
 @dataclass
@@ -330,11 +331,6 @@ class Gateway:
             self._halt("the terminal is logged in to another account", now_ns)
         self._linked, self.link_error = True, ""
         self._looks.next_ns = now_ns
-        for number, series in self.names.series.items():
-            if number not in self.ledger.balances:
-                self.ledger.say(
-                    BrokerRow(number, series, now_ns, 0, BrokerAct.BALANCE, balance=account.balance)
-                )
 
     def _changed(self, call: Call, outcome: Outcome, now_ns: int) -> None:
         lane = self._lane_of(call)
@@ -366,7 +362,9 @@ class Gateway:
         if look is None or LOOK[look.at] is not call.ask:
             return
         if call.ask is Ask.DEALS:
-            self._tell_deals(cast("Sequence[DealFact]", answer), now_ns)
+            deals = cast("Sequence[DealFact]", answer)
+            look.last_deal_ns = max((d.ts_ns for d in deals), default=0)
+            self._tell_deals(deals, now_ns)
         elif call.ask is Ask.ORDERS:
             found = Found()
             orders = cast("Sequence[OrderFact]", answer)
@@ -404,6 +402,7 @@ class Gateway:
         looks.now, looks.errors = None, 0
         if look.connected:
             self._connects = 0
+            self._first_balances(look, now_ns)
             for lane in self._lanes.values():
                 lane.looked(look.positions, look.began_ns, now_ns)
             self._may_trade(look.allowed, now_ns)
@@ -423,6 +422,18 @@ class Gateway:
         step_ns = quick_ns if busy else self.settings.poll_ns
         looks.step_ns = min(2 * quick_ns, self.settings.poll_ns) if busy else 0
         looks.next_ns = now_ns + step_ns
+
+    def _first_balances(self, look: _Look, now_ns: int) -> None:
+        """The balance that a fold begins with, as of the last deal that was seen: by the server's
+        own time, which may not be that of the session."""
+        assert self.account is not None
+        for number, series in self.names.series.items():
+            if number not in self.ledger.balances:
+                at_ns = look.last_deal_ns or now_ns
+                balance = self.account.balance
+                self.ledger.say(
+                    BrokerRow(number, series, at_ns, 0, BrokerAct.BALANCE, balance=balance)
+                )
 
     @property
     def _differs(self) -> bool:

@@ -166,7 +166,9 @@ class Ledger:
     owners: dict[int, int] = field(default_factory=dict)
     seen: set[tuple[int, int]] = field(default_factory=set)
     balances: dict[int, int] = field(default_factory=dict)
-    began_ns: int = 0
+    began: dict[int, int] = field(default_factory=dict)
+    """By fold: time of its first balance; deals up to then are in it."""
+
     blocked: set[int] = field(default_factory=set)
     cancels: dict[tuple[int, int], Intent] = field(default_factory=dict)
     last_intent: dict[int, int] = field(default_factory=dict)
@@ -210,13 +212,18 @@ class Ledger:
                 held.stop, held.target, held.asked = row.price, row.target, False
         elif row.act == BrokerAct.BALANCE:
             self.balances[row.fold] = row.balance
-            self.began_ns = self.began_ns or row.ts_ns
+            self.began.setdefault(row.fold, row.ts_ns)
             if row.id:
                 self.seen.add((row.fold, row.id))
         elif row.act == BrokerAct.BLOCK:
             self.blocked.add(row.fold)
         elif row.act == BrokerAct.UNBLOCK:
             self.blocked.discard(row.fold)
+
+    @property
+    def began_ns(self) -> int:
+        """When the session began, as its first balance has it; 0 before that."""
+        return min(self.began.values(), default=0)
 
     def open_of(self, fold: int) -> list[Track]:
         """Orders of a fold without an end, in the order in which they were asked for."""

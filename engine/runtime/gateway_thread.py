@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from data.sources.row_checks import TIME_MIN_NS
 from engine.broker.protocol import Broker, BrokerGoneError
 from engine.runtime.gateway import Gateway
 from engine.runtime.gateway_calls import Answer, Call, perform
@@ -133,7 +134,11 @@ class GatewayThread:
             series, rows = self._inbox.popleft()
             for row in rows:
                 gateway.intent(series, row)
-        call = gateway.next_call(self._clock.now())
+        now_ns = self._clock.now()
+        if now_ns < TIME_MIN_NS:  # a served venue that told no time yet
+            self._bell.wait(WAIT_SERVED_S)
+            return
+        call = gateway.next_call(now_ns)
         if call is None:
             self._hand_over(gateway.take())
             self._rest()

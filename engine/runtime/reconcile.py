@@ -90,8 +90,6 @@ def tell_deals(
     """Say every deal that was not said, oldest first. Not ``patient``: also those that come before
     what they close (nothing else was seen for too long)."""
     for deal in sorted(deals, key=lambda d: (d.ts_ns, d.ticket)):
-        if deal.ts_ns < ledger.began_ns and names.key(deal.magic) is None:
-            continue  # the balance that the session began with has it
         fold, order = _owner(ledger, names, deal, found)
         if fold >= 0 and (fold, deal.ticket) not in ledger.seen:
             if patient and _too_early(ledger, deal, ledger.tracks.get((fold, order))):
@@ -99,8 +97,15 @@ def tell_deals(
                 continue
             _say_fill(ledger, names, deal, fold, order, now_ns)
         for other in names.series:
-            if other != fold and (other, deal.ticket) not in ledger.seen:
+            if other != fold and _moves_balance(ledger, deal, other):
                 _say_balance(ledger, names, deal, other, now_ns)
+
+
+def _moves_balance(ledger: Ledger, deal: DealFact, fold: int) -> bool:
+    """A deal that the balance of a fold does not have yet: the balance that it began with has all
+    up to then."""
+    began_ns = ledger.began.get(fold)
+    return began_ns is not None and deal.ts_ns > began_ns and (fold, deal.ticket) not in ledger.seen
 
 
 def tell_positions(

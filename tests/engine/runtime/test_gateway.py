@@ -244,6 +244,22 @@ def test_a_deposit_is_a_balance() -> None:
     assert desk.rows[-1].balance == desk.broker.balance and desk.gateway.books.equal
 
 
+@pytest.mark.parametrize("ahead_s", [-30, 0, 30])
+def test_what_the_account_did_before_is_in_its_first_balance(ahead_s: int) -> None:
+    """Whatever the session's clock is to the server's."""
+    broker = ScriptedBroker()
+    broker.deposit(500 * 10**8)
+    dealt = broker.deal_list[0]
+    broker.deal_list[0] = replace(dealt, ts_ns=broker.now_ns + ahead_s * S)
+    desk = Desk(broker)
+    desk.run(2)
+    balances = [r.balance for r in desk.rows if r.act == BrokerAct.BALANCE]
+    assert balances == [broker.balance] and desk.gateway.books.equal
+    desk.gateway = desk.new(followed(desk.log))
+    desk.run(60)
+    assert not desk.alarms and desk.gateway.books.equal
+
+
 def test_a_difference_that_nothing_explains_is_an_alarm() -> None:
     desk = started()
     desk.broker.balance += 1

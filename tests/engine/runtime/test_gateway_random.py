@@ -152,7 +152,7 @@ def check(day: Day) -> None:
     )  # fmt: skip
     # a balance that was told and not synced before a death is told again, as it stands by then
     since = log.began_ns
-    assert told == Counter(d.ticket for d in broker.deal_list if d.ts_ns >= since or d.magic)
+    assert told == Counter(d.ticket for d in broker.deal_list if d.ts_ns > since or d.magic)
     assert log.balances[0] == broker.balance
     assert {h.ident: h.net for h in log.held.values()} == {
         p.ident: int(p.side) * p.qty for p in broker.book.values() if p.ident in log.owners
