@@ -117,13 +117,13 @@ def run_all(lines: list[str], home: Path) -> None:
     print("".join(f"\n{wall_s:6.2f} s, CPU {cpu_s:5.2f} s  {line}" for wall_s, cpu_s, line in slow))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_800)
 def test_every_example_of_the_readme_runs(user: Path, tmp_path: Path) -> None:
     run_all(readme_examples(), tmp_path)
     assert (user / "fills.parquet").is_file()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_800)
 def test_every_example_of_the_helps_runs(user: Path, tmp_path: Path) -> None:
     world.make_log(user)
     world.make_planted(user)
