@@ -182,7 +182,8 @@ class Lane:
 
     def _submit(self, job: Job, number: int, now_ns: int) -> Call | None:
         intent, series = job.intent, self.series
-        if now_ns - job.arrived_ns > self.desk.settings.pause_ns and series.slippage:
+        most = series.most(_touch(intent))
+        if now_ns - job.arrived_ns > self.desk.settings.pause_ns and most:
             job.quote = True  # it had to wait: the price may have run away
         if job.quote:
             if self.quote is None:
@@ -196,7 +197,7 @@ class Lane:
         order = NewOrder(
             series.symbol, magic, comment, intent.type, intent.side, intent.qty,
             0 if intent.type == OrderType.MARKET else intent.price, intent.stop, intent.target,
-            deviation=series.slippage, ioc=intent.type == OrderType.MARKET or intent.tif == TIF_IOC,
+            deviation=most, ioc=intent.type == OrderType.MARKET or intent.tif == TIF_IOC,
         )  # fmt: skip
         self._leaves(job)
         return Call(number, Ask.SUBMIT, series.symbol, intent=intent, order=order, magic=magic)
@@ -408,10 +409,15 @@ class Lane:
 
     def _too_far(self, intent: Intent, tick: Tick) -> bool:
         """The price of the moment is worse than the intent knew by more than may be."""
-        most = self.series.slippage
+        most = self.series.most(_touch(intent))
         if intent.side == Side.BUY:
             return not tick.ask or (most > 0 and 0 < intent.ask < tick.ask - most)
         return not tick.bid or (most > 0 and intent.bid > tick.bid + most)
+
+
+def _touch(intent: Intent) -> int:
+    """The price that the intent knew on its side; 0: none."""
+    return intent.ask if intent.side == Side.BUY else intent.bid
 
 
 def _moves(intent: Intent, position: int) -> bool:

@@ -22,13 +22,22 @@ class GatewaySeries:
     """An instrument: ``number`` of the fold (its flow series), ``execution`` the number of the
     series under which BROKER rows stand, ``symbol`` the broker's name, ``scales`` of both series,
     ``slippage`` the most price units by which an entry may be worse than the touch that its intent
-    knew (also the deviation that the broker is told); 0: no bound."""
+    knew (also the deviation that the broker is told); 0: no bound. ``slippage_bp`` says the same
+    in bp of that touch, where ``slippage`` is 0: a session may begin before there is a price."""
 
     number: int
     execution: int
     symbol: str
     scales: Scales
     slippage: int = 0
+    slippage_bp: float = 0.0
+
+    def most(self, touch: int) -> int:
+        """The most price units by which an entry may be worse than ``touch``, at least 1; 0: no
+        bound, or no touch was known."""
+        if self.slippage or not self.slippage_bp or touch <= 0:
+            return self.slippage
+        return max(1, round(touch * self.slippage_bp / 1e4))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from data.errors import OfsError
 from data.events import MONEY_SCALE, Control, Kind, Scales
 from data.live.blocks import Series
 from data.live.clock import SessionClock
@@ -179,20 +178,11 @@ class LiveTrader:
             log.warn("traded without a verdict on paper", why=self.unproven)
 
     def _gateway_series(self, number: int) -> GatewaySeries:
-        """Bounds in price units need a price: that of now."""
+        """The instrument of a fold, and how far its price may run."""
         execution = self._execution.get(number, number)
         s = self.recorder.opened.series[execution]
-        slippage = 0
-        if self.config.limits.slippage_bp and self.broker is not None:
-            try:
-                tick = self.broker.quotes(s.symbol, 0)[-1]
-            except (OfsError, IndexError):
-                tick = None  # no quote yet: the first look of the gateway says what is wrong
-            if tick is not None:
-                slippage = max(
-                    1, round((tick.bid + tick.ask) * self.config.limits.slippage_bp / 2e4)
-                )
-        return GatewaySeries(number, execution, s.symbol, s.scales, slippage)
+        bp = self.config.limits.slippage_bp
+        return GatewaySeries(number, execution, s.symbol, s.scales, slippage_bp=bp)
 
     def _wrote(self, mark: int, rows: RecordRows) -> None:
         """Intents must not wait for the next sync that comes by itself."""

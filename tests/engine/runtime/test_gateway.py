@@ -126,6 +126,20 @@ def test_an_entry_is_dropped_where_the_price_ran_away() -> None:
     assert desk.say() == ["ORDER REJECTED 1 10004"] and len(desk.changes) == 1
 
 
+@pytest.mark.parametrize("ran, left", [(40, True), (60, False)])
+def test_a_bound_in_bp_is_that_of_the_touch_that_the_intent_knew(ran: int, left: bool) -> None:
+    apart = replace(EURUSD, slippage=0, slippage_bp=50.0)
+    desk = Desk(ScriptedBroker(script={1: Treatment.FRESH_PRICE}), series=(apart,))
+    desk.run(1)
+    desk.intend(1)
+    desk.step()
+    desk.broker.price += ran
+    desk.run(2)
+    assert (len(desk.changes) == 2) is left and bool(desk.broker.book) is left
+    (order, *_) = [c.order for c in desk.calls if c.ask is Ask.SUBMIT]
+    assert order is not None and order.deviation == 50
+
+
 def test_retries_are_bounded() -> None:
     desk = started(script=dict.fromkeys(range(1, 20), Treatment.FRESH_PRICE))
     desk.intend(1)

@@ -49,6 +49,17 @@ def test_both_sides_have_the_finer_scales() -> None:
     assert made.series(lambda: [], series) == series, "a session keeps what it had"
 
 
+def test_how_far_a_price_may_run_is_known_before_there_is_a_link() -> None:
+    made = trader()
+    series = made.series(lambda: [FLOW], [])
+    made.execution(series)
+    made.recorder = cast(Any, SimpleNamespace(opened=SimpleNamespace(series=series)))
+    one = made._gateway_series(0)
+    assert (one.number, one.execution, one.symbol) == (0, 1, "BTCUSDc")
+    assert CONFIG.limits.slippage_bp == 5.0
+    assert (one.most(10_000_000), one.most(100), one.most(0)) == (5_000, 1, 0)
+
+
 def test_steps_and_bounds_are_the_brokers() -> None:
     assert trader().terms() == {
         "BTCUSDT": {
