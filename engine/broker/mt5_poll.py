@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.broker.calls import Terminal
+from engine.broker.calls import Answer, Terminal
 from engine.broker.mt5_clock import NS, ServerClock
 from engine.broker.mt5_link import failure, refuted
 from engine.broker.retcodes import link_is_gone
@@ -84,6 +84,7 @@ class Poll:
         self._bars: dict[str, int] = {}
         self._minute: dict[str, int] = {}
         self._lots: dict[str, float] = {}
+        self._answered: set[str] = set()
 
     def begin(self) -> None:
         """A link begins: what came before it is history. Bars that were found stay so."""
@@ -169,17 +170,24 @@ class Poll:
         """Ticks from the second of ``msc`` on, whole milliseconds of them; None where there is no
         history yet. A second with more ticks than were asked for is asked for whole."""
         while True:
-            answer = self._terminal.call(
-                "copy_ticks_from", symbol, msc // 1000, count, COPY_TICKS_INFO, deadline_s=COPY_S
-            )
+            args = (symbol, msc // 1000, count, COPY_TICKS_INFO)
+            answer = self._copy("copy_ticks_from", *args)
             if answer.value is None:
-                if link_is_gone(answer.code):
-                    raise failure("copy_ticks_from", answer)
                 return None
             rows: np.ndarray = np.asarray(answer.value)
             if len(rows) < count or int(rows["time_msc"][-1]) > msc:
                 return rows
             count *= 2
+
+    def _copy(self, name: str, symbol: str, *args: int) -> Answer:
+        """A call for history; BrokerGoneError where the link is lost."""
+        deadline_s = self._deadline_s if f"{name} {symbol}" in self._answered else COPY_S
+        answer = self._terminal.call(name, symbol, *args, deadline_s=deadline_s)
+        if answer.value is not None:
+            self._answered.add(f"{name} {symbol}")
+        elif link_is_gone(answer.code):
+            raise failure(name, answer)
+        return answer
 
     def _found(self, rows: list[list[Any]], now_ns: int) -> Iterator[Found]:
         """Rows of ticks, apart where the offset of the server's clock changed among them."""
@@ -209,11 +217,8 @@ class Poll:
         minute = now_s // _MINUTE_S
         if self._minute.get(symbol) == minute:
             return
-        args = (symbol, TIMEFRAME_M1, 0, BARS_MOST)
-        answer = self._terminal.call("copy_rates_from_pos", *args, deadline_s=COPY_S)
+        answer = self._copy("copy_rates_from_pos", symbol, TIMEFRAME_M1, 0, BARS_MOST)
         if answer.value is None:
-            if link_is_gone(answer.code):
-                raise failure("copy_rates_from_pos", answer)
             return
         rows: np.ndarray = np.asarray(answer.value)
         closed = rows["time"] + (_MINUTE_S + GRACE_S) <= now_s

@@ -27,7 +27,7 @@ from tests.shared import shared_data
 
 BEGIN = 1_717_502_400_000_000_000  # 2024-06-04 12:00 UTC, a Tuesday in summer
 SECONDS = 420
-SPEED = 20
+SPEED = 30
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="children are found in /proc")
 
