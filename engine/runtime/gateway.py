@@ -124,12 +124,14 @@ class Gateway:
 
     # -- what goes in -----------------------------------------------------------------------------
 
-    def intent(self, series: int, row: Any) -> None:
+    def intent(self, series: int, row: Any, waited_ns: int = 0) -> None:
         """An intent of fold ``series`` (a row with the columns of the table ``intent``, or an
-        :class:`Intent`), which must be synced by now. One that was given before is not taken."""
+        :class:`Intent`), which must be synced by now. One that was given before is not taken.
+        ``waited_ns`` passed since it was decided; below ``late_ns`` that is the way it goes."""
         intent = row if isinstance(row, Intent) else Intent.of(series, row)
         if self.ledger.intend(intent):
-            self._lanes[series].line.append(Job(intent))
+            late = waited_ns >= self.settings.late_ns
+            self._lanes[series].line.append(Job(intent, waited_ns=waited_ns if late else 0))
 
     # -- what to do -------------------------------------------------------------------------------
 

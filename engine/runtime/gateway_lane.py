@@ -44,6 +44,8 @@ class Job:
     look: bool = False
     quote: bool = False
     missing_ns: int = 0
+    waited_ns: int = 0
+    """So long it had waited elsewhere when it arrived."""
 
 
 @dataclass
@@ -107,7 +109,7 @@ class Lane:
         """Take out of the line what need not, or must not, leave any more."""
         for job in self.line:
             if job.arrived_ns < 0:
-                job.arrived_ns = now_ns
+                job.arrived_ns = max(0, now_ns - job.waited_ns)
         start = 1 if self.out or self.awaiting_ns else 0
         keep = [job for i, job in enumerate(self.line) if i < start or self._stays(i, job, now_ns)]
         if len(keep) != len(self.line):

@@ -46,9 +46,10 @@ class GatewaySettings:
 
     ``settle_ns``: what was not found in at least ``looks`` looks over so long, with a connected
     terminal, did not happen. ``entry_age_ns``: an entry that could not be sent for so long is
-    dropped. ``retries`` of an entry and ``exit_retries`` of a closing order bound how often a
-    broker that said *not executed* is asked again. ``poll_ns`` between looks while nothing is under
-    way, ``quick_ns`` (doubling up to that) while something is. ``overlap_ns``: how far back each
+    dropped; what passed before it got here counts where it was ``late_ns`` or more (a disk was
+    full, or stood). ``retries`` of an entry and ``exit_retries`` of a closing order bound how often
+    a broker that said *not executed* is asked again. ``poll_ns`` between looks while nothing is
+    under way, ``quick_ns`` (doubling up to that) while something is. ``overlap_ns``: how far back each
     look goes. ``close_unknown``: positions in these symbols that this session did not open are
     closed; else they are never touched.
     """
@@ -56,6 +57,7 @@ class GatewaySettings:
     settle_ns: int = 10 * SECOND
     looks: int = 3
     entry_age_ns: int = 3 * SECOND
+    late_ns: int = SECOND
     retries: int = 3
     exit_retries: int = 10
     pause_ns: int = SECOND // 5

@@ -60,9 +60,9 @@ class GatewayThread:
         self._clock, self._wake = clock, wake
         self._lock = threading.Lock()
         """Guards what waits for its barrier."""
-        self._unsynced: deque[tuple[int, int, np.ndarray]] = deque()
+        self._unsynced: deque[tuple[int, int, np.ndarray, int]] = deque()
         self._mark = 0
-        self._inbox: deque[tuple[int, np.ndarray]] = deque()
+        self._inbox: deque[tuple[int, np.ndarray, int]] = deque()
         self._rows: deque[BrokerRow] = deque()
         self._alarms: deque[str] = deque()
         self._bell = threading.Event()
@@ -75,11 +75,13 @@ class GatewayThread:
         """Begin: the first calls connect and reconcile."""
         self._thread.start()
 
-    def expect(self, mark: int, series: int, rows: np.ndarray) -> None:
+    def expect(self, mark: int, series: int, rows: np.ndarray, waited_ns: int = 0) -> None:
         """Rows of the table ``intent`` of fold ``series`` were appended to the journal, which gave
-        ``mark`` for them; they go to the gateway once that is synced."""
+        ``mark`` for them; they go to the gateway once that is synced. ``waited_ns`` passed since
+        they were decided; what the disk takes for its barrier comes to that."""
+        since_ns = time.monotonic_ns() - waited_ns
         with self._lock:
-            self._unsynced.append((mark, series, rows))
+            self._unsynced.append((mark, series, rows, since_ns))
             self._release()
 
     def synced(self, seq: int, mark: int) -> None:
@@ -113,8 +115,8 @@ class GatewayThread:
     def _release(self) -> None:
         """Hand over what is synced, ``_lock`` held."""
         while self._unsynced and self._unsynced[0][0] <= self._mark:
-            _, series, rows = self._unsynced.popleft()
-            self._inbox.append((series, rows))
+            self._inbox.append(self._unsynced[0][1:])
+            self._unsynced.popleft()  # after that: it is at no time nowhere
             self._bell.set()
 
     # -- the thread -------------------------------------------------------------------------------
@@ -131,9 +133,11 @@ class GatewayThread:
         gateway = self.gateway
         self._bell.clear()
         while self._inbox:
-            series, rows = self._inbox.popleft()
+            series, rows, since_ns = self._inbox[0]
+            waited_ns = time.monotonic_ns() - since_ns
             for row in rows:
-                gateway.intent(series, row)
+                gateway.intent(series, row, waited_ns)
+            self._inbox.popleft()  # after that: it is at no time nowhere
         now_ns = self._clock.now()
         if now_ns < TIME_MIN_NS:  # a served venue that told no time yet
             self._bell.wait(WAIT_SERVED_S)

@@ -12,7 +12,7 @@ It refuses to know how a terminal is reached (:mod:`engine.runtime.live_link`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -23,7 +23,7 @@ from data.live.clock import SessionClock
 from data.live.combined import CombinedFeed
 from data.live.items import Feed
 from data.live.recorder import Recorder, RecordRows
-from data.live.session_folder import SessionFolder
+from data.live.session_folder import SessionFolder, sessions
 from data.live.session_log import SessionLog
 from engine.broker.intent_id import tag_of
 from engine.broker.protocol import Account, Broker
@@ -32,7 +32,7 @@ from engine.runtime.gateway_state import followed
 from engine.runtime.gateway_thread import GatewayThread
 from engine.runtime.live_config import TERMINAL, LiveConfig
 from engine.runtime.live_gates import Seen
-from engine.runtime.live_guards import DayLoss
+from engine.runtime.live_guards import DayLoss, begun_day
 from engine.runtime.live_history import INTENT, history
 from engine.runtime.live_link import HASTE_S, Link
 from engine.runtime.session_folds import Folds
@@ -83,6 +83,7 @@ class LiveTrader:
     _day: DayLoss = field(default_factory=DayLoss)
     _breach: Account | None = None
     _lost_after_s: float = 0.0
+    _full_ns: int = 0
     _stopped: bool = False
 
     # -- putting together -------------------------------------------------------------------------
@@ -170,7 +171,7 @@ class LiveTrader:
         recorder.wrote = self._wrote
         recorder.journal.on_synced = self.thread.synced
         recorder.settle = self.settle
-        self._day = DayLoss.of(folder.facts.get("day") or {}, ledger.balances)
+        self._day = DayLoss.of(self._begun_day(), ledger.balances)
         if self.unproven and not folder.facts.get("unproven"):
             recorder.inlet.control_event(int(Control.UNPROVEN), 0, folds.numbers)
             recorder.journal.note({"unproven": self.unproven})
@@ -187,8 +188,19 @@ class LiveTrader:
     def _wrote(self, mark: int, rows: RecordRows) -> None:
         """Intents must not wait for the next sync that comes by itself."""
         if rows.table == INTENT:
-            self.thread.expect(mark, rows.series, rows.rows)
+            self.thread.expect(mark, rows.series, rows.rows, self._waited_ns(rows))
             self.recorder.journal.hurry()
+
+    def _waited_ns(self, rows: RecordRows) -> int:
+        """How long ago these were decided: they may have waited for space on the disk, or come of
+        events that did. Where time is served only the wait for space can be told."""
+        clock, waited_ns = self.recorder.clock, 0
+        if self._full_ns and self.recorder.full:
+            waited_ns = time.monotonic_ns() - self._full_ns
+        if not clock.served:
+            now_ns = clock.venue_ns(clock.now())
+            waited_ns = max(waited_ns, now_ns - int(rows.rows["ts_ns"].min()))
+        return waited_ns
 
     # -- the loop ---------------------------------------------------------------------------------
 
@@ -204,11 +216,13 @@ class LiveTrader:
         for words in self.thread.take_alarms():
             self.log.warn("broker", text="; ".join(x.strip() for x in words.splitlines()))
         if self.recorder.full:
+            self._full_ns = self._full_ns or time.monotonic_ns()
             return  # they wait, as everything does, until there is space
+        self._full_ns = 0
         rows = self.thread.take()
         if rows:
             if self._day.follow(rows):
-                self.folder.keep(day=self._day.facts())
+                self._keep_day()
             for row in rows:
                 self.recorder.inlet.broker_event(row.series, row.row())
             self.recorder.admit(self.recorder.inlet.collect())
@@ -249,7 +263,7 @@ class LiveTrader:
         before = self._day.number
         loss = self._day.loss(account.equity, self.clock.now()) / _MONEY
         if self._day.number != before:
-            self.folder.keep(day=self._day.facts())
+            self._keep_day()
         most = self.config.limits.daily_loss
         if loss < most:
             self._breach = None
@@ -258,6 +272,22 @@ class LiveTrader:
         if account is self._breach:
             return ""
         return f"the day lost {loss:,.2f} {account.currency}, the limit is {most:,.2f}"
+
+    @property
+    def _account(self) -> list[Any]:
+        return [self.config.account.login, self.config.account.server]
+
+    def _keep_day(self) -> None:
+        self.folder.keep(day={**self._day.facts(), "account": self._account})
+
+    def _begun_day(self) -> Mapping[str, Any]:
+        """The day that is being counted; the account of a sandbox is a new one each time."""
+        own: Mapping[str, Any] = self.folder.facts.get("day") or {}
+        if self.link.sandbox is not None:
+            return own
+        there = sessions(self.folder.path.parent.parent)
+        others = [s.facts.get("day") or {} for s in there if s.id != self.folder.id]
+        return begun_day(own, others, self._account)
 
     def _lost_feed(self) -> str:
         feed, now_s = self._feed, time.monotonic()

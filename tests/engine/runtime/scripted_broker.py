@@ -332,8 +332,9 @@ class Desk:
     def now_ns(self) -> int:
         return self.broker.now_ns
 
-    def intend(self, order_id: int, action: Action = Action.ENTER_LONG, **more: Any) -> Intent:
-        """An intent that is synced, given to the gateway."""
+    def intend(self, order_id: int, action: Action = Action.ENTER_LONG, *, given: bool = True,
+               **more: Any) -> Intent:  # fmt: skip
+        """An intent that is synced, ``given`` to the gateway."""
         self.ids += 1
         side = {Action.ENTER_LONG: Side.BUY, Action.EXIT: Side.SELL}.get(action, Side.SELL)
         one = Intent(
@@ -343,7 +344,8 @@ class Desk:
         )  # fmt: skip
         one = replace(one, **more)
         self.log.append(one)
-        self.gateway.intent(one.series, one)
+        if given:
+            self.gateway.intent(one.series, one)
         return one
 
     def keep(self, rows: Sequence[BrokerRow]) -> None:

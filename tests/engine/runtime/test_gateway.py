@@ -140,6 +140,30 @@ def test_a_bound_in_bp_is_that_of_the_touch_that_the_intent_knew(ran: int, left:
     assert order is not None and order.deviation == 50
 
 
+@pytest.mark.parametrize("waited, price, said", [
+    (4 * S, 10_000, "ORDER REJECTED 1 0"), (2 * S, 10_060, "ORDER REJECTED 1 0"),
+    (2 * S, 10_010, "ORDER WORKING 1 0"), (S // 2, 10_060, "ORDER WORKING 1 0"),
+])  # fmt: skip
+def test_an_entry_that_waited_before_it_got_here_is_late(waited: int, price: int, said: str
+                                                         ) -> None:  # fmt: skip
+    """Decided, and then the disk was full, or stood: the price by then is another."""
+    desk = started()
+    known = desk.intend(1, given=False)
+    desk.broker.price = price
+    desk.gateway.intent(0, known, waited)
+    desk.run(2)
+    assert desk.say()[0] == said and len(desk.changes) == ("WORKING" in said)
+
+
+def test_an_exit_that_waited_leaves() -> None:
+    desk = started()
+    ident = opened(desk)
+    known = desk.intend(2, Action.EXIT, position=ident, given=False)
+    desk.gateway.intent(0, known, 60 * S)
+    desk.run(2)
+    assert not desk.broker.book
+
+
 def test_retries_are_bounded() -> None:
     desk = started(script=dict.fromkeys(range(1, 20), Treatment.FRESH_PRICE))
     desk.intend(1)

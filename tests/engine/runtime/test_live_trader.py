@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
+import pytest
+
 from data.events import Scales
 from data.live.blocks import Series
+from data.live.recorder import RecordRows
+from data.live.session_folder import SessionFolder
 from engine.broker.protocol import Account, Instrument
 from engine.runtime.live import GatewayClock, LiveTrader
 from engine.runtime.live_gates import Seen
+from engine.runtime.live_guards import DayLoss
 from tests.engine.runtime.test_live_config import LEAST, parsed
 
 CONFIG = parsed(LEAST)
@@ -82,6 +89,22 @@ def test_a_loss_is_believed_at_the_second_look() -> None:
     assert at(again, lost) == at(again, start) == at(again, lost) == "", "it was nothing"
 
 
+@pytest.mark.parametrize("sandbox, lost", [(None, "the day lost 501.00 USD"), (1, "")])
+def test_a_session_that_the_loss_of_a_day_ended_is_no_way_to_a_new_one(
+    tmp_path: Path, sandbox: int | None, lost: str
+) -> None:
+    first, second = (SessionFolder.create(tmp_path, "live", "x", {}) for _ in range(2))
+    made = trader()
+    made.folder = first
+    made.guard()
+    made.folder.end("the day lost 501.00 USD")
+    again = trader()
+    again.folder, again.link = second, cast(Any, SimpleNamespace(sandbox=sandbox))
+    again._day = DayLoss.of(again._begun_day(), {})
+    at(again, ACCOUNT.equity - 501 * 100 * CENTS)
+    assert at(again, ACCOUNT.equity - 501 * 100 * CENTS).startswith(lost or "\0") is bool(lost)
+
+
 def test_a_feed_that_says_nothing_is_lost() -> None:
     made = trader()
     made.guard()
@@ -95,6 +118,35 @@ def test_a_feed_that_says_nothing_is_lost() -> None:
     assert made.guard() == "binance-um said nothing for 40 s"
     made.recorder.ended = True
     assert made.guard() == "", "a range that is over is no loss"
+
+
+def test_what_waited_for_the_disk_is_known_to_be_old() -> None:
+    made, said = trader(), []
+    intents = np.zeros(1, dtype=[("ts_ns", "i8")])
+    intents["ts_ns"] = 10**18 - 7 * 10**9
+    rows = RecordRows(0, "intent", intents, 5)
+    made.thread = cast(Any, SimpleNamespace(
+        failure=None, take_alarms=list, take=list, expect=lambda *a: said.append(a[3]),
+    ))  # fmt: skip
+    clock = SimpleNamespace(served=False, now=lambda: 10**18 + 2, venue_ns=lambda ns: ns - 2)
+    made.recorder = cast(Any, SimpleNamespace(
+        clock=clock, full="", journal=SimpleNamespace(hurry=lambda: None)
+    ))  # fmt: skip
+    made._wrote(1, rows)
+    assert said.pop() == 7 * 10**9, "of events that waited themselves"
+    clock.served = True
+    made._wrote(1, rows)
+    assert said.pop() == 0, "nobody can tell"
+    made.recorder.full = "no space"
+    made.each()
+    made._full_ns -= 5 * 10**9
+    made.each()
+    made._wrote(1, rows)
+    assert 5 * 10**9 <= said.pop() < 6 * 10**10
+    made.recorder.full = ""
+    made.each()
+    made._wrote(1, rows)
+    assert said.pop() == 0
 
 
 def test_a_gateways_time_does_not_stand_where_a_served_range_does() -> None:
