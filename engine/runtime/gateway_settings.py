@@ -49,8 +49,8 @@ class GatewaySettings:
     dropped; what passed before it got here counts where it was ``late_ns`` or more (a disk was
     full, or stood). ``retries`` of an entry and ``exit_retries`` of a closing order bound how often
     a broker that said *not executed* is asked again. ``poll_ns`` between looks while nothing is
-    under way, ``quick_ns`` (doubling up to that) while something is. ``overlap_ns``: how far back each
-    look goes. ``close_unknown``: positions in these symbols that this session did not open are
+    under way, ``quick_ns`` (doubling up to that) while something is. ``overlap_ns``: how far back
+    each look goes. ``close_unknown``: positions in these symbols that this session did not open are
     closed; else they are never touched.
     """
 
