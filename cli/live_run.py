@@ -52,7 +52,7 @@ def run(app: App, file: Path | None, options: dict[str, Any]) -> int:
         app.say(f"{session.folder.id}: {why}")
         facts = session.summary(why)
     _tell(app, facts)
-    return EXIT_RISK if session.guarded else stop.exit_code
+    return EXIT_RISK if session.guarded or session.left_open else stop.exit_code
 
 
 def _tell(app: App, facts: dict[str, Any]) -> None:

@@ -37,13 +37,15 @@ class Ends:
     """What ends a session: a signal (``asked`` names it), the end of a served range, a length in
     market time (ns, from the first event), or an operator (``told`` says why).
 
-    Only the last three are the end of the session itself; after a signal it can go on.
+    Only the last three are the end of the session itself; after a signal it can go on, and so it
+    can where an operator ended it and something is ``left`` to do.
     """
 
     asked: Callable[[], str] = lambda: ""
     until_end: bool = False
     length_ns: int = 0
     told: Callable[[], str] = lambda: ""
+    left: Callable[[], bool] = lambda: False
 
     def reason(self, recorder: Recorder, began_ns: int) -> tuple[str, bool]:
         """(why it ends now, whether that is the end of the session); ("", False) to go on."""
@@ -53,7 +55,8 @@ class Ends:
             return UNTIL_END, True
         if self.length_ns and began_ns and recorder.clock.now() - began_ns >= self.length_ns:
             return OVER, True
-        return (self.told(), True) if self.told() else ("", False)
+        told = self.told()
+        return told, bool(told) and not self.left()
 
 
 class ClockNotes:

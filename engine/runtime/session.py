@@ -124,6 +124,8 @@ class Session:
     _stop_why: str = ""
     guarded: str = ""
     """Which guard ended the session; empty where none did."""
+    left_open: bool = False
+    """A broker could not close everything in time: the session is not over, and can go on."""
     flatten_asked: Callable[[], str] = lambda: ""
     """Who asks, besides the control server, that all is closed and the session ends."""
     _kept: int = 0
@@ -138,7 +140,7 @@ class Session:
     def run(self, ends: Ends) -> str:
         """Run until something ends it; why."""
         self.phase = "running"
-        ends.told = self._told
+        ends.told, ends.left = self._told, lambda: self.left_open
         if not ends.until_end:
             self.picture.waits_at_end("end it with `ofs control stop`")
         self.folder.update(phase="running", error=None)
@@ -243,13 +245,24 @@ class Session:
         most_s = STOP_MOST_S if self.trader is None else STOP_LIVE_S
         self._stop_by = self.recorder.clock.now() + 2 * step_ns, time.monotonic() + most_s
         self._stop_why = why
+        if self.trader is not None:
+            self.folder.keep(stopping={"why": why, "guard": bool(self.guarded)})
+
+    def _was_stopping(self) -> str:
+        """Why the process before was closing everything when it ended; "" where it was not."""
+        kept = self.folder.facts.get("stopping") if self.trader is not None else None
+        if not kept:
+            return ""
+        self.guarded = kept["why"] if kept["guard"] else ""
+        return str(kept["why"])
 
     def _guard(self) -> None:
-        """Close everything and end where a guard of the trader, or a signal, says so."""
+        """Close everything and end where a guard of the trader, or a signal, says so, or a process
+        before this one had begun to."""
         r = self.recorder
         if self._stop_by is not None or r.full:
             return
-        why = self.flatten_asked()
+        why = self._was_stopping() or self.flatten_asked()
         if not why and self.trader is not None:
             why = self.guarded = self.trader.guard()
         if why:
@@ -296,6 +309,9 @@ class Session:
         late = time.monotonic() >= by_s
         if late and not flat:
             self.log.error("not everything could be closed in time", why=self._stop_why)
+            self.left_open = self.trader is not None
+        if self.left_open:
+            return f"{self._stop_why}; something is still open: the same command goes on closing it"
         return self._stop_why if flat or late else ""
 
     # -- what a last object says ------------------------------------------------------------------
