@@ -183,6 +183,6 @@ def test_the_proxy_scalper_from_backtest_to_paper(user: User, symbol: str, folde
     run = user.json("backtest", "--strategy", "proxy_scalper", "--symbol", symbol, *span,
                     OFS_LOG=str(log))  # fmt: skip
     assert run["fills"] > 10
-    with sandbox(user, "--log", str(log), "--symbol", symbol, *span, speed=200) as file:
+    with sandbox(user, "--log", str(log), "--symbol", symbol, *span, speed=120) as file:
         facts = paper(user, file, symbol, "proxy_scalper")
     assert facts["decisions"] > 5_000 and facts["fills"] > 10 and facts["gaps"] == 0
