@@ -6,7 +6,6 @@ Owns the options and the line that says where it listens. What it plays, and how
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import click
 from cli import common
 from cli.common import App
 from cli.complete import SYMBOL
+from cli.stop import serve_until_told
 from cli.units import SECONDS
 from data.errors import EXIT_CONFIG, EXIT_DATA, UsageError
 
@@ -119,7 +119,7 @@ def command(app: App, **options: Any) -> int:
     sandbox = _sandbox(app, options)
     import asyncio
 
-    asyncio.run(_until_told(app, sandbox, options["for_ns"] / 1e9))
+    asyncio.run(serve_until_told(app, sandbox, options["for_ns"] / 1e9))
     if app.json:
         app.emit_line(sandbox.facts())
     return 0
@@ -172,22 +172,3 @@ def _named(text: str) -> tuple[str, str]:
             do="write the terminal's name and the log's, such as BTCUSDc=BTCUSDT",
         )
     return name, source
-
-
-async def _until_told(app: App, sandbox: Sandbox, for_s: float) -> None:
-    import asyncio
-    import signal
-    from contextlib import suppress
-
-    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt instead
-            loop.add_signal_handler(number, stopped.set)
-    if for_s:
-        loop.call_later(for_s, stopped.set)
-
-    def told(facts: dict[str, Any]) -> None:
-        app.emit_line(facts)
-        sys.stdout.flush()
-
-    await sandbox.serve(told, stopped)

@@ -6,7 +6,6 @@ Owns the options and the line that says where it listens. What it serves, and ho
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import click
 from cli import common
 from cli.common import App
 from cli.complete import SYMBOL
+from cli.stop import serve_until_told
 from cli.units import SECONDS
 from data.errors import EXIT_CONFIG, EXIT_DATA
 
@@ -103,7 +103,7 @@ def command(app: App, **options: Any) -> int:
     venue = _venue(app, options)
     import asyncio
 
-    asyncio.run(_until_told(app, venue, options["for_ns"] / 1e9))
+    asyncio.run(serve_until_told(app, venue, options["for_ns"] / 1e9))
     if app.json:
         app.emit_line(venue.faults())
     return 0
@@ -146,22 +146,3 @@ def _tape(app: App, options: dict[str, Any]) -> LogTape | RecordingTape:
     from data.venue.tape import LogTape
 
     return LogTape(store, *which, options["delay_ns"])
-
-
-async def _until_told(app: App, venue: Venue, for_s: float) -> None:
-    import asyncio
-    import signal
-    from contextlib import suppress
-
-    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt instead
-            loop.add_signal_handler(number, stopped.set)
-    if for_s:
-        loop.call_later(for_s, stopped.set)
-
-    def told(facts: dict[str, Any]) -> None:
-        app.emit_line(facts)
-        sys.stdout.flush()
-
-    await venue.serve(told, stopped)

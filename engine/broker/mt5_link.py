@@ -109,12 +109,22 @@ def select(terminal: Terminal, settings: Mt5Settings, symbol: str) -> Any:
     if not answer.value:
         if link_is_gone(answer.code):
             raise failure("symbol_select", answer)
+        alike = names_like(terminal, settings, symbol)
         raise BrokerError(
             f"the terminal does not know {symbol}",
-            why=f"last_error {answer.code}: {answer.text}",
+            why=f"last_error {answer.code}: {answer.text}; {alike}",
             do="write the name as the broker does, suffix included",
         )
     return read(terminal, "symbol_info", symbol, deadline_s=settings.call_s)
+
+
+def names_like(terminal: Terminal, settings: Mt5Settings, symbol: str) -> str:
+    """Names of the broker that look like one that it does not know, in words: brokers hang
+    suffixes on (EURUSDm, EURUSD.r), and which of them is meant only the user knows."""
+    word = symbol.rstrip(".").upper()[:6]
+    infos = terminal.call("symbols_get", deadline_s=settings.call_s).value or ()
+    names = sorted(info.name for info in infos if word in info.name.upper())[:8]
+    return f"it has {', '.join(names)}" if names else "it has nothing of that kind"
 
 
 def symbol_scales(terminal: Terminal, settings: Mt5Settings) -> dict[str, Scales]:

@@ -125,9 +125,7 @@ class Mt5Source:
             except BrokerError as error:
                 if not where or "does not know" not in error.what:
                     raise
-                raise UsageError(
-                    error.what, where=where, why=self._near(terminal, symbol), do=error.do
-                ) from None
+                raise UsageError(error.what, where=where, why=error.why, do=error.do) from None
         return infos
 
     def _settings(self, terminal: Terminal, symbols: Sequence[str]) -> Mt5Settings:
@@ -172,13 +170,6 @@ class Mt5Source:
             verdict = clock.check(tick, terminal.now_ns()) if tick is not None else None
             if verdict is not None and verdict.wrong:
                 raise refuted(self.way.rule, symbol, verdict.words)
-
-    def _near(self, terminal: Terminal, symbol: str) -> str:
-        """Names of the broker that look like one that it does not know."""
-        word = symbol.rstrip(".").upper()[:6]
-        infos = terminal.call("symbols_get", deadline_s=CALL_S).value or ()
-        names = sorted(info.name for info in infos if word in info.name.upper())[:8]
-        return f"it has {', '.join(names)}" if names else "it has nothing of that kind"
 
     # -- gaps -------------------------------------------------------------------------------------
 

@@ -258,8 +258,9 @@ def test_results_in_another_currency_are_refused() -> None:
 def test_a_symbol_that_the_broker_does_not_have_is_told() -> None:
     rig = TerminalRig()
     broker = Mt5Broker(rig.terminal, replace(rig.settings, symbols={"BTCUSD.x": SCALES}))
-    with pytest.raises(BrokerError, match=r"does not know BTCUSD\.x"):
+    with pytest.raises(BrokerError, match=r"does not know BTCUSD\.x") as error:
         broker.connect()
+    assert f"it has {SYMBOL}" in error.value.why
 
 
 @pytest.mark.parametrize("scales", [Scales(1, 2), Scales(2, 1)])
