@@ -34,9 +34,8 @@ from engine.report.payload_records import (
     prices_of,
     rows_of,
 )
-from engine.runtime.compose import ORDER
-from engine.runtime.groups_reference import beside_files
 from engine.runtime.parameters import GROUPS, parse_value
+from engine.runtime.replay import files_of
 
 DAY_NS = 86_400_000_000_000
 SCHEMA = 1
@@ -186,7 +185,7 @@ def _market(
         )
         scales = Scales(int(m["price_scale"]), int(m["qty_scale"]))
         return _from_decisions(scales, run, span_for(span[1] - span[0]))
-    _compare(run, store, (from_ns, to_ns), notes)
+    _compare(run, store, notes)
     _explain(market, notes)
     return market
 
@@ -202,17 +201,13 @@ def _from_decisions(scales: Scales, run: Run, span_ns: int) -> Market:
     return Market(scales, source, [(level, level.finish())], books, [])
 
 
-def _compare(
-    run: Run, store: LogStore, bounds: tuple[int | None, int | None], notes: list[str]
-) -> None:
+def _compare(run: Run, store: LogStore, notes: list[str]) -> None:
     """A note where the files of the range are not those that the run was made over."""
     m = run.manifest
     before = {e["path"]: e["sha256"] for e in m.get("log", {}).get("entries", [])}
     if not before:
         return
-    catalogue = store.catalogue()
-    found = catalogue.select(ORDER, m["venue"], m["symbol"], *bounds)
-    found += beside_files(m.get("params", {}), bounds, catalogue, found)
+    found = files_of(m, store.catalogue())
     now = {e.path: e.sha256 for e in found}
     changed = sorted(p for p in before.keys() | now.keys() if before.get(p) != now.get(p))
     if changed:

@@ -33,13 +33,11 @@ from data.errors import DataError, UsageError
 from data.events import RECORD_VERSION, RECORDS
 from data.log import LogStore
 from data.log.compact import explained
-from data.log.entry import Entry, hash_entry, place_of, split_path
+from data.log.entry import Entry, hash_entry, split_path
 from data.log.files import damaged
 from data.runs import MANIFEST, Run
-from engine.runtime.compose import OF_EXECUTION
-from engine.runtime.groups_reference import beside_files
 from engine.runtime.records import Digest, read_rows
-from engine.runtime.replay import execution_of
+from engine.runtime.replay import files_of
 from engine.runtime.strategy_file import hash_of, local_modules, recorded_strategy
 
 FORMAT = "ofs-bundle"
@@ -133,18 +131,9 @@ def log_files(run: Run, store: LogStore) -> list[Entry]:
     """
     m = run.manifest
     before = {e["path"]: e["sha256"] for e in m["log"]["entries"]}
-    places = [place_of(path) for path in before]
-    kinds = sorted({p.kind for p in places if p is not None})
     span = m["range"]
     catalogue = store.catalogue()
-    bounds = span["from_ns"], span["to_ns"]
-    place = execution_of(m)[1]
-    theirs = OF_EXECUTION if place is not None else ()
-    ours = [k for k in kinds if k not in theirs]
-    found = catalogue.select(ours, m["venue"], m["symbol"], *bounds)
-    if place is not None:
-        found += catalogue.select([k for k in kinds if k in theirs], *place, *bounds)
-    found += beside_files(m["params"], bounds, catalogue, found)
+    found = files_of(m, catalogue)
     files = {split_path(path)[0] for path in before}
     for broken in catalogue.broken:
         if broken.path in files:

@@ -18,6 +18,8 @@ from data import jitcache
 from data.errors import DataError
 from data.events import MONEY_SCALE, RECORD_VERSION, REFERENCE, Kind, Scales
 from data.log import LogReader, LogStore
+from data.log.catalogue import Catalogue
+from data.log.entry import Entry, place_of
 from data.series import pick_series
 from data.times import format_utc
 from engine.kernel.events import READ_COLUMNS
@@ -29,7 +31,7 @@ from engine.plans.load import PlanText, check_handlers, from_manifest, in_manife
 from engine.runtime.behind import Behind
 from engine.runtime.compose import OF_EXECUTION, SIMULATED, Composition, compose
 from engine.runtime.fold import Fold, Sink
-from engine.runtime.groups_reference import reference_series
+from engine.runtime.groups_reference import beside_files, reference_series
 from engine.runtime.parameters import build, feed_latency, settle
 from engine.runtime.records import Totals
 from engine.runtime.strategy import Strategy
@@ -269,6 +271,22 @@ def execution_of(m: dict[str, Any]) -> tuple[str, tuple[str, str] | None]:
     """``broker`` and ``execution`` of the request that made the run with manifest ``m``."""
     place = m.get("execution")
     return m.get("broker", SIMULATED), (place["venue"], place["symbol"]) if place else None
+
+
+def files_of(m: dict[str, Any], catalogue: Catalogue) -> list[Entry]:
+    """Files of ``catalogue`` that hold the range and kinds of the run with manifest ``m``, those
+    of the series in which its orders were executed and of its references among them."""
+    places = [place_of(e["path"]) for e in m["log"]["entries"]]
+    kinds = sorted({p.kind for p in places if p is not None})
+    span = m.get("range") or {}
+    bounds = span.get("from_ns"), span.get("to_ns")
+    place = execution_of(m)[1]
+    theirs = OF_EXECUTION if place is not None else ()
+    ours = [k for k in kinds if k not in theirs]
+    found = catalogue.select(ours, m["venue"], m["symbol"], *bounds)
+    if place is not None:
+        found += catalogue.select([k for k in kinds if k in theirs], *place, *bounds)
+    return found + beside_files(m.get("params", {}), bounds, catalogue, found)
 
 
 def request_of(m: dict[str, Any], strategy: Strategy, chunk_rows: int = 32_768) -> Request:

@@ -200,6 +200,25 @@ def test_a_log_that_changed_is_drawn_and_said(tmp_path: Path) -> None:
     assert sum(columns["level0.trades"]) == 3600
 
 
+def test_quotes_of_the_series_that_executes_belong_to_the_log_of_a_run(tmp_path: Path) -> None:
+    store = log_of(tmp_path / "log", {Kind.TRADE: trades(T, HOUR, S)})
+    scales = store.catalogue().entries[0].scales
+    quote = {"bid": 600_000, "ask": 600_010, "bid_qty": 0, "ask_qty": 0, "id": 0}
+    rows = {name: np.full(60, value) for name, value in quote.items()}
+    rows["ts_ns"] = np.arange(60) * MINUTE + T
+    with store.transaction() as change:
+        change.merge(Kind.QUOTE, "mt5", "BTCUSDc", rows, scales)
+    entries = [{"path": e.path, "sha256": e.sha256} for e in store.catalogue().entries]
+    log = {"path": str(tmp_path / "log"), "content_hash": "", "entries": entries}
+    place = {"venue": "mt5", "symbol": "BTCUSDc"}
+    where = tmp_path / "runs", tmp_path / "log", HOUR, None
+    run = run_of(*where, log=log, broker="live", execution=place)
+    assert len(entries) == 2
+    assert packed(run)[0].notes == []
+    run.manifest["log"]["entries"][1]["sha256"] = "0" * 64
+    assert "has changed since this run" in packed(run)[0].notes[0]
+
+
 def test_a_manifest_that_says_nothing_and_a_damaged_table_are_errors(tmp_path: Path) -> None:
     run = run_of(tmp_path / "runs", tmp_path / "log", HOUR, tables_of([T]))
     run.file("fills").write_bytes(b"PAR1 no table PAR1")
