@@ -80,7 +80,8 @@ def _chosen(runs: Path, session: str | None) -> Path:
         raise DataError(
             "no session is running",
             where=str(runs / SESSIONS),
-            do="start one: ofs paper --config paper.toml; see --runs",
+            do="start one: ofs paper --config paper.toml, or ofs live --config live.toml; "
+            "see --runs",
         )
     if len(running) > 1:
         raise UsageError(

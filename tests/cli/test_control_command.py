@@ -81,7 +81,9 @@ def test_several_must_be_told_apart(run: Ofs, start: Callable[..., Session]) -> 
 
 
 def test_none_runs(run: Ofs, tmp_path: Path, start: Callable[..., Session]) -> None:
-    assert run("control", "pause", "--runs", "runs").code == 4
+    none = run("control", "pause", "--runs", "runs")
+    assert none.code == 4
+    assert "ofs paper --config paper.toml, or ofs live --config live.toml" in none.err
     session = start("one")
     assert run("control", "pause", "--runs", "runs", "--session", "other").code == 4
     session.stop()
