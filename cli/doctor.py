@@ -63,7 +63,8 @@ _DISK = "the disk does not answer: look at its health and at what mounts it"
     help="Look at the account and the terminal of this live configuration, too.",
 )  # fmt: skip
 @click.option("--sandbox", "sandbox_file", metavar="FILE",
-              help="With --live: at the sandbox whose line stands in this file.")  # fmt: skip
+              help="With --live: at the ofs sandbox whose line stands in FILE; of ofs live this "
+              "is --endpoint.")  # fmt: skip
 @click.option(
     "--timeout",
     "timeout_ns",

@@ -48,7 +48,8 @@ IN_A_SANDBOX = ("speed", "faults", "from_ns", "to_ns", "until_end")
               help="Trade at a stand-in terminal that plays --log; nothing real is touched.",
               )  # fmt: skip
 @click.option("--endpoint", metavar="FILE",
-              help="File with the line of an ofs sandbox that runs already.")  # fmt: skip
+              help="At the ofs sandbox whose line stands in FILE; of ofs doctor --live this is "
+              "--sandbox.")  # fmt: skip
 @click.option("--speed", type=click.FloatRange(min=0.01, max=100_000),
               help="Times real time, in a sandbox. [default: 1]")  # fmt: skip
 @common.range_options
