@@ -76,7 +76,7 @@ def lines(config: LiveConfig, link: Link, runs: Path, given: Given, *,
     try:
         scales = link.scales()
     except OfsError as error:
-        yield failed("terminal", error)
+        yield failed("mt5", error)
         return
     broker = link.broker(scales)
     try:

@@ -118,10 +118,10 @@ def broker_lines(broker: Broker, config: LiveConfig, seen: Seen | None = None) -
     try:
         account = broker.connect()
     except OfsError as error:
-        yield failed("terminal", error)
+        yield failed("mt5", error)
         return
     seen.account = account
-    yield Line("terminal", Status.OK, f"{broker.name}: connected")
+    yield Line("mt5", Status.OK, f"{broker.name}: connected")
     yield _account(account, config)
     yield _permission(account)
     yield _link(broker)

@@ -121,7 +121,7 @@ def test_a_sound_broker_passes() -> None:
 @pytest.mark.parametrize(
     ("broker", "line", "status"),
     [
-        (Shown(gone=True), "terminal", "fail"),
+        (Shown(gone=True), "mt5", "fail"),
         (Shown(replace(ACCOUNT, login=7)), "login", "fail"),
         (Shown(replace(ACCOUNT, server="Real")), "login", "fail"),
         (Shown(replace(ACCOUNT, trade_allowed=False, why_not="investor")), "permission", "fail"),
