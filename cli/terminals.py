@@ -36,7 +36,8 @@ def terminal_options(function: Any) -> Any:
         click.option("--bridge", metavar="HOST:PORT",
                      help="Terminal behind a bridge; its token stands in OFS_BRIDGE_TOKEN."),
         click.option("--terminal", metavar="PATH",
-                     help="Program of the terminal (mt5). [default: the one that runs]"),
+                     help="Program of the terminal (mt5), with --bridge on its machine. "
+                     "[default: the one used last]"),
     ):  # fmt: skip
         function = option(function)
     return function

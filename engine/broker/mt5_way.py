@@ -73,7 +73,8 @@ def sandbox_at(file: str | Path, where: str = "--endpoint") -> Sandbox:
 @dataclass(frozen=True, slots=True)
 class Way:
     """A way to a terminal: ``terminal`` is the path of its program (empty: the one that runs),
-    ``bridge`` HOST:PORT of a worker elsewhere; both are left out for a ``sandbox``.
+    ``bridge`` HOST:PORT of a worker elsewhere, where the path is one of its machine; both are left
+    out for a ``sandbox``.
 
     ``login`` and ``server`` say which account it must be signed in to (0, empty: any);
     ``rule`` how the server's clock runs.
@@ -90,11 +91,11 @@ class Way:
 
     def __post_init__(self) -> None:
         """One way, and a clock that there is: ConfigError for another."""
-        if sum(map(bool, (self.terminal, self.bridge, self.sandbox))) > 1:
+        if self.sandbox is not None and (self.terminal or self.bridge):
             raise ConfigError(
                 "a terminal is reached in one way",
-                why="of a path, a bridge and a sandbox more than one is named",
-                do="leave the others out",
+                why="a sandbox is named, and beside it a path or a bridge",
+                do="leave the path and the bridge out, or the sandbox",
             )
         ServerClock(self.rule)
 

@@ -47,7 +47,9 @@ class Account(TerminalAccount):
     login: int = key(MISSING, "count", "number of the account; --yes-trade-account says it again",
                      low=1)  # fmt: skip
     server: str = key(MISSING, "text", "name of the broker's server, as the terminal shows it")
-    terminal: str = key("", "text", "path of terminal64.exe; the one that runs where left out")
+    terminal: str = key(
+        "", "text", "path of terminal64.exe, as a bridge's side writes it; else the one used last"
+    )
     bridge: str = key("", "text", "HOST:PORT of a worker under the terminal's own Python")
     base: int = key(7001, "count", "number that marks our orders among those of other programs",
                     low=1, high=BASE_MAX)  # fmt: skip
@@ -135,7 +137,7 @@ class LiveReader(Reader):
     tables = (SETTINGS, MAP)
 
     def look(self, top: dict[str, Any], sections: dict[str, Any]) -> None:
-        """[map] names our symbols; a terminal is reached in one way."""
+        """[map] names our symbols; the account has a clock, and a limit."""
         symbols, given = top.get("symbols", ()), self.file.values.get(MAP, {})
         if not isinstance(given, dict):
             self.wrong((MAP,), "'map' is a section", do="write [map], then BTCUSDT = ...")
@@ -174,7 +176,7 @@ class LiveReader(Reader):
         self._account(sections["account"], sections["limits"])
 
     def _account(self, account: Account | None, limits: Limits | None) -> None:
-        """One way to the account, a clock that there is, and a limit that is one."""
+        """A clock that there is, and a limit that is one."""
         if account is not None:
             self.check_account(account)
         if limits is not None and not limits.daily_loss:

@@ -416,10 +416,7 @@ class Reader:
                        'write streams = ["trade", ...]')  # fmt: skip
 
     def check_account(self, account: TerminalAccount) -> None:
-        """One way to the account, and a clock that there is."""
-        if account.terminal and account.bridge:
-            self.wrong(("account", "bridge"), "both a terminal and a bridge are named",
-                       "a session has one way to its account", "leave one of them out")  # fmt: skip
+        """A clock that there is."""
         try:
             ServerClock(account.clock)
         except ConfigError as error:

@@ -186,7 +186,9 @@ class TerminalAccount:
 
     login: int = key(0, "count", "number of the account; 0 takes the one that is signed in", low=0)
     server: str = key("", "text", "name of the broker's server, as the terminal shows it")
-    terminal: str = key("", "text", "path of terminal64.exe; the one that runs where left out")
+    terminal: str = key(
+        "", "text", "path of terminal64.exe, as a bridge's side writes it; else the one used last"
+    )
     bridge: str = key("", "text", "HOST:PORT of a worker under the terminal's own Python")
     clock: str = key("new-york", "text", "the server's clock: new-york, eet, or an offset (utc+3)")
 

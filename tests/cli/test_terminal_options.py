@@ -20,7 +20,7 @@ WRONG = [
     ((*RECORD, "--streams", "trade"), 2, "mt5 has no stream of trade"),
     ((*RECORD, "--streams", "bar"), 2, "the streams lack quote"),
     ((*RECORD, "--clock", "gmt"), 3, "'gmt' is no rule of a server's clock"),
-    ((*RECORD, "--terminal", "a", "--bridge", "b:1"), 3, "reached in one way"),
+    ((*RECORD, "--terminal", "a", "--bridge", "127.0.0.1:1"), 5, "bridge to the terminal cannot"),
     ((*RECORD, "--endpoint", "none.json"), 2, "this is no sandbox"),
     ((*RECORD, "--until-end"), 2, "a real venue has no end"),
     ((*FETCH, "--kinds", "trade"), 2, "a terminal has no history of trade"),

@@ -53,9 +53,11 @@ def test_a_sandbox_is_the_line_in_a_file(tmp_path: Path) -> None:
         sandbox_at(tmp_path / "none")
 
 
-def test_one_way_and_a_clock_that_there_is() -> None:
+def test_one_way_and_a_clock_that_there_is(tmp_path: Path) -> None:
+    file = tmp_path / "box.json"
+    file.write_text(json.dumps(LINE), encoding="utf-8")
     with pytest.raises(ConfigError, match="reached in one way"):
-        Way(terminal="a", bridge="b:1")
+        Way(bridge="b:1", sandbox=sandbox_at(file))
     with pytest.raises(ConfigError, match="is no rule of a server's clock"):
         Way(rule="gmt")
     way = Way(bridge="b:1", password="hush-hush", token="sesame")

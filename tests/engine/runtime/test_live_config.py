@@ -15,6 +15,7 @@ from engine.runtime.live_config import (
     read_live,
     shown_live,
 )
+from engine.runtime.live_link import Link
 from engine.runtime.paper_config import as_facts, parse_paper
 
 PAPER = 'venue = "binance-um"\nsymbols = ["BTCUSDT"]\nstrategy = "delta_flip"\n'
@@ -42,6 +43,13 @@ def test_what_must_be_said_is_enough() -> None:
     assert config.limits.lost_feed_ns == 30 * NS_OF["s"] and config.limits.daily_loss == 500
     assert config.traded("BTCUSDT") == "BTCUSDc" and not config.one_series
     assert not config.account.close_unknown
+
+
+def test_the_terminal_behind_a_bridge_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its path MetaTrader takes the terminal used last, there too."""
+    monkeypatch.setenv("OFS_BRIDGE_TOKEN", "a token that is long enough")
+    link = Link(parsed(LEAST.replace('"Demo"\n', '"Demo"\nterminal = "a"\nbridge = "b:1"\n')))
+    assert (link.way.bridge, link.settings({}).path) == ("b:1", "a")
 
 
 def test_flow_of_a_terminal_is_traded_under_its_own_name() -> None:
@@ -87,10 +95,6 @@ def test_every_key_is_shown_with_what_it_is() -> None:
         (LEAST.replace('BTCUSDT = "BTC', 'ETHUSDT = "BTC'), "'ETHUSDT' is none of the symbols"),
         (LEAST.replace("login = 5001", "logn = 5001"), "did you mean 'login'"),
         (LEAST.replace('"Demo"\n', '"Demo"\nclock = "moscow"\n'), "no rule of a server's clock"),
-        (
-            LEAST.replace('"Demo"\n', '"Demo"\nterminal = "a"\nbridge = "b:1"\n'),
-            "leave one of them",
-        ),
         (LEAST.replace('"Demo"\n', '"Demo"\npassword = "x"\n'), "no key 'password' in [account]"),
     ],
 )

@@ -263,13 +263,14 @@ def test_a_terminal_has_an_account_and_nothing_else_does() -> None:
         7, "eet", ("bar", "quote"),
     )  # fmt: skip
     assert config.identity == parsed(terminal).identity
+    both = parsed(terminal + '[account]\nterminal = "a"\nbridge = "b:1"\n').account
+    assert (both.terminal, both.bridge) == ("a", "b:1")
     assert [row[1] for row in shown(config) if row[0] == "account"] == [
         "login", "server", "terminal", "bridge", "clock",
     ]  # fmt: skip
     for text, what in (
         (LEAST + "[account]\nlogin = 7\n", "only a terminal has an account"),
         (terminal + '[account]\nclock = "gmt+3"\n', "is no rule of a server's clock"),
-        (terminal + '[account]\nterminal = "a"\nbridge = "b:1"\n', "both a terminal and a bridge"),
         (terminal + 'streams = ["bar"]\n', "the streams lack quote"),
     ):
         with pytest.raises(ConfigError, match=what):
