@@ -88,6 +88,9 @@ def command(app: App, file: Path | None, check: bool, **options: Any) -> int:
     if options["sandbox"] and options["endpoint"]:
         raise UsageError("a sandbox that runs, or one of its own", where="--sandbox, --endpoint",
                          do="leave one of them out")  # fmt: skip
+    if options["sandbox"] and options["session"]:
+        raise UsageError("the account of that session went with its sandbox", where="--session",
+                         do="leave it out; with --endpoint an account lives longer")  # fmt: skip
     for name in IN_A_SANDBOX if not rehearsed else ():
         if options[name]:
             flag = {"from_ns": "--from", "to_ns": "--to"}.get(name, f"--{name.replace('_', '-')}")

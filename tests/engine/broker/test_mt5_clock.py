@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import EXIT_CONFIG, ConfigError
+from data.events import Scales
 from engine.broker.mt5_clock import NS, ServerClock
+from engine.broker.mt5_link import Mt5Settings, prove_clock
 
 HOUR = 3_600
 NOON_S = 1_760_443_200
@@ -117,6 +119,18 @@ def test_an_old_quote_tells_nothing_unless_it_is_fresh():
     verdict = clock.check(old, NOON_S * NS)
     assert not verdict.wrong and not verdict.proven and "3600 s old" in verdict.words
     assert clock.check(old, NOON_S * NS, fresh=True).wrong
+
+
+def test_a_time_that_stands_still_is_not_waited_for():
+    """A stand-in plays on only while somebody hears its flow, and quotes may be old by then."""
+    waits = []
+    terminal = SimpleNamespace(
+        now_ns=lambda: NOON_S * NS, sleep=waits.append,
+        call=lambda *_a, **_k: SimpleNamespace(value=tick(NOON_S - HOUR)),
+    )  # fmt: skip
+    settings = Mt5Settings(1, "Demo", {"EURUSD": Scales(5, 2)}, clock="utc")
+    assert prove_clock(terminal, settings) is False
+    assert sum(waits) == pytest.approx(2.0)
 
 
 def test_no_quote_at_all_tells_nothing():
