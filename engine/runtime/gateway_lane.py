@@ -353,6 +353,12 @@ class Lane:
     def told(self, now_ns: int) -> None:
         """Rows were said: is what was under way over?"""
         if not self.awaiting_ns:
+            head = self.line[0] if self.line and not self.out else None
+            if head is not None and head.intent.orders:
+                track = self._track(head.intent)
+                if track.working and not track.ended:
+                    # it was to be tried again, and the broker has it, whatever its answer said
+                    self.doubt(now_ns, head.code)
             return
         if self._track(self.line[0].intent).ended:
             self.awaiting_ns = 0

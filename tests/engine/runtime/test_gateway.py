@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from data.enums import Action, BrokerAct, ExitReason, OrderType, Side
-from engine.broker.protocol import NewOrder, Treatment
+from engine.broker.protocol import NewOrder, OrderFact, Treatment
 from engine.runtime.gateway import Ask, GatewaySeries, GatewaySettings
 from engine.runtime.gateway_state import followed
 from tests.engine.runtime.scripted_broker import EURUSD, SCALES, Desk, S, ScriptedBroker
@@ -162,6 +162,30 @@ def test_an_exit_that_waited_leaves() -> None:
     desk.gateway.intent(0, known, 60 * S)
     desk.run(2)
     assert not desk.broker.book
+
+
+def test_an_order_that_the_broker_has_is_not_sent_again_whatever_its_answer_said() -> None:
+    desk = started(script={1: Treatment.FRESH_PRICE})
+    known = desk.intend(1)
+    while not desk.changes:
+        desk.step()
+    magic = desk.changes[0].magic
+    now_ns = desk.now_ns
+    desk.broker.history.append(
+        OrderFact(
+            5000, "EURUSD", magic, "", OrderType.MARKET, Side.BUY, known.qty, 0, 0, now_ns, now_ns,
+            True, 5000,
+        )
+    )  # fmt: skip
+    desk.run(2)
+    assert len(desk.changes) == 1 and desk.gateway.blocked[0] == ("unknown",)
+    desk.broker.now_ns = now_ns
+    desk.broker._trade(5000, magic, "EURUSD", Side.BUY, 100, 0, 9_900, 10_200, ExitReason.OPEN,
+                       False)  # fmt: skip
+    desk.broker.now_ns = now_ns + 2 * S
+    desk.run(2)
+    assert desk.say()[-1].startswith("FILL 1 BUY 100")
+    assert len(desk.changes) == 1 and not desk.gateway.blocked
 
 
 def test_retries_are_bounded() -> None:
