@@ -184,8 +184,7 @@ def _boxed(config: LiveConfig, line: dict[str, Any]) -> tuple[LiveConfig, Sandbo
     from engine.broker.mt5_way import Sandbox
     from engine.broker.sandbox_clock import SandboxClock
 
-    rule = str(line["clock"])  # an offset has no name there
-    rule = f"utc{rule}" if rule[:1] in ("+", "-") else rule
+    rule = str(line["clock"])
     at = replace(config.account, server=line["server"], clock=rule, terminal="", bridge="")
     flow = Endpoint(line["ws"], line["rest"], line["venue"])
     box = Sandbox(line["terminal"], SandboxClock(flow), flow, line["login"], line["server"], rule)

@@ -134,7 +134,7 @@ def words_of(app: App, options: dict[str, Any], config: Any) -> list[str]:
         for _, symbol in flows(app):
             words += ["--symbol", symbol, "--map", f"{traded_name(symbol)}={symbol}"]
         return [*words, "--login", str(LOGIN), "--layout", "spot"]
-    words += ["--login", str(config.account.login), "--clock", _offset(config.account.clock)]
+    words += ["--login", str(config.account.login), "--clock", config.account.clock]
     if config.one_series:
         words += ["--no-flow"]
     elif config.venue in _LAYOUTS:
@@ -142,14 +142,6 @@ def words_of(app: App, options: dict[str, Any], config: Any) -> list[str]:
     for symbol in config.symbols:
         words += ["--symbol", symbol, "--map", f"{config.traded(symbol)}={symbol}"]
     return words
-
-
-def _offset(rule: str) -> str:
-    """A rule of a server's clock as ofs sandbox takes it: +05:30 for utc+5:30."""
-    if not rule.startswith("utc"):
-        return rule
-    sign, (hours, _, minutes) = rule[3:4] or "+", rule[4:].partition(":")
-    return f"{sign}{int(hours or 0):02d}:{int(minutes or 0):02d}"
 
 
 def traded_name(symbol: str) -> str:

@@ -17,6 +17,7 @@ from cli.complete import SYMBOL
 from cli.stop import serve_until_told
 from cli.units import SECONDS
 from data.errors import EXIT_CONFIG, EXIT_DATA, UsageError
+from data.server_rules import WORDS
 
 if TYPE_CHECKING:
     from engine.broker.terminal.server.build import Wanted
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 @click.option("--currency", default="USD", show_default=True, help="What it is kept in.")
 @click.option(
     "--clock", "rule", default="new-york", show_default=True, metavar="RULE",
-    help="The server's wall clock: new-york, eet, +03:00, or an IANA zone.",
+    help=f"Clock of the terminal's server: {WORDS}.",
 )  # fmt: skip
 @click.option(
     "--spread", type=click.FloatRange(min=0), default=0.0,

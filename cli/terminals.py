@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from data.errors import UsageError
+from data.server_rules import WORDS
 
 if TYPE_CHECKING:
     from engine.broker.mt5_source import Mt5Source
@@ -27,7 +28,7 @@ def terminal_options(function: Any) -> Any:
     clock runs."""
     for option in (
         click.option("--clock", metavar="RULE",
-                     help="Clock of the terminal's server: new-york, eet, utc+3. "
+                     help=f"Clock of the terminal's server: {WORDS}. "
                      "[default: new-york]"),
         click.option("--server", metavar="NAME",
                      help="Server that the terminal must be signed in to. [default: any]"),

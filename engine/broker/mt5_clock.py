@@ -6,7 +6,9 @@ no offset: the user names a rule, and a fresh quote confirms or refutes it.
     new-york   New York's time + 7 h (midnight is the New York close): UTC+2, UTC+3 while New York
                has summer time; what most servers of currencies do
     eet        eastern Europe's time: UTC+2, UTC+3 between the last Sundays of March and October
-    utc+3      a constant offset, also utc, utc-5, utc+5:30
+    utc+3      a constant offset, also utc, utc-5, utc+5:30, +03:00
+
+How a rule is written stands in :mod:`data.server_rules`.
 
 What must hold: whoever goes to UTC and back is where he was; in the hour that an autumn repeats,
 ``near_ns`` tells which of the two is meant. The dates of the changes are computed here, because
@@ -15,14 +17,13 @@ not every system has a table of time zones. It refuses to know who asks.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
 
-from data.errors import ConfigError
+from data.server_rules import EET, NEW_YORK, read_rule
 
 NS = 1_000_000_000
 MS = 1_000_000
@@ -138,21 +139,12 @@ class ServerClock:
 
 def _rule(rule: str) -> Callable[[int], int]:
     """The offset in seconds by UTC seconds."""
-    if rule == "new-york":
+    constant = read_rule(rule)
+    if constant == NEW_YORK:
         return lambda utc_s: 7_200 + 3_600 * _within(_new_york, utc_s)
-    if rule == "eet":
+    if constant == EET:
         return lambda utc_s: 7_200 + 3_600 * _within(_europe, utc_s)
-    match = re.fullmatch(r"utc(?:([+-])(\d{1,2})(?::([0-5]\d))?)?", rule)
-    if match is None:
-        raise ConfigError(
-            f"{rule!r} is no rule of a server's clock",
-            why="there are new-york, eet, and constant offsets such as utc, utc+3, utc-5, utc+5:30",
-            do="name the one that the broker's server keeps",
-        )
-    sign, hours, minutes = match.groups()
-    seconds = int(hours or 0) * 3_600 + int(minutes or 0) * 60
-    constant = -seconds if sign == "-" else seconds
-    return lambda utc_s: constant
+    return lambda utc_s: int(constant)
 
 
 def _within(dates: Callable[[int], tuple[int, int]], utc_s: int) -> int:

@@ -9,7 +9,6 @@ It refuses to know what is asked there.
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from dataclasses import dataclass, field
@@ -27,8 +26,6 @@ from engine.broker.worker import FramedTerminal, WorkerTerminal
 
 PACKAGE, STAND_IN = "MetaTrader5", "engine.broker.terminal"
 """What a worker imports: the real package, or the one of a sandbox."""
-
-_OFFSET = re.compile(r"[+-]\d{1,2}(:\d\d)?")
 
 
 class _Line(msgspec.Struct):
@@ -65,9 +62,8 @@ def sandbox_at(file: str | Path, where: str = "--endpoint") -> Sandbox:
             do="name the file with the line that 'ofs sandbox' printed",
         ) from None  # fmt: skip
     endpoint = Endpoint(said.ws, said.rest.rstrip("/"), "mt5")
-    rule = f"utc{said.clock}" if _OFFSET.fullmatch(said.clock) else said.clock
     clock = SandboxClock(endpoint)
-    return Sandbox(said.terminal, clock, endpoint, said.login, said.server, rule)
+    return Sandbox(said.terminal, clock, endpoint, said.login, said.server, said.clock)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import ConfigError
+from data.server_rules import WORDS
 from data.settings_file import parse_settings, read_text
 from data.units import NS_OF
 from engine.broker.intent_id import BASE_MAX
@@ -53,7 +54,7 @@ class Account(TerminalAccount):
     bridge: str = key("", "text", "HOST:PORT of a worker under the terminal's own Python")
     base: int = key(7001, "count", "number that marks our orders among those of other programs",
                     low=1, high=BASE_MAX)  # fmt: skip
-    clock: str = key("new-york", "text", "the server's clock: new-york, eet, or an offset (utc+3)")
+    clock: str = key("new-york", "text", f"the server's clock: {WORDS}")
     close_unknown: bool = key(
         False, "flag", "close positions in our instruments that this session did not open"
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from data.journal.writer import SEGMENT_BYTES
 from data.live.feed import MOST_BYTES, MOST_FRAMES, ROTATE_AFTER_NS
 from data.live.inlet import HOLD_MOST, HOLD_NS
+from data.server_rules import WORDS
 from data.units import NS_OF
 from engine.runtime.paper_keys import key
 
@@ -190,7 +191,7 @@ class TerminalAccount:
         "", "text", "path of terminal64.exe, as a bridge's side writes it; else the one used last"
     )
     bridge: str = key("", "text", "HOST:PORT of a worker under the terminal's own Python")
-    clock: str = key("new-york", "text", "the server's clock: new-york, eet, or an offset (utc+3)")
+    clock: str = key("new-york", "text", f"the server's clock: {WORDS}")
 
 
 SECTIONS: dict[str, type] = {

@@ -120,7 +120,7 @@ def test_without_flow_its_clock_waits_for_a_client(log: Path, tmp_path: Path) ->
         (["--map", "BTCUSDc"], errors.EXIT_USAGE, "no pair of symbols"),
         (["--map", "X=bybit:BTCUSDT"], errors.EXIT_DATA, "no prices of bybit BTCUSDT"),
         (["--from", "2030-01-01"], errors.EXIT_DATA, "in the range"),
-        (["--clock", "Mars/Olympus"], errors.EXIT_USAGE, "is no time zone"),
+        (["--clock", "Europe/Athens"], errors.EXIT_CONFIG, "no rule of a server's clock"),
         (["--currency", "JPY"], errors.EXIT_CONFIG, "what USD is worth in JPY"),
         (["--terms", "terms.toml"], errors.EXIT_CONFIG, "there is no key 'contrct'"),
         (["--faults", "none.toml"], errors.EXIT_DATA, "none.toml"),

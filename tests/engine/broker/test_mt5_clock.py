@@ -49,13 +49,13 @@ def test_there_and_back_again(rule, at, away):
 
 
 @pytest.mark.parametrize(
-    ("rule", "hours"), [("utc", 0), ("utc+3", 3), ("utc-5", -5), ("utc+5:30", 5.5)]
+    ("rule", "hours"), [("utc", 0), ("utc+3", 3), ("utc-5", -5), ("utc+5:30", 5.5), ("+03:00", 3)]
 )
 def test_a_constant_offset(rule, hours):
     assert ServerClock(rule).offset_ns(NOON_S * NS) == hours * HOUR * NS
 
 
-@pytest.mark.parametrize("rule", ["", "est", "UTC+3", "utc+3:75", "utc3", "new york"])
+@pytest.mark.parametrize("rule", ["", "est", "utc+3:75", "utc3", "new york"])
 def test_an_unknown_rule_is_refused(rule):
     with pytest.raises(ConfigError, match="no rule") as error:
         ServerClock(rule)

@@ -42,7 +42,7 @@ def test_a_sandbox_is_the_line_in_a_file(tmp_path: Path) -> None:
     file.write_text(json.dumps(LINE) + "\n", encoding="utf-8")
     box = sandbox_at(file)
     assert (box.address, box.login, box.server) == ("127.0.0.1:7000", 5, "ofs-Sandbox")
-    assert (box.rule, box.endpoint) == ("utc+03:00", Endpoint("", "http://127.0.0.1:7001", "mt5"))
+    assert (box.rule, box.endpoint) == ("+03:00", Endpoint("", "http://127.0.0.1:7001", "mt5"))
     terminal = Way(sandbox=box, rule=box.rule).open()
     assert isinstance(terminal, WorkerTerminal) and terminal.module == "engine.broker.terminal"
     for text in ("", "{}", "nonsense"):

@@ -2,18 +2,20 @@
 
 Every time that a terminal shows is this wall clock written as if it were UTC. Owns the rule by
 which it runs ahead of UTC (``new-york``: UTC+2 and UTC+3, switching on the dates of the USA, the
-usual one; ``eet``: the same hours on the dates of Europe; a fixed offset such as ``+03:00``; any
-IANA zone), and :class:`Sessions`. What must hold: the offset of a moment in UTC is exact; a wall
-time that exists twice is read as its first pass, as it is where a person asks for it.
+usual one; ``eet``: the same hours on the dates of Europe; or a fixed offset), and
+:class:`Sessions`. What must hold: the offset of a moment in UTC is exact, and taken from the tables
+of time zones, where the adapter computes its own; a wall time that exists twice is read as its
+first pass, as it is where a person asks for it.
 
 It refuses to know what is asked for.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
-from data.sources.mapping_zones import Zone, parse_zone, zone_info
+from data.server_rules import EET, NEW_YORK, read_rule
+from data.sources.mapping_zones import zone_info
 
 NS = 1_000_000_000
 HOUR_S = 3_600
@@ -23,15 +25,22 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MONDAY = 3
 """1970-01-01 was a Thursday."""
 
+_ZONES = {NEW_YORK: ("America/New_York", 7 * HOUR_S), EET: ("Europe/Athens", 0)}
+"""The IANA zone that a rule follows, and seconds ahead of it."""
+
 
 class ServerClock:
-    """The clock of ``rule``; UsageError where there is no such rule."""
+    """The clock of ``rule`` (:func:`data.server_rules.read_rule`); ConfigError for another."""
 
     def __init__(self, rule: str = "new-york") -> None:
-        zone: Zone = parse_zone("Europe/Athens" if rule.strip().lower() == "eet" else rule)
+        read = read_rule(rule)
         self.rule = rule
-        self._shift_s = zone.shift_s
-        self._zone = zone_info(zone.iana) if zone.iana else None
+        self._zone: tzinfo | None = None
+        if isinstance(read, str):
+            zone, self._shift_s = _ZONES[read]
+            self._zone = zone_info(zone)
+        else:
+            self._shift_s = read
         self._known: dict[int, int] = {}
 
     def offset_s(self, utc_ns: int) -> int:

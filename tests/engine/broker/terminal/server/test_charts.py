@@ -26,7 +26,7 @@ MINUTES = [(20.0 * k, 1.1 + (k * 7 % 11) * 1e-4, 1.1001 + (k * 7 % 11) * 1e-4) f
 WALL_S = NOON_NS // NS + 3 * 3600
 
 
-@pytest.mark.parametrize("rule", ["new-york", "eet", "utc+3", "utc"])
+@pytest.mark.parametrize("rule", ["new-york", "eet", "utc+3", "utc", "utc+5:30", "-03:00"])
 @given(seconds=st.integers(1_500_000_000, 1_900_000_000))
 def test_the_clock_is_the_adapters(rule: str, seconds: int) -> None:
     ns = seconds * NS
