@@ -74,6 +74,8 @@ def unfit(found: SessionFolder, wanted: Wanted) -> str:
         return _OTHER.get(command, f"it is of ofs {command}")
     if found.ended:
         return f"it is over: {facts['ended'].get('reason')}"
+    if bool(facts.get("served")) != wanted.served:
+        return "it is of the market itself" if wanted.served else "it is a rehearsal"
     kept = facts.get("config", {})
     if wanted.config.identity not in (kept.get("identity"), *facts.get("also", [])):
         return "its configuration is another"

@@ -24,7 +24,7 @@ from data.runs import find_run
 from engine.runtime import session as module
 from engine.runtime.paper_config import PaperConfig, as_facts, parse_paper
 from engine.runtime.session import Session, Setup, left_unfinished, prepare
-from engine.runtime.session_choice import Wanted
+from engine.runtime.session_choice import Wanted, choose
 from engine.runtime.session_state import snapshots
 from engine.runtime.verify import verify
 from strategies import get
@@ -256,3 +256,16 @@ def test_a_session_that_is_left_behind_is_named(tmp_path: Path) -> None:
     assert said(fourth) == [(third.id, "--new was asked for")]
     fourth.end("stopped by an operator")
     assert said(begin(config)) == []
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_a_rehearsal_that_is_named_does_not_become_a_real_one(tmp_path: Path, served: bool) -> None:
+    config = parse_paper(CONFIG, "paper.toml", tmp_path).sound()
+    wanted = Wanted("paper", config, "here", served)
+    facts = {"config": as_facts(config), "source": "here", "served": not served}
+    other = SessionFolder.create(tmp_path, "paper", "delta_flip", facts)
+    with pytest.raises(UsageError, match="cannot go on"):
+        choose(tmp_path, wanted, "delta_flip", other.id)
+    assert choose(tmp_path, wanted, "delta_flip").id != other.id
+    same = SessionFolder.create(tmp_path, "paper", "delta_flip", {**facts, "served": served})
+    assert choose(tmp_path, wanted, "delta_flip", same.id).id == same.id
