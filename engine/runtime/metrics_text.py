@@ -194,7 +194,11 @@ _OF_SYMBOL: tuple[tuple[str, str, Callable[[SymbolView], float | None]], ...] = 
     ("book_imbalance", "log ratio of bids to asks, five levels", lambda x: x.book_imbalance),
     ("event_time_seconds", "engine time of the symbol, Unix time", lambda x: x.now_ns / 1e9),
     ("position", "signed quantity held", _held),
-    ("equity", "equity, account currency", lambda x: x.account.equity),
+    (
+        "equity",
+        "equity, account currency; in a live session the whole account's",
+        lambda x: x.account.equity,
+    ),
     ("net_pnl", "result since the session began, account currency", lambda x: x.account.net_pnl),
     ("drawdown", "highest equity less equity, account currency", lambda x: x.account.drawdown),
     ("round_trips", "positions that were closed", lambda x: float(x.account.round_trips)),

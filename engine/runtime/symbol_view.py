@@ -308,6 +308,8 @@ def _account(at: _Reader, of: Shown, positions: tuple[PositionView, ...]) -> Acc
     if at.fold.composition.account:
         sim = at.state["sim"][0]
         balance, start = int(sim["balance"]), int(at.fold.params["sim"]["start_balance"][0])
+    if at.fold.composition.live:  # put in, taken out, or earned in the account's other symbols
+        start += int(at.state["live"]["adjusted"][0])
     equity = balance / _MONEY + sum(p.pnl for p in positions)
     peak = int(at.state["sim"]["peak_equity"][0]) / _MONEY if at.fold.composition.account else 0
     return AccountView(

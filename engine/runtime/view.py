@@ -211,6 +211,8 @@ class TradeView:
 class AccountView:
     """Money of one symbol's account, in ``currency``, and its guards.
 
+    In a live session ``balance`` and ``equity`` hold the whole account, the same one for every
+    symbol; ``net_pnl`` is what this symbol's fills earned, less fees, and its open result.
     ``day_pnl``: equity since the account's day began; ``halts``: guards that forbid any entry.
     """
 

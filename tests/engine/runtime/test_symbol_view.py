@@ -37,9 +37,9 @@ cvd_rising = true
 """
 
 
-def blank(name: str) -> Any:
+def blank(name: str, broker: str = "simulated") -> Any:
     """A fold of strategy ``name`` on its first state; nothing is compiled."""
-    c = compose(get(name))
+    c = compose(get(name), broker=broker)
     return SimpleNamespace(
         composition=c, params=build(c, settle(c, {}), SCALES), state=np.zeros(1, dtype=c.state)
     )
@@ -117,6 +117,19 @@ def test_the_chart_of_a_real_fold_is_the_log() -> None:
     assert view.decision is not None
     assert view.decision.id == recent.counts["decision"]
     assert view.chart.price[-1] == recent.rows["decision"][-1]["price"] / 10
+
+
+def test_money_put_in_and_what_others_earned_is_no_result_of_a_symbol() -> None:
+    """Each fold of a live session knows the whole account; a sum over them counts no money twice"""
+    views = []
+    for earned in (30, -10):
+        fold = blank("delta_flip", "live")
+        start = int(fold.params["sim"]["start_balance"][0])
+        fold.state["sim"]["balance"] = 5_020 * 10**8
+        fold.state["live"]["adjusted"] = (5_020 - earned) * 10**8 - start
+        views.append(symbol_view(fold, shown("delta_flip")).account)
+    assert [v.net_pnl for v in views] == [30, -10]
+    assert [v.balance for v in views] == [5_020, 5_020]
 
 
 def test_signals_regimes_guards_and_metrics_are_read_in_their_units() -> None:
