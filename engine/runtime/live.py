@@ -127,6 +127,12 @@ class LiveTrader:
             }
         return found
 
+    @property
+    def currency(self) -> str:
+        """As the gates saw the account."""
+        assert self.seen.account is not None
+        return self.seen.account.currency
+
     def execution(self, series: Sequence[Series]) -> dict[int, int]:
         """By name: the broker's instrument of each symbol."""
         numbers = {s.symbol: n for n, s in enumerate(series) if s.venue == TERMINAL}

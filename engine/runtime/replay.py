@@ -29,7 +29,7 @@ from engine.kernel.matching_state import VIOLATION_NAMES
 from engine.plans.compile import Compiled
 from engine.plans.load import PlanText, check_handlers, from_manifest, in_manifest, load_plans
 from engine.runtime.behind import Behind
-from engine.runtime.compose import OF_EXECUTION, SIMULATED, Composition, compose
+from engine.runtime.compose import LIVE, OF_EXECUTION, SIMULATED, Composition, compose
 from engine.runtime.fold import Fold, Sink
 from engine.runtime.groups_reference import beside_files, reference_series
 from engine.runtime.parameters import build, feed_latency, settle
@@ -52,6 +52,7 @@ class Request:
     received, up to that event, and nothing that was fetched later. ``broker`` says who fills orders
     (``compose.BROKERS``), ``execution`` in which series (venue, symbol) they are executed where it
     is not the one that is named: its quotes and its broker's answers are read of that one.
+    ``currency`` is that of the account where a broker keeps it; else it is the symbol's.
     """
 
     strategy: Strategy
@@ -68,6 +69,7 @@ class Request:
     upto_seq: int | None = None
     broker: str = SIMULATED
     execution: tuple[str, str] | None = None
+    currency: str = ""
 
 
 @dataclass
@@ -231,7 +233,7 @@ def manifest(outcome: Outcome, request: Request, log: str, digest: str, totals: 
         "symbol": outcome.symbol,
         "price_scale": outcome.scales.price,
         "qty_scale": outcome.scales.qty,
-        "currency": quote_currency(outcome.symbol),
+        "currency": request.currency or quote_currency(outcome.symbol),
         "from": format_utc(outcome.from_ns),
         "to": format_utc(outcome.to_ns),
         "range": _range(request),
@@ -290,13 +292,17 @@ def files_of(m: dict[str, Any], catalogue: Catalogue) -> list[Entry]:
 
 
 def request_of(m: dict[str, Any], strategy: Strategy, chunk_rows: int = 32_768) -> Request:
-    """The request that made the run with manifest ``m``, for another fold over the same log."""
+    """The request that made the run with manifest ``m``, for another fold over the same log.
+
+    Of an account at a broker the currency is what the session was told; no event says it.
+    """
     span = m["range"]
     broker, execution = execution_of(m)
     return Request(
         strategy, m["strategy"], m["venue"], m["symbol"], span["from_ns"], span["to_ns"],
         dict(m["params"]), chunk_rows, plans=from_manifest(m), upto_seq=span.get("upto_seq"),
         broker=broker, execution=execution,
+        currency=m.get("currency", "") if broker == LIVE else "",
     )  # fmt: skip
 
 

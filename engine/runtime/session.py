@@ -385,6 +385,8 @@ def _ready(setup: Setup, config: PaperConfig, folder: SessionFolder, opened: Ope
     places = Places(folder.id, opened.store, folder.log, folder.state, setup.runs, setup.command)
     trader = setup.trader
     execution = trader.execution(opened.series) if trader is not None else {}
+    if trader is not None:
+        request = replace(request, currency=trader.currency)
     folds = Folds.make(
         opened.series, request, places, setup.on_cold, execution, _terms(folder, config)
     )

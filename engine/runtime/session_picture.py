@@ -56,7 +56,13 @@ class Picture:
         for live in self.folds.lives:
             s, recent = live.series, Recent()
             shown = Shown(
-                s.venue, s.symbol, s.scales, live.request.strategy, recent, tuple(live.plans)
+                s.venue,
+                s.symbol,
+                s.scales,
+                live.request.strategy,
+                recent,
+                tuple(live.plans),
+                live.request.currency,
             )
             self._shown.append(shown)
             self._views.append(SymbolView(s.venue, s.symbol))

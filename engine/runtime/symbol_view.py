@@ -50,7 +50,10 @@ HALTS = ("daily_loss", "drawdown", "cooldown", "kill", BASIS_GUARD)
 
 @dataclass(frozen=True)
 class Shown:
-    """What stays the same about a symbol while a session runs; ``recent`` goes on by itself."""
+    """What stays the same about a symbol while a session runs; ``recent`` goes on by itself.
+
+    ``currency`` is that of the account at a broker; empty: the symbol's.
+    """
 
     venue: str
     symbol: str
@@ -58,6 +61,7 @@ class Shown:
     strategy: Strategy
     recent: Recent = field(default_factory=Recent)
     plans: Sequence[Compiled] = ()
+    currency: str = ""
 
 
 def symbol_view(fold: Fold, of: Shown) -> SymbolView:
@@ -313,7 +317,7 @@ def _account(at: _Reader, of: Shown, positions: tuple[PositionView, ...]) -> Acc
     equity = balance / _MONEY + sum(p.pnl for p in positions)
     peak = int(at.state["sim"]["peak_equity"][0]) / _MONEY if at.fold.composition.account else 0
     return AccountView(
-        currency=quote_currency(of.symbol),
+        currency=of.currency or quote_currency(of.symbol),
         balance=balance / _MONEY,
         equity=equity,
         net_pnl=equity - start / _MONEY,

@@ -34,6 +34,10 @@ class Trader(Protocol):
         """Settings of the fold that the broker rules, by symbol; a session keeps those with which
         it began."""
 
+    @property
+    def currency(self) -> str:
+        """What the account is kept in, and all money of its folds with it."""
+
     def execution(self, series: Sequence[Series]) -> dict[int, int]:
         """Number of the series that executes, by the number of the series that decides; empty
         where they are the same."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("live")
     live, fed = session()
     store = write_log(folder / "log", fed)
-    backtest(store, str(folder / "log"), request(), folder / "runs")
+    backtest(store, str(folder / "log"), request(currency="EUR"), folder / "runs")
     return folder, live, fed
 
 
@@ -81,6 +82,7 @@ def test_a_run_says_who_filled_and_where_and_is_verified_by_it(made: Made) -> No
     m = recorded.manifest
     assert execution_of(m) == ("live", EXECUTION) and m["counts"]["answers"] > 0
     assert m["counts"]["intents"] == len(live.sink.rows("intent"))
+    assert m["currency"] == "EUR", "that of the account, whatever the flow is priced in"
     again = request_of(m, STRATEGY)
     assert (again.broker, again.execution, again.settings) == ("live", EXECUTION, m["params"])
     verdict = verify(LogStore(folder / "log"), recorded, STRATEGY)
@@ -202,6 +204,8 @@ def test_a_position_is_valued_where_it_is_executed(made: Made) -> None:
     at = moment(LogStore(folder / "log"), request(), int(held["ts_ns"][3]))
     shown = Shown(*FLOW, SCALES, STRATEGY)
     view = symbol_view(at.fold, shown)
+    assert view.account.currency == "USDT"
+    assert symbol_view(at.fold, replace(shown, currency="EUR")).account.currency == "EUR"
     (position,) = view.positions
     sim = at.fold.state["sim"][0]
     bid, ask = (int(x) / 10 for x in sim["quote_price"])

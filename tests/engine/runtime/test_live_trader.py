@@ -76,6 +76,11 @@ def test_steps_and_bounds_are_the_brokers() -> None:
     }  # fmt: skip
 
 
+def test_money_is_in_the_accounts_currency() -> None:
+    made = LiveTrader(CONFIG, cast(Any, None), Seen(replace(ACCOUNT, currency="EUR"), {}))
+    assert made.currency == "EUR"
+
+
 def test_a_loss_is_believed_at_the_second_look() -> None:
     made = trader()
     start = ACCOUNT.equity
