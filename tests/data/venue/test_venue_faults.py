@@ -231,7 +231,8 @@ def test_mistakes_in_a_script(text: str, line: int, said: str, tmp_path: Path) -
 
 def test_the_script_of_the_readme(tmp_path: Path) -> None:
     text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
-    (block,) = [b for b in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "[[fault]]" in b]
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    (block,) = [b for b in blocks if "[[fault]]" in b and "rest_error" in b]
     (tmp_path / "faults.toml").write_text(block, encoding="utf-8")
     kinds = [f.kind for f in read_script(tmp_path / "faults.toml").faults]
     assert kinds == ["drop", "reorder", "disconnect", "rest_error"]

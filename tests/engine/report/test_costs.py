@@ -138,7 +138,8 @@ def traded(draw):
 @given(traded(), st.sampled_from([1, 10_000]), st.sampled_from([1, 7, 1000]))
 def test_costs_are_those_of_exact_fractions_however_large(rows, mul, div):
     fills, orders = rows
-    largest = max([0, *(v for row in fills for v in row[2:4]), *(v for o in orders for v in o)])
+    sizes = [v for row in fills for v in (*row[2:4], *row[6:8])]
+    largest = max([0, *sizes, *(v for o in orders for v in o)])
     if largest**2 * 2 * mul // div > 1 << 62:
         return
     c = costs_of(table(FILL, fills), table(ORDER, orders), mul, div)
