@@ -7,6 +7,7 @@ of positions. They are here because they are part of the module; nothing of ours
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from engine.broker.terminal.constants import (
@@ -22,20 +23,20 @@ _TRIES = 10
 _AGAIN = (TRADE_RETCODE_REQUOTE, TRADE_RETCODE_PRICE_OFF)
 
 
-class Convenience:
+class Convenience(ABC):
     """Adds the convenience functions to a class that has the calls which they are made of."""
 
+    @abstractmethod
     def order_send(self, *args: Any, **kwargs: Any) -> Any:
         """The call of the class that this is mixed into."""
-        raise NotImplementedError
 
+    @abstractmethod
     def positions_get(self, *args: Any, **kwargs: Any) -> Any:
         """The call of the class that this is mixed into."""
-        raise NotImplementedError
 
+    @abstractmethod
     def symbol_info_tick(self, *args: Any) -> Any:
         """The call of the class that this is mixed into."""
-        raise NotImplementedError
 
     def _RawOrder(  # noqa: N802
         self,
